@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+# fairdial: `make help` lists the targets.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD ?= build
+CROSS ?=
+CC := $(if $(filter default,$(origin CC)),$(CROSS)gcc,$(CC))
+STRIP ?= $(CROSS)strip
+PKG_CONFIG ?= $(CROSS)pkg-config
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
+
+# SAN=address|thread builds the tool and the tests under a sanitizer, in a folder of its own.
+SAN ?=
+OUT := $(BUILD)$(if $(SAN),/$(SAN))
+san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all) \
+	$(if $(filter thread,$(SAN)),-fsanitize=thread)
+, := ,
+san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(WERROR),-Werror)
+COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_VERSION='"$(VERSION)"' $(WARN)
+TOOL_CFLAGS := $(COMMON) $(san_flags) $(CFLAGS)
+# The shim lives without a C library: no calls that a compiler would invent, no thread-local storage, no canary.
+SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns -fno-stack-protector \
+	-U_FORTIFY_SOURCE -fvisibility=hidden -Wstack-usage=512 $(CFLAGS)
+SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack \
+	-Wl,--version-script=src/shim/exports.map -Wl,-soname,libfairdial.so -Wl,--build-id
+
+LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson)
+LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl jansson 2>/dev/null)
+CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
+
+CORE_SRC := $(wildcard src/base/*.c src/table/*.c src/ledger/*.c src/balance/*.c)
+AGENT_SRC := $(wildcard src/agent/*.c)
+CLI_SRC := $(wildcard src/cli/*.c)
+SHIM_OWN_SRC := $(wildcard src/shim/*.c)
+# What the shim takes of the shared folders; the rest needs a C library.
+SHIM_SRC := $(filter-out src/base/report.c src/table/writer.c src/table/check.c,$(CORE_SRC)) $(SHIM_OWN_SRC)
+# What of the shim a hosted test can call: all but the hooks themselves.
+SHIM_HOSTED_SRC := $(filter-out src/shim/hook_%.c src/shim/mem.c,$(SHIM_OWN_SRC))
+
+SHIM_OBJ := $(SHIM_SRC:%.c=$(BUILD)/shim/%.o)
+LIB_OBJ := $(patsubst %.c,$(OUT)/tool/%.o,$(CORE_SRC) $(AGENT_SRC) $(SHIM_HOSTED_SRC))
+CLI_OBJ := $(CLI_SRC:%.c=$(OUT)/tool/%.o)
+SUPPORT_OBJ := $(patsubst %.c,$(OUT)/tool/%.o,$(wildcard tests/support/*.c))
+UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+INTEGRATION := $(patsubst tests/integration/%.c,%,$(wildcard tests/integration/test_*.c))
+HELPERS := $(patsubst tests/helpers/%.c,%,$(wildcard tests/helpers/*.c))
+
+.PHONY: all
+all: $(BUILD)/libfairdial.so $(OUT)/fairdial ## build the shim and the tool
+
+$(BUILD)/libfairdial.so: $(SHIM_OBJ) src/shim/exports.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SHIM_CFLAGS) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(LDFLAGS)
+	$(Q)mv -f $@.tmp $@
+
+$(BUILD)/shim/%.o: %.c
+	$(call say,CC,"$< (shim)")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/libcore.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(CROSS)ar rcs $@ $^
+
+$(OUT)/fairdial: $(CLI_OBJ) $(OUT)/libcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
+
+$(OUT)/tool/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) $(LIB_CFLAGS) -Itests -MMD -MP -c -o $@ $<
+
+$(OUT)/tests/%: $(OUT)/tool/tests/unit/%.o $(SUPPORT_OBJ) $(OUT)/libcore.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LIBS) -lpthread $(LDFLAGS)
+
+$(OUT)/tests/%: $(OUT)/tool/tests/integration/%.o $(SUPPORT_OBJ) $(OUT)/libcore.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LIBS) -lpthread $(LDFLAGS)
+
+# Small programs that tests run under the shim: plain C, nothing of the project in them.
+$(BUILD)/helpers/%: tests/helpers/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE $(WARN) -o $@ $< -lpthread
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+include tests/tests.mk
+
+.PHONY: deps
+deps: ## install what building and testing need (root or sudo)
+	$(Q)sh tests/deps.sh
+
+.PHONY: demo
+demo: ## show the main job: curl and the mysql CLI, spread over local servers
+	$(Q)sh tests/deps.sh demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)sh examples/demo.sh
+
+.PHONY: install
+install: all ## install under PREFIX (DESTDIR is honoured)
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
+	$(Q)install -m 755 $(BUILD)/fairdial $(DESTDIR)$(PREFIX)/bin/fairdial
+	$(Q)install -m 755 $(BUILD)/libfairdial.so $(DESTDIR)$(PREFIX)/lib/libfairdial.so.tmp
+	$(Q)mv -f $(DESTDIR)$(PREFIX)/lib/libfairdial.so.tmp $(DESTDIR)$(PREFIX)/lib/libfairdial.so
+
+.PHONY: clean
+clean: ## remove what was built
+	$(Q)rm -rf $(BUILD)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  V=1 shows commands; SAN=address|thread; T=pick N="*draining*" runs some tests; CROSS=aarch64-linux-gnu-'

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Services and endpoints before publishing: what a source (a services file, a Kubernetes List, the API's watches) says
+ * goes in, piece by piece; what shims may dial comes out, as a spec for the table's writer. Pure: no files, no
+ * sockets, no clock.
+ *
+ * Rules of Kubernetes are those of kube-proxy (pkg/proxy/{topology,endpointslicecache,util}.go); each is named at the
+ * function that keeps it.
+ */
+#ifndef FAIRDIAL_AGENT_MODEL_H
+#define FAIRDIAL_AGENT_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/report.h"
+#include "table/layout.h"
+#include "table/writer.h"
+
+struct model;
+
+struct model_options {
+	const char *node;	   /* this pod's node; NULL: unknown */
+	const char *zone;	   /* and its zone; NULL: that of any endpoint on the node, else unknown */
+	const char *address_range; /* for Services without an address; NULL: 240.0.0.0/4, and fd0f:a12d:1a1::/64 for IPv6 */
+};
+
+/* The model owns copies of all that is handed to it. */
+struct model *model_new(const struct model_options *options);
+void model_free(struct model *model);
+
+/* ---- services given by hand: a services file, or inline ---- */
+
+struct file_endpoint {
+	struct addr addr; /* its port is that of a service of one port; else port_numbers tells */
+	uint16_t *port_numbers; /* by port of the service; 0: this endpoint lacks it. NULL for a service of one port */
+	uint16_t weight;
+	bool ready, terminating;
+	const char *zone; /* NULL: unknown */
+};
+
+struct file_port {
+	const char *name; /* "" where there is none */
+	uint16_t port;
+	uint8_t protocol; /* enum table_protocol */
+};
+
+struct file_service {
+	const char *name, *namespace; /* namespace "": none */
+	struct addr *addresses;
+	size_t address_count;
+	struct file_port *ports;
+	size_t port_count;
+	struct file_endpoint *endpoints;
+	size_t endpoint_count;
+	struct table_policy policy;
+};
+
+/* One whole file: replaces what an earlier one said. */
+struct file_services {
+	uint32_t mode; /* enum fairdial_mode, for all */
+	bool has_mode; /* false: the file does not say */
+	struct table_policy defaults; /* policy_defaults() with the file's "defaults", origin ORIGIN_FILE */
+	bool accept_moves; /* "accept_moves": drain, rebalance and max_age may come from annotations */
+	struct file_service *services;
+	size_t count;
+};
+
+int model_set_file(struct model *model, const struct file_services *file);
+
+/* ---- objects of Kubernetes, as far as they count here ---- */
+
+struct kube_service_port {
+	const char *name; /* "" where there is none */
+	const char *app_protocol; /* NULL: none */
+	uint16_t port;
+	uint8_t protocol; /* enum table_protocol; 0: one that is not known */
+};
+
+struct kube_service {
+	const char *namespace, *name;
+	const char *type; /* "ClusterIP", "ExternalName", ... */
+	struct addr *cluster_ips; /* without "None" */
+	size_t cluster_ip_count;
+	bool headless; /* clusterIP: None */
+	bool other_proxy; /* label service.kubernetes.io/service-proxy-name */
+	bool local; /* internalTrafficPolicy: Local */
+	uint32_t affinity_s; /* 0: none */
+	struct kube_service_port *ports;
+	size_t port_count;
+	struct table_policy annotations; /* policy_defaults() with what fairdial.dev/KEY annotations set */
+};
+
+struct kube_slice_port {
+	const char *name; /* NULL: the field is absent, and kube-proxy ignores the port */
+	uint16_t port; /* 0: absent, likewise */
+	uint8_t protocol; /* enum table_protocol; 0: one that is not known */
+};
+
+struct kube_endpoint {
+	struct addr addr; /* addresses[0]; its port does not count */
+	int8_t ready, serving, terminating; /* -1: absent (nil) */
+	const char *node, *zone; /* NULL: absent */
+	const char *const *hint_zones; /* hints.forZones */
+	size_t hint_zone_count;
+	const char *const *hint_nodes; /* hints.forNodes */
+	size_t hint_node_count;
+};
+
+struct kube_slice {
+	const char *namespace, *name;
+	const char *service; /* label kubernetes.io/service-name; NULL or "": the slice is ignored */
+	bool is_v4; /* addressType; FQDN and unknown types are not handed in */
+	struct kube_slice_port *ports;
+	size_t port_count;
+	struct kube_endpoint *endpoints;
+	size_t endpoint_count;
+};
+
+int model_set_service(struct model *model, const struct kube_service *service);
+void model_delete_service(struct model *model, const char *namespace, const char *name);
+int model_set_slice(struct model *model, const struct kube_slice *slice);
+void model_delete_slice(struct model *model, const char *namespace, const char *name);
+
+/* False until the first complete list of each kind: Services of the API then stand down (STAND_DOWN_UNSYNCED). */
+void model_set_synced(struct model *model, bool services, bool slices);
+
+/*
+ * What to publish now. Where two speak of one Service (name and namespace), the file's wins whole. A policy key is taken
+ * from the file's entry, else from the annotations (drain, rebalance and max_age only with accept_moves), else from
+ * the file's "defaults", else from policy_defaults(). The spec and all it points to belong to the model and last until its next change or
+ * resolve. Allocated addresses stay with their Service (by name and namespace) for the model's life, and follow from
+ * its name, so that two processes given the same services allocate alike.
+ */
+int model_resolve(struct model *model, struct spec **ret_spec, struct report *report);
+
+/* Tells the model which addresses not to allocate because this host routes them elsewhere than its default. */
+int model_avoid(struct model *model, const struct addr *network, unsigned prefix_len);
+
+#endif

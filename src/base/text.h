@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The few string functions that code without a C library needs. ASCII only: names of Services, hosts
+ * and variables are. All are pure and async-signal-safe.
+ */
+#ifndef FAIRDIAL_BASE_TEXT_H
+#define FAIRDIAL_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A piece of somebody else's text: not NUL-terminated, not owned. */
+struct slice {
+	const char *at;
+	size_t len;
+};
+
+static inline size_t text_len(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
+static inline struct slice slice_of(const char *s)
+{
+	return (struct slice){ s, s ? text_len(s) : 0 };
+}
+
+static inline char text_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static inline bool text_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool text_is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (a.at[i] != b.at[i])
+			return false;
+	return true;
+}
+
+/* DNS names compare without regard to case (RFC 1035 section 2.3.3). */
+static inline bool slice_equal_nocase(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (text_lower(a.at[i]) != text_lower(b.at[i]))
+			return false;
+	return true;
+}
+
+static inline bool slice_is(struct slice a, const char *s)
+{
+	return slice_equal(a, slice_of(s));
+}
+
+/* The text before the first `sep`; `*rest` becomes what follows it, with `at` NULL where none was found. */
+static inline struct slice slice_cut(struct slice *rest, char sep)
+{
+	struct slice head = *rest;
+
+	for (size_t i = 0; i < rest->len; i++) {
+		if (rest->at[i] == sep) {
+			head.len = i;
+			rest->at += i + 1;
+			rest->len -= i + 1;
+			return head;
+		}
+	}
+	*rest = (struct slice){ NULL, 0 };
+	return head;
+}
+
+/* The next word of a line; empty at the end. */
+static inline struct slice slice_word(struct slice *rest)
+{
+	size_t start = 0, end;
+
+	while (start < rest->len && text_is_space(rest->at[start]))
+		start++;
+	end = start;
+	while (end < rest->len && !text_is_space(rest->at[end]))
+		end++;
+
+	struct slice word = { rest->at + start, end - start };
+
+	rest->at += end;
+	rest->len -= end;
+	return word;
+}
+
+/*
+ * Appends to a buffer of `size` bytes and keeps it NUL-terminated. What does not fit is left out and
+ * `full` is set, so a chain of appends needs one check at its end.
+ */
+struct text {
+	char *buf;
+	size_t size, len;
+	bool full;
+};
+
+static inline struct text text_into(char *buf, size_t size)
+{
+	buf[0] = '\0';
+	return (struct text){ buf, size, 0, false };
+}
+
+static inline void text_add_char(struct text *t, char c)
+{
+	if (t->len + 1 >= t->size) {
+		t->full = true;
+		return;
+	}
+	t->buf[t->len++] = c;
+	t->buf[t->len] = '\0';
+}
+
+static inline void text_add_slice(struct text *t, struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		text_add_char(t, s.at[i]);
+}
+
+static inline void text_add(struct text *t, const char *s)
+{
+	text_add_slice(t, slice_of(s));
+}
+
+static inline void text_add_number(struct text *t, uint64_t value, unsigned base)
+{
+	char digits[24];
+	size_t n = 0;
+
+	do {
+		digits[n++] = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value);
+	while (n)
+		text_add_char(t, digits[--n]);
+}
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All that a reader of the table may call. No function here locks, allocates, or writes to the table; each may be
+ * called from a signal handler, from any number of threads.
+ *
+ *	struct table_view view;
+ *
+ *	for (int i = 0; i < TABLE_TRIES; i++) {
+ *		if (!table_begin(&table, &view))
+ *			continue;
+ *		... find, copy rows, decide; failures may be due to a writer at work ...
+ *		if (table_end(&view))
+ *			return what was decided;
+ *	}
+ *	fail open;
+ */
+#ifndef FAIRDIAL_TABLE_TABLE_H
+#define FAIRDIAL_TABLE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/text.h"
+#include "table/layout.h"
+
+/* A mapping of the file: map.h makes one, tests make others. */
+struct table {
+	const uint8_t *base;
+	size_t size;
+	uint64_t area_offset[2], area_size; /* copied when the head was found good: they never change */
+};
+
+/* A reading in progress. */
+struct table_view {
+	const struct table *table;
+	const struct table_area *area;
+	uint64_t seq;
+};
+
+/*
+ * Takes a mapping of `size` bytes at `base`. 0; -EBADMSG where it is no table, or damaged; -EPROTO where it
+ * is one of another major version.
+ */
+int table_attach(struct table *ret_table, const void *base, size_t size);
+
+const struct table_head *table_head(const struct table *table);
+
+/* False while nothing is published, or the area is being written. */
+bool table_begin(const struct table *table, struct table_view *ret_view);
+
+/* True if all that was read since table_begin belongs to one generation. */
+bool table_end(const struct table_view *view);
+
+/* The head of the generation, its sum checked. 0, -EBADMSG. */
+int table_area(const struct table_view *view, struct table_area *ret_area);
+
+/* The row of SECTION_PORTS for a destination; -ENOENT where there is none, -EBADMSG for a damaged slot. */
+int table_find_port(const struct table_view *view, const struct addr *dest, uint8_t protocol);
+
+/* The row of SECTION_SERVICES for a Service; without regard to case. -ENOENT, -EBADMSG. */
+int table_find_service(const struct table_view *view, struct slice name, struct slice namespace);
+
+/* The same for one that answers to its name alone. */
+int table_find_bare(const struct table_view *view, struct slice name);
+
+/* Rows, bounded. 0; -ERANGE beyond the end; -EBADMSG where the row's own sum fails. */
+int table_service(const struct table_view *view, uint32_t i, struct table_service *ret_row);
+int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpoint *ret_row);
+int table_address(const struct table_view *view, uint32_t i, struct table_address *ret_row);
+
+/* The row, and that its endpoints lie within the table, but not yet its sum, which costs a look at each of them. */
+int table_port(const struct table_view *view, uint32_t i, struct table_port *ret_row);
+int table_port_verify(const struct table_view *view, uint32_t i, const struct table_port *row);
+
+uint32_t table_count(const struct table_view *view, enum table_section_id id);
+
+/* Copies a text of SECTION_STRINGS, cut to `size` - 1 bytes. Always NUL-terminated; "" beyond the end. */
+void table_string(const struct table_view *view, uint32_t offset, char *buf, size_t size);
+
+static inline struct addr table_endpoint_addr(const struct table_endpoint *row)
+{
+	struct addr addr;
+
+	__builtin_memcpy(addr.ip, row->ip, sizeof(addr.ip));
+	addr.port_be = row->port_be;
+	addr.is_v4 = row->is_v4;
+	addr.zero = 0;
+	return addr;
+}
+
+/* Sums and tags, for the writer and the checker as well. `words` may be shared memory. */
+uint64_t table_sum(uint64_t seed, const void *words, size_t n);
+uint32_t table_key_check(const struct table_key *key);
+uint32_t table_name_hash(struct slice name, struct slice namespace, uint64_t seed);
+uint32_t table_tag(uint64_t instance, const struct addr *backend);
+
+/*
+ * Every invariant of the current generation: bounds, sums, order, each key and name found by its lookup, each slot
+ * one address. 0; or a negative errno with a one-line reason in `why`. Costs time in proportion to the table.
+ */
+int table_check(const struct table *table, char *why, size_t why_size);
+
+#endif

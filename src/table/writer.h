@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Builds a generation and publishes it. Tool only: it allocates, and one writer at a time holds flock(2) on the
+ * directory (an agent for its life, `publish` and `run` for a moment).
+ *
+ * Functions return 0 or more, or a negative errno; where there is a `struct report`, it then holds one line for people.
+ * Not thread-safe for one writer; killed at any instruction, it leaves the last whole generation (layout.h).
+ */
+#ifndef FAIRDIAL_TABLE_WRITER_H
+#define FAIRDIAL_TABLE_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/report.h"
+#include "table/layout.h"
+
+/* What to publish. All texts and arrays stay the caller's; none is kept after the call. */
+struct spec_endpoint {
+	struct addr addr;
+	uint16_t weight;      /* 0 is taken as 1 */
+	uint16_t flags;	      /* enum table_endpoint_flags */
+	const char *zone;     /* NULL: unknown */
+	const char *node;     /* NULL: unknown */
+	uint64_t added_ms;    /* CLOCK_BOOTTIME; 0: kept from the last generation, else now (slow_start) */
+};
+
+struct spec_port {
+	const char *name;	  /* NULL or "": unnamed */
+	const char *app_protocol; /* NULL: none */
+	uint16_t port;
+	uint8_t protocol; /* enum table_protocol */
+	struct spec_endpoint *endpoints; /* in any order; the writer sorts them in place; no two alike */
+	size_t endpoint_count;
+};
+
+struct spec_address {
+	struct addr addr; /* its port does not count */
+	uint8_t kind;	  /* enum table_address_kind */
+};
+
+struct spec_service {
+	const char *name;
+	const char *namespace; /* NULL or "": none */
+	uint32_t flags;	       /* enum table_service_flags */
+	uint32_t stand_down;   /* enum stand_down */
+	uint32_t affinity_s;
+	struct table_policy policy;
+	const struct spec_address *addresses;
+	size_t address_count;
+	struct spec_port *ports;
+	size_t port_count;
+};
+
+struct spec {
+	const char *source; /* for people: "file /etc/services.json" */
+	uint32_t mode;	    /* enum fairdial_mode */
+	uint32_t stale_after_ms; /* 0: the default, 60 s */
+	uint32_t client_rank, client_peers;
+	struct spec_service *services; /* in any order; sorted in place; no two of one name and namespace */
+	size_t service_count;
+};
+
+struct table_writer;
+
+struct writer_options {
+	bool is_static;	    /* no heartbeat: published once */
+	unsigned file_mode; /* of table; 0: 0644 */
+	bool wait;	    /* for another writer to go; else -EBUSY */
+};
+
+/*
+ * Takes the directory (made with mode 0755 where it is missing) and continues the table in it, if it is whole and may be
+ * trusted: instance and slots go on. The caller closes the writer.
+ */
+int writer_open(const char *dir, const struct writer_options *options, struct table_writer **ret_writer,
+		struct report *report);
+
+/* The next generation; readers see it at their next dial. On failure the last one stays. */
+int writer_publish(struct table_writer *writer, const struct spec *spec, struct report *report);
+
+/* Still alive. For tables that are not static, about once a second. */
+void writer_heartbeat(struct table_writer *writer);
+
+/* The table as readers see it, mapped for as long as the writer is open; NULL before the first publish. */
+const struct table *writer_table(const struct table_writer *writer);
+
+/* Lets go of the directory; the table stays. NULL is accepted. */
+void writer_close(struct table_writer *writer);
+
+#endif

@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# deps.sh [demo]: installs what building (and the demo) or, without a word, also testing needs, where it is missing.
+# Debian, Ubuntu, Alpine and Fedora; as root or through sudo. Prints nothing when nothing is missing.
+set -eu
+what=${1:-test}
+
+missing=
+need() { # need COMMAND-OR-FILE PACKAGE(debian) PACKAGE(alpine) PACKAGE(fedora)
+	case $1 in
+	/*) for f in $1; do [ -e "$f" ] && return 0; done ;;
+	*) command -v "$1" >/dev/null 2>&1 && return 0 ;;
+	esac
+	missing="$missing $(eval echo "\$$column")"
+}
+
+if command -v apt-get >/dev/null 2>&1; then
+	column=2
+elif command -v apk >/dev/null 2>&1; then
+	column=3
+elif command -v dnf >/dev/null 2>&1; then
+	column=4
+else
+	echo "deps: no apt-get, apk or dnf here: install gcc, make, pkg-config, libcurl, jansson and cmocka by hand" >&2
+	exit 0
+fi
+
+header() { # header NAME PACKAGES...: a C header, looked for where the compiler looks
+	name=$1
+	shift
+	echo "#include <$name>" | ${CC:-cc} -E -x c - >/dev/null 2>&1 || need /nonexistent "$@"
+}
+
+need cc gcc gcc gcc
+[ "$column" = 3 ] && need /usr/include/stdio.h - musl-dev -
+need pkg-config pkg-config pkgconf pkgconf-pkg-config
+header curl/curl.h libcurl4-openssl-dev curl-dev libcurl-devel
+header jansson.h libjansson-dev jansson-dev jansson-devel
+need curl curl curl curl
+need python3 python3 python3 python3
+need mariadbd mariadb-server mariadb mariadb-server
+need mysql mariadb-client mariadb-client mariadb
+if [ "$what" = test ]; then
+	header cmocka.h libcmocka-dev cmocka-dev libcmocka-devel
+	need clang clang clang clang
+	need wget wget wget wget
+	need node nodejs nodejs nodejs
+	need javac default-jdk-headless openjdk17-jdk java-17-openjdk-devel
+	need perl perl perl perl
+	need bash bash bash bash
+	need redis-server redis-server redis redis
+	need redis-cli redis-tools redis redis
+	need psql postgresql-client postgresql-client postgresql
+	need '/usr/lib/postgresql/*/bin/postgres' postgresql postgresql postgresql-server
+	need strace strace strace strace
+	need ip iproute2 iproute2 iproute
+	need readelf binutils binutils binutils
+fi
+
+[ -z "$missing" ] && exit 0
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+echo "deps: installing$missing" >&2
+case $column in
+2)
+	$sudo apt-get update -qq >&2
+	# A package that starts servers by itself is kept from doing so: tests start their own.
+	$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	;;
+3) $sudo apk add --quiet $missing ;;
+4) $sudo dnf install -y -q $missing ;;
+esac

@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run.sh DIR PATTERN TEST...: runs cmocka programs one after the other; the last line counts tests.
+set -u
+dir=$1 pattern=$2
+shift 2
+
+FAIRDIAL_TEST_ROOT=$(pwd)
+export FAIRDIAL_TEST_ROOT
+TEST_FILTER=$pattern
+export TEST_FILTER
+CMOCKA_MESSAGE_OUTPUT=stdout
+export CMOCKA_MESSAGE_OUTPUT
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0 skipped=0
+for test in "$@"; do
+	"$dir/$test" >"$log" 2>&1
+	status=$?
+	p=$(grep -c '^\[       OK \]' "$log")
+	f=$(grep -c '^\[  FAILED  \] [a-z0-9_]*$' "$log")
+	s=$(grep -c '^\[  SKIPPED \] [a-z0-9_]*$' "$log")
+	[ "$status" -ne 0 ] && [ "$f" -eq 0 ] && f=1
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	if [ "$f" -ne 0 ]; then
+		printf 'FAIL  %s (exit status %d)\n' "$test" "$status"
+		cat "$log"
+	else
+		printf 'ok    %-28s %d tests\n' "$test" "$p"
+		grep '^skip: ' "$log"
+	fi
+done
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ]
