@@ -19,7 +19,7 @@
 #include "table/layout.h"
 #include "table/writer.h"
 
-struct model;
+struct model; /* model_state.h */
 
 struct model_options {
 	const char *node;	   /* this pod's node; NULL: unknown */
@@ -27,7 +27,10 @@ struct model_options {
 	const char *address_range; /* for Services without an address; NULL: 240.0.0.0/4, and fd0f:a12d:1a1::/64 for IPv6 */
 };
 
-/* The model owns copies of all that is handed to it. */
+/*
+ * The model owns copies of all that is handed to it. NULL where there is no memory, or where address_range is none
+ * (address_ranges_parse tells beforehand).
+ */
 struct model *model_new(const struct model_options *options);
 void model_free(struct model *model);
 
@@ -68,6 +71,7 @@ struct file_services {
 	size_t count;
 };
 
+/* 0, -ENOMEM. What it says of names, addresses and ports has been checked: source_file.c */
 int model_set_file(struct model *model, const struct file_services *file);
 
 /* ---- objects of Kubernetes, as far as they count here ---- */
@@ -119,12 +123,25 @@ struct kube_slice {
 	size_t endpoint_count;
 };
 
+/* 0; -EINVAL for an empty name or namespace, or one that no table can hold; -ENOMEM. Else as it was. */
 int model_set_service(struct model *model, const struct kube_service *service);
 void model_delete_service(struct model *model, const char *namespace, const char *name);
 int model_set_slice(struct model *model, const struct kube_slice *slice);
 void model_delete_slice(struct model *model, const char *namespace, const char *name);
 
-/* False until the first complete list of each kind: Services of the API then stand down (STAND_DOWN_UNSYNCED). */
+enum kube_kind { KUBE_SERVICE, KUBE_SLICE, KUBE_KINDS };
+
+/*
+ * A list replaces: what of its kind and namespace (NULL: of all) was not set since it began is deleted at its end.
+ * Lists of several namespaces may overlap, and one that fails half-way is just never ended.
+ */
+uint32_t model_list_begin(struct model *model);
+void model_list_end(struct model *model, enum kube_kind kind, const char *namespace, uint32_t begun);
+
+/*
+ * Told when the first complete list of a kind is in; it stays so. Until both are, Services of the API stand
+ * down (STAND_DOWN_UNSYNCED).
+ */
 void model_set_synced(struct model *model, bool services, bool slices);
 
 /*
@@ -133,10 +150,12 @@ void model_set_synced(struct model *model, bool services, bool slices);
  * the file's "defaults", else from policy_defaults(). The spec and all it points to belong to the model and last until its next change or
  * resolve. Allocated addresses stay with their Service (by name and namespace) for the model's life, and follow from
  * its name, so that two processes given the same services allocate alike.
+ *
+ * 0; -ENOSPC where the address range is used up; -ENOMEM.
  */
 int model_resolve(struct model *model, struct spec **ret_spec, struct report *report);
 
-/* Tells the model which addresses not to allocate because this host routes them elsewhere than its default. */
+/* Not to be allocated: this host routes them elsewhere than its default. 0, -EINVAL, -ENOMEM. */
 int model_avoid(struct model *model, const struct addr *network, unsigned prefix_len);
 
 #endif

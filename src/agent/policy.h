@@ -6,6 +6,7 @@
 #ifndef FAIRDIAL_AGENT_POLICY_H
 #define FAIRDIAL_AGENT_POLICY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,9 @@ struct policy_key {
 	enum policy_form form;
 	const char *const *choices; /* FORM_CHOICE: NULL-terminated, in the order of the enum */
 	size_t offset, size;	    /* the field of struct table_policy */
-	uint32_t min, max;	    /* numbers; milliseconds for durations */
+	uint32_t min, max;	    /* numbers; milliseconds for durations; "off" is always within */
+	const char *preset;	    /* the default, as a user would write it */
+	bool moves;		    /* closes connections: from annotations only where the file has accept_moves */
 	const char *expects;	    /* "a duration such as 1500ms, at least 1s" */
 	const char *help;
 };
@@ -46,6 +49,9 @@ int policy_set(struct table_policy *policy, const struct policy_key *key, const 
 
 /* Takes from `from` each key that is not at its default there and of a higher origin than here. */
 void policy_merge(struct table_policy *policy, const struct table_policy *from);
+
+/* Takes one key from `from`, value and origin, whatever it was here. */
+void policy_take(struct table_policy *policy, const struct table_policy *from, const struct policy_key *key);
 
 enum policy_origin policy_origin_of(const struct table_policy *policy, const struct policy_key *key);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses: parse, print, compare, hash. The text forms are those of inet_pton(3) and RFC 5952. */
+#include "base/bytes.h"
 #include "base/addr.h"
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/hash.h"

@@ -57,6 +57,7 @@
 #define TABLE_MAX_PROBES 64   /* the writer chooses a seed under which no lookup looks at more slots */
 #define TABLE_MAX_STRIDE 4096
 #define TABLE_MAX_SIZE (1ull << 32)
+#define TABLE_MAX_SLOTS (1u << 24)
 
 enum table_head_flags {
 	TABLE_STATIC = 1, /* published once: has no heartbeat and never ages */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The reader's side of the table: bounds first, then sums. See layout.h for the protocol. */
 #include <errno.h>
-#include <string.h>
 
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "table/atomics.h"
 #include "table/table.h"
@@ -62,7 +62,8 @@ const struct table_head *table_head(const struct table *table)
 
 static bool head_is_sound(const struct table_head *head, size_t size)
 {
-	if (head->file_size != size || head->head_size < sizeof(*head) || head->head_size > size)
+	if (head->file_size != size || head->head_size < sizeof(*head) || head->head_size > size ||
+	    head->rows > TABLE_MAX_SLOTS || head->cursors > TABLE_MAX_SLOTS)
 		return false;
 	for (int i = 0; i < 2; i++)
 		if (head->area_offset[i] % 64 || head->area_offset[i] < head->head_size ||
@@ -147,17 +148,31 @@ uint32_t table_count(const struct table_view *view, enum table_section_id id)
 	return section_of(view, id, 8, &s) < 0 ? 0 : s.count;
 }
 
-int table_area(const struct table_view *view, struct table_area *ret_area)
+int table_area_verify(const struct table_view *view)
 {
 	const uint64_t first = offsetof(struct table_area, generation);
+	uint32_t head_size = (uint32_t)load_acquire((const uint64_t *)&view->area->head_size);
 
+	_Static_assert(offsetof(struct table_area, head_size) % 8 == 0, "low half of a word");
+	if (head_size < sizeof(struct table_area) || head_size > view->table->area_size || head_size % 8)
+		return -EBADMSG;
+	return table_sum(0, area_at(view, first), (head_size - first) / 8) == load_acquire(&view->area->sum) ? 0 : -EBADMSG;
+}
+
+int table_area(const struct table_view *view, struct table_area *ret_area)
+{
 	load_words(ret_area, view->area, WORDS(*ret_area));
-	if (ret_area->head_size < sizeof(*ret_area) || ret_area->head_size > view->table->area_size ||
-	    ret_area->head_size % 8)
-		return -EBADMSG;
-	if (table_sum(0, area_at(view, first), (ret_area->head_size - first) / 8) != ret_area->sum)
-		return -EBADMSG;
-	return 0;
+	return table_area_verify(view);
+}
+
+struct table_rules table_rules(const struct table_view *view)
+{
+	struct table_rules rules;
+
+	_Static_assert(offsetof(struct table_area, mode) % 8 == 0, "whole words");
+	_Static_assert(offsetof(struct table_area, client_peers) == offsetof(struct table_area, mode) + 12, "in this order");
+	load_words(&rules, &view->area->mode, WORDS(rules));
+	return rules;
 }
 
 /* Both hash sections are walked alike: 2^n slots, from the hash onwards, until an empty one. */
@@ -317,6 +332,41 @@ int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpo
 	if (r == 0)
 		load_words(ret_row, row, WORDS(*ret_row));
 	return r;
+}
+
+int table_endpoint_rows(const struct table_view *view, const struct table_port *port, bool v4, struct table_rows *ret_rows)
+{
+	struct table_section s;
+	int r = section_of(view, SECTION_ENDPOINTS, sizeof(struct table_endpoint), &s);
+	uint64_t first = port->first_endpoint + (v4 ? 0 : (uint64_t)port->v4_count);
+	uint32_t count = v4 ? port->v4_count : port->v6_count;
+
+	if (r < 0)
+		return r;
+	if (first + count > s.count)
+		return -EBADMSG;
+	*ret_rows = (struct table_rows){ area_at(view, s.offset + first * s.stride), s.stride, count, (uint32_t)first };
+	return 0;
+}
+
+struct table_endpoint_brief table_rows_brief(const struct table_rows *rows, uint32_t i)
+{
+	const uint64_t *row = (const uint64_t *)(rows->at + (uint64_t)i * rows->stride);
+	uint64_t slot_word = load_acquire(&row[offsetof(struct table_endpoint, slot) / 8]);
+	uint64_t tag_word = load_acquire(&row[offsetof(struct table_endpoint, tag) / 8]);
+
+	_Static_assert(offsetof(struct table_endpoint, slot) == 20, "high half of word 2");
+	_Static_assert(offsetof(struct table_endpoint, tag) == 24, "low half of word 3");
+	return (struct table_endpoint_brief){ (uint32_t)(slot_word >> 32), (uint32_t)tag_word, (uint16_t)(tag_word >> 32),
+					      (uint16_t)(tag_word >> 48) };
+}
+
+uint64_t table_rows_hash(const struct table_rows *rows, uint32_t i, uint64_t seed)
+{
+	const uint64_t *row = (const uint64_t *)(rows->at + (uint64_t)i * rows->stride);
+	uint64_t h = hash_mix(hash_mix(seed, load_acquire(&row[0])), load_acquire(&row[1]));
+
+	return hash_mix(h, (uint16_t)load_acquire(&row[2]));
 }
 
 int table_address(const struct table_view *view, uint32_t i, struct table_address *ret_row)

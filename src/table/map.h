@@ -31,8 +31,8 @@ struct file_id {
 };
 int table_map(const char *dir, const struct trust *trust, struct table *ret_table, struct file_id *ret_id);
 
-/* Whether DIR/table is still the file that was mapped. */
-bool table_is_current(const char *dir, const struct file_id *id);
+/* Whether the file at `path` (DIR/table) is still the one that was mapped. */
+bool table_is_current(const char *path, const struct file_id *id);
 
 void table_unmap(struct table *table);
 

@@ -56,6 +56,13 @@ bool table_end(const struct table_view *view);
 /* The head of the generation, its sum checked. 0, -EBADMSG. */
 int table_area(const struct table_view *view, struct table_area *ret_area);
 
+/* The same without copying: what every dial needs of it, and whether its sum holds (which may be remembered by `seq`). */
+struct table_rules {
+	uint32_t mode, stale_after_ms, client_rank, client_peers;
+};
+int table_area_verify(const struct table_view *view);
+struct table_rules table_rules(const struct table_view *view);
+
 /* The row of SECTION_PORTS for a destination; -ENOENT where there is none, -EBADMSG for a damaged slot. */
 int table_find_port(const struct table_view *view, const struct addr *dest, uint8_t protocol);
 
@@ -78,6 +85,24 @@ uint32_t table_count(const struct table_view *view, enum table_section_id id);
 
 /* Copies a text of SECTION_STRINGS, cut to `size` - 1 bytes. Always NUL-terminated; "" beyond the end. */
 void table_string(const struct table_view *view, uint32_t offset, char *buf, size_t size);
+
+/* The endpoints of one port and family, for a walk over all of them: bounded once, then read without more checks. */
+struct table_rows {
+	const uint8_t *at;
+	uint32_t stride, count;
+	uint32_t first; /* row of SECTION_ENDPOINTS */
+};
+int table_endpoint_rows(const struct table_view *view, const struct table_port *port, bool v4, struct table_rows *ret_rows);
+
+/* What a pick looks at. */
+struct table_endpoint_brief {
+	uint32_t slot, tag;
+	uint16_t weight, flags;
+};
+struct table_endpoint_brief table_rows_brief(const struct table_rows *rows, uint32_t i);
+
+/* Of the address and port of endpoint `i`: the same in every pod and process, whatever the table's instance. */
+uint64_t table_rows_hash(const struct table_rows *rows, uint32_t i, uint64_t seed);
 
 static inline struct addr table_endpoint_addr(const struct table_endpoint *row)
 {

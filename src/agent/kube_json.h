@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Objects of the Kubernetes API, as JSON, into a model. Lenient, because somebody else writes them: an address, a port,
+ * a protocol or an annotation that makes no sense is passed over, never what stands beside it.
+ */
+#ifndef FAIRDIAL_AGENT_KUBE_JSON_H
+#define FAIRDIAL_AGENT_KUBE_JSON_H
+
+#include <jansson.h>
+
+#include "agent/model.h"
+#include "base/report.h"
+
+/* enum kube_kind of one object, by its "kind" and "apiVersion"; -ENOENT for one that does not count. */
+int kube_json_kind(const json_t *object);
+
+/*
+ * Sets the one object. Its kind is the caller's to know: those within a list carry none. 0; -EINVAL for one without a
+ * usable name; -ENOMEM. An annotation that is passed over is told in `warning`, which else stays as it was; NULL: do
+ * not tell.
+ */
+int kube_json_set(struct model *model, enum kube_kind kind, const json_t *object, struct report *warning);
+
+/* Deletes it, by the name and namespace that it carries. */
+void kube_json_delete(struct model *model, enum kube_kind kind, const json_t *object);
+
+/*
+ * A whole text: a List, ServiceList, EndpointSliceList, or one object; -ENOENT for another kind, -EINVAL where "items"
+ * is no array: the model is then as it was. What is not in it is deleted, unless it is one page of several. A kind of
+ * object counts as synced when the text is a list of it alone, or a List with one of it, or an empty List.
+ */
+int kube_json_load(struct model *model, const json_t *text, struct report *warning);
+
+#endif

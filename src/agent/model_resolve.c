@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From what sources said to what shims may dial: joins Services with their slices, files with the API. */
+#include "agent/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/model_resolve.h"
+#include "agent/policy.h"
+
+/* ---- order ---- */
+
+int resolve_compare(const char *namespace_a, const char *name_a, const char *namespace_b, const char *name_b)
+{
+	int order = strcmp(namespace_a, namespace_b);
+
+	return order ? order : strcmp(name_a, name_b);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct stored *x = *(const struct stored *const *)a, *y = *(const struct stored *const *)b;
+
+	return resolve_compare(x->namespace, x->name, y->namespace, y->name);
+}
+
+static int by_service_then_name(const void *a, const void *b)
+{
+	const struct stored *x = *(const struct stored *const *)a, *y = *(const struct stored *const *)b;
+	int order = resolve_compare(x->namespace, x->slice.service, y->namespace, y->slice.service);
+
+	return order ? order : strcmp(x->name, y->name);
+}
+
+static int file_by_name(const void *a, const void *b)
+{
+	const struct file_service *x = *(const struct file_service *const *)a;
+	const struct file_service *y = *(const struct file_service *const *)b;
+
+	return resolve_compare(x->namespace, x->name, y->namespace, y->name);
+}
+
+static const struct stored **sorted_objects(struct resolver *r, enum kube_kind kind, size_t *ret_count,
+					    int (*compare)(const void *, const void *))
+{
+	const struct index *objects = &r->model->objects[kind];
+	const struct stored **sorted = arena_alloc(&r->scratch, objects->count, sizeof(*sorted));
+	size_t n = 0;
+
+	if (!sorted)
+		return NULL;
+	for (size_t i = 0; i < objects->size; i++)
+		if (objects->slots[i].key)
+			sorted[n++] = objects->slots[i].value;
+	qsort(sorted, n, sizeof(*sorted), compare);
+	*ret_count = n;
+	return sorted;
+}
+
+static const struct file_service **sorted_files(struct resolver *r)
+{
+	const struct file_services *file = &r->model->file;
+	const struct file_service **sorted = arena_alloc(&r->scratch, file->count, sizeof(*sorted));
+
+	if (!sorted)
+		return NULL;
+	for (size_t i = 0; i < file->count; i++)
+		sorted[i] = &file->services[i];
+	qsort(sorted, file->count, sizeof(*sorted), file_by_name);
+	r->file_count = file->count;
+	return sorted;
+}
+
+/* ---- the zone ---- */
+
+/* Asked for no permission to read nodes: an endpoint on the same node tells its zone. */
+static const char *zone_of_node(const struct resolver *r, const char *node)
+{
+	for (size_t i = 0; node && i < r->slice_count; i++) {
+		const struct kube_slice *slice = &r->slices[i]->slice;
+
+		for (size_t j = 0; j < slice->endpoint_count; j++)
+			if (slice->endpoints[j].zone && slice->endpoints[j].node &&
+			    strcmp(slice->endpoints[j].node, node) == 0)
+				return slice->endpoints[j].zone;
+	}
+	return NULL;
+}
+
+/* ---- policy ---- */
+
+static bool decides(const struct file_services *file, const struct table_policy *policy, const struct policy_key *key)
+{
+	switch (policy_origin_of(policy, key)) {
+	case ORIGIN_DEFAULT:
+		return false;
+	case ORIGIN_ANNOTATION:
+		return !key->moves || file->accept_moves;
+	default:
+		return true;
+	}
+}
+
+struct table_policy resolve_policy(const struct file_services *file, const struct table_policy *annotations,
+				   const struct table_policy *entry)
+{
+	struct table_policy policy = file->defaults;
+
+	for (size_t i = 0; i < policy_key_count; i++) {
+		if (annotations && decides(file, annotations, &policy_keys[i]))
+			policy_take(&policy, annotations, &policy_keys[i]);
+		if (entry && decides(file, entry, &policy_keys[i]))
+			policy_take(&policy, entry, &policy_keys[i]);
+	}
+	return policy;
+}
+
+/* ---- endpoints of a port ---- */
+
+struct candidate *resolve_candidate(struct resolver *r)
+{
+	if (r->candidate_count == r->candidate_room) {
+		size_t room = r->candidate_room ? r->candidate_room * 2 : 256;
+		struct candidate *larger = arena_alloc(&r->scratch, room, sizeof(*larger));
+
+		if (!larger)
+			return NULL;
+		if (r->candidate_count)
+			memcpy(larger, r->candidates, r->candidate_count * sizeof(*larger));
+		r->candidates = larger;
+		r->candidate_room = room;
+	}
+	return &r->candidates[r->candidate_count++];
+}
+
+int resolve_port(struct resolver *r, const struct place *place, struct spec_port *port)
+{
+	size_t n;
+
+	for (size_t i = 0; i < r->candidate_count; i++)
+		r->candidates[i].seen = i;
+	n = endpoints_dedupe(r->candidates, r->candidate_count);
+	endpoints_mark(r->candidates, n, place);
+	r->candidate_count = 0;
+	port->endpoints = arena_alloc(r->out, n, sizeof(*port->endpoints));
+	if (!port->endpoints)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		port->endpoints[i] = r->candidates[i].endpoint;
+	port->endpoint_count = n;
+	return 0;
+}
+
+/* ---- a service of a file ---- */
+
+static int add_file_endpoints(struct resolver *r, const struct file_service *service, size_t port)
+{
+	for (size_t i = 0; i < service->endpoint_count; i++) {
+		const struct file_endpoint *endpoint = &service->endpoints[i];
+		uint16_t number = endpoint->port_numbers ? endpoint->port_numbers[port] : addr_port(&endpoint->addr);
+		struct candidate *candidate;
+
+		if (number == 0)
+			continue;
+		candidate = resolve_candidate(r);
+		if (!candidate)
+			return -ENOMEM;
+		candidate_from_file(candidate, endpoint, number);
+	}
+	return 0;
+}
+
+static int file_ports(struct resolver *r, const struct file_service *service, struct spec_service *ret)
+{
+	const struct place anywhere = { NULL, NULL, false, false };
+
+	ret->ports = arena_alloc(r->out, service->port_count, sizeof(*ret->ports));
+	if (!ret->ports)
+		return -ENOMEM;
+	for (; ret->port_count < service->port_count; ret->port_count++) {
+		const struct file_port *from = &service->ports[ret->port_count];
+		struct spec_port *port = &ret->ports[ret->port_count];
+
+		port->name = from->name;
+		port->port = from->port;
+		port->protocol = from->protocol;
+		if (add_file_endpoints(r, service, ret->port_count) < 0 || resolve_port(r, &anywhere, port) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* `replaced` is the Service of the API that has the same name, or NULL. */
+static int resolve_file(struct resolver *r, const struct file_service *service, const struct stored *replaced)
+{
+	struct spec_service *ret = &r->model->spec.services[r->model->spec.service_count];
+	struct spec_address *addresses = arena_alloc(r->out, service->address_count, sizeof(*addresses));
+
+	if (!addresses)
+		return -ENOMEM;
+	for (size_t i = 0; i < service->address_count; i++)
+		addresses[i] = (struct spec_address){ service->addresses[i], ADDRESS_CLUSTER };
+	ret->name = service->name;
+	ret->namespace = service->namespace;
+	ret->addresses = addresses;
+	ret->address_count = service->address_count;
+	ret->flags = SERVICE_BARE_NAME | (service->address_count ? SERVICE_OWN_ADDRESS : 0);
+	ret->policy =
+		resolve_policy(&r->model->file, replaced ? &replaced->service.annotations : NULL, &service->policy);
+	r->wanted[r->model->spec.service_count++] = service->address_count ? 0 : WANT_ANY;
+	return file_ports(r, service, ret);
+}
+
+/* ---- all of them ---- */
+
+/* Walks both in order of names. */
+static int resolve_services(struct resolver *r)
+{
+	size_t i = 0, j = 0;
+	int err = 0;
+
+	while (err == 0 && (i < r->file_count || j < r->service_count)) {
+		const struct file_service *file = i < r->file_count ? r->files[i] : NULL;
+		const struct stored *kube = j < r->service_count ? r->services[j] : NULL;
+		int order = !file   ? 1
+			    : !kube ? -1
+				    : resolve_compare(file->namespace, file->name, kube->namespace, kube->name);
+
+		if (order <= 0)
+			err = resolve_file(r, file, order == 0 ? kube : NULL);
+		else
+			err = resolve_kube(r, kube);
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return err;
+}
+
+static int prepare(struct resolver *r)
+{
+	struct model *model = r->model;
+	size_t room;
+
+	r->services = sorted_objects(r, KUBE_SERVICE, &r->service_count, by_name);
+	r->slices = sorted_objects(r, KUBE_SLICE, &r->slice_count, by_service_then_name);
+	r->files = sorted_files(r);
+	if (!r->services || !r->slices || !r->files)
+		return -ENOMEM;
+	r->zone = model->zone ? model->zone : zone_of_node(r, model->node);
+	room = r->service_count + r->file_count;
+	model->spec.services = arena_alloc(r->out, room, sizeof(*model->spec.services));
+	r->wanted = arena_alloc(&r->scratch, room, sizeof(*r->wanted));
+	if (!model->spec.services || !r->wanted)
+		return -ENOMEM;
+	return resolve_index_given(r);
+}
+
+int model_resolve(struct model *model, struct spec **ret_spec, struct report *report_)
+{
+	struct resolver r = { .model = model, .out = &model->spec_arena };
+	int err;
+
+	arena_free(&model->spec_arena);
+	model->spec = (struct spec){ .source = "", .mode = model->file.has_mode ? model->file.mode : MODE_ON };
+	err = prepare(&r);
+	if (err == 0)
+		err = resolve_services(&r);
+	if (err == 0)
+		err = resolve_addresses(&r, report_);
+	if (err == -ENOMEM)
+		report(report_, err, "out of memory");
+	index_free(&r.given);
+	arena_free(&r.scratch);
+	if (err == 0)
+		*ret_spec = &model->spec;
+	return err;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is next: pure functions over the candidates of one Service port and the ledger's numbers. Nothing here claims,
+ * waits or writes, but for the cursor of the policies that take turns.
+ */
+#ifndef FAIRDIAL_BALANCE_BALANCE_H
+#define FAIRDIAL_BALANCE_BALANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ledger/ledger.h"
+#include "table/table.h"
+
+#define PICK_MAX_TRIED 256
+
+/* What a pick knows. Candidates are numbered by their place in the port's list. */
+struct pick {
+	struct table_rows rows; /* the endpoints of one family */
+	const struct ledger *ledger;
+	struct ledger_key cursor;
+	uint64_t now_ms;
+	uint64_t identity; /* of this client, for `hash` and where no rank is known */
+	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown */
+	uint64_t noise;	      /* a number no other dial of this process has: where no ledger gives turns */
+	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial */
+};
+
+struct candidate {
+	uint32_t index;
+	struct ledger_key key;
+	uint16_t weight;
+	struct ledger_load load; /* as it was when it was picked: for ledger_claim_if */
+};
+
+struct balance_policy {
+	const char *name, *help;
+	/* Of those for which pick_candidate says yes. False where there are none. */
+	bool (*next)(const struct pick *pick, struct candidate *ret_chosen);
+};
+
+/* By enum balance. */
+const struct balance_policy *balance_policy(uint8_t balance);
+
+/*
+ * The next endpoint by a policy: usable, not tried in this dial, not ejected; where all are out, the one whose
+ * last failure is longest ago. False where every usable one has been tried, or none is usable.
+ */
+bool pick_next(const struct pick *pick, uint8_t balance, struct candidate *ret_chosen);
+
+/* For policies: candidate `i` if it may be picked now. */
+bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_candidate);
+
+void pick_mark_tried(struct pick *pick, uint32_t index);
+
+/* Whether a usable candidate has not been tried, ejected or not. */
+bool pick_has_left(const struct pick *pick);
+
+#endif

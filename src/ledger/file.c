@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger's file: opened if it may be used, made whole where it is missing. System calls only. */
+#include <errno.h>
+
+#include "base/bytes.h"
+#include "base/host.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "ledger/ledger.h"
+
+#define PATH_SIZE 288
+
+static uint64_t align_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+static bool is_sound(const struct ledger_head *head, size_t size)
+{
+	return head->file_size == size && head->head_size >= sizeof(*head) &&
+	       head->cursor_size >= sizeof(struct ledger_cursor) && head->cursor_size % 64 == 0 &&
+	       head->cursor_size <= 4096 && head->row_size >= sizeof(struct ledger_row) && head->row_size % 64 == 0 &&
+	       head->row_size <= 4096 && head->cursors_offset >= head->head_size && head->cursors_offset % 64 == 0 &&
+	       head->cursors_offset <= size && head->rows_offset <= size && head->rows_offset % 64 == 0 &&
+	       head->cursors_offset + (uint64_t)head->cursors * head->cursor_size <= head->rows_offset &&
+	       head->rows_offset + (uint64_t)head->rows * head->row_size <= size;
+}
+
+int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint8_t boot_id[16])
+{
+	struct ledger_head head;
+
+	if (size < sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, base, sizeof(head)); /* once: others can write it while it is being judged */
+	if (head.magic != LEDGER_MAGIC)
+		return -EBADMSG;
+	if (head.major != LEDGER_MAJOR)
+		return -EPROTO;
+	if (table_sum(0, &head, offsetof(struct ledger_head, sum) / 8) != head.sum || !is_sound(&head, size) ||
+	    memcmp(head.boot_id, boot_id, 16) != 0)
+		return -EBADMSG;
+	*ret_ledger = (struct ledger){ base,	    size,      head.cursors_offset, head.rows_offset,
+				       head.cursors, head.rows, head.cursor_size,    head.row_size };
+	return 0;
+}
+
+static int map_file(int fd, size_t size, const uint8_t boot_id[16], struct ledger *ret_ledger)
+{
+	void *base = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	int r;
+
+	if (sys_mmap_failed(base))
+		return (int)(long)base;
+	r = ledger_attach(ret_ledger, base, size, boot_id);
+	if (r < 0)
+		sys_munmap(base, size);
+	return r;
+}
+
+/* -EUCLEAN: it is ours, and of no use as it is. */
+static int open_existing(const char *path, const struct ledger_options *options, const uint8_t boot_id[16],
+			 struct ledger *ret_ledger)
+{
+	struct stat st;
+	bool mine;
+	int r, fd = sys_openat(AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return fd;
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		goto out;
+	mine = st.st_uid == options->trust->euid;
+	r = -EPERM;
+	if (!S_ISREG(st.st_mode) || !(mine || st.st_uid == 0 || st.st_uid == options->trust->shim_uid))
+		goto out;
+	r = map_file(fd, (size_t)st.st_size, boot_id, ret_ledger);
+	if (r == 0 && mine && (ret_ledger->rows < options->rows || ret_ledger->cursors < options->cursors)) {
+		ledger_close(ret_ledger);
+		r = -EUCLEAN;
+	} else if (r == -EBADMSG && mine) {
+		r = -EUCLEAN;
+	}
+out:
+	sys_close(fd);
+	return r;
+}
+
+/* Room on the disk for all of it: a hole in a full file system would kill whoever touches it. */
+static int fill(int fd, uint64_t size)
+{
+	static const char zeros[4096];
+	int r = sys_fallocate(fd, 0, (int64_t)size);
+
+	if (r != -EOPNOTSUPP)
+		return r;
+	for (uint64_t done = 0; done < size;) {
+		uint64_t left = size - done;
+		long n = sys_write(fd, zeros, left < sizeof(zeros) ? left : sizeof(zeros));
+
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENOSPC;
+		done += (uint64_t)n;
+	}
+	return 0;
+}
+
+__attribute__((noinline)) /* its head need not lie on the stack beside make's path */
+static int write_head(int fd, const struct ledger_options *options, const uint8_t boot_id[16])
+{
+	struct ledger_head head;
+
+	memset(&head, 0, sizeof(head));
+	head.magic = LEDGER_MAGIC;
+	head.major = LEDGER_MAJOR;
+	head.minor = LEDGER_MINOR;
+	head.head_size = sizeof(head);
+	memcpy(head.boot_id, boot_id, 16);
+	head.cursors = options->cursors;
+	head.rows = options->rows;
+	head.cursor_size = sizeof(struct ledger_cursor);
+	head.row_size = sizeof(struct ledger_row);
+	head.cursors_offset = align_up(sizeof(head), 64);
+	head.rows_offset = align_up(head.cursors_offset + (uint64_t)head.cursors * head.cursor_size, 128);
+	head.file_size = head.rows_offset + (uint64_t)head.rows * head.row_size;
+	head.sum = table_sum(0, &head, offsetof(struct ledger_head, sum) / 8);
+
+	int r = fill(fd, head.file_size);
+
+	if (r == 0)
+		r = (int)sys_call(SYS_pwrite64, fd, (long)&head, sizeof(head), 0, 0, 0);
+	return r < 0 ? r : 0;
+}
+
+static int temporary_name(const char *path, char *buf)
+{
+	struct text text = text_into(buf, PATH_SIZE);
+	uint64_t random = 0;
+
+	if (sys_getrandom(&random, sizeof(random)) != sizeof(random))
+		random = (uint64_t)(uintptr_t)&text ^ (uint64_t)sys_getpid() << 40;
+	text_add(&text, path);
+	text_add(&text, ".");
+	text_add_number(&text, random, 16);
+	return text.full ? -ENAMETOOLONG : 0;
+}
+
+/* Whole before it has its name, so that nobody ever maps a part of it. */
+static int make(const char *path, const struct ledger_options *options, const uint8_t boot_id[16], bool replace)
+{
+	char temporary[PATH_SIZE];
+	int fd, r = temporary_name(path, temporary);
+
+	if (r < 0)
+		return r;
+	fd = sys_openat(AT_FDCWD, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fd;
+	r = write_head(fd, options, boot_id);
+	if (r == 0)
+		r = sys_fchmod(fd, options->mode);
+	sys_close(fd);
+	if (r == 0 && replace)
+		r = sys_rename(temporary, path);
+	else if (r == 0)
+		r = sys_link(temporary, path); /* -EEXIST: another process was first, and its file is as good */
+	if (r < 0 || !replace)
+		sys_unlink(temporary);
+	return r == -EEXIST ? 0 : r;
+}
+
+int ledger_open(const char *path, const struct ledger_options *options, struct ledger *ret_ledger)
+{
+	uint8_t boot_id[16];
+	int r;
+
+	ret_ledger->base = NULL;
+	host_boot_id(boot_id);
+	r = open_existing(path, options, boot_id, ret_ledger);
+	if (r != -ENOENT && r != -EUCLEAN)
+		return r;
+	r = make(path, options, boot_id, r == -EUCLEAN);
+	if (r == 0)
+		r = open_existing(path, options, boot_id, ret_ledger);
+	return r;
+}
+
+void ledger_close(struct ledger *ledger)
+{
+	if (ledger->base)
+		sys_munmap(ledger->base, ledger->size);
+	ledger->base = NULL;
+}

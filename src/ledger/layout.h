@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bytes of the ledger: what the shims of a pod tell each other. All of them write it, none locks it, any of them may
+ * be killed between two instructions, and its bytes are never trusted: every value is bounded where it is used.
+ *
+ *	+---------------------+  0
+ *	| struct ledger_head  |
+ *	+---------------------+  cursors_offset
+ *	| struct ledger_cursor|  one for each port of a Service
+ *	+---------------------+  rows_offset
+ *	| struct ledger_row   |  one for each backend: address and port, whichever Services it belongs to
+ *	+---------------------+  file_size
+ *
+ * Slots are given out by the table's writer and may pass to another backend one day. So every word says whose it is:
+ *
+ *	tag (32 bits, high) | value (32 bits, low)
+ *
+ * The tag follows from the table's instance and the backend's address and port. A word with another tag is worth 0, and
+ * whoever adds to it replaces tag and value together with one compare-and-swap. There is nothing to reset, so nobody
+ * can be killed while resetting, and a score never passes to a stranger.
+ *
+ * Open connections. No hook sees a close; the truth is the kernel's. A backend's count is claims - gone (modulo
+ * 2^32). `claims` only grows: one for each dial, taken before connect(2), by least_conn with a compare-and-swap against
+ * the count it decided on, so that two processes cannot both take the last place. `landed` follows when connect(2) has
+ * returned, so claims - landed dials are between their claim and the kernel's list of sockets. `gone` is what
+ * failed and what a mend found closed. A mend (mend.h) sets gone := claims when its dump began - sockets it found;
+ * claims made since are kept by the arithmetic. The last two words of `mend` are its notes.
+ *
+ * Times are CLOCK_BOOTTIME in units of 16 ms, modulo 2^32 (two years), compared by signed difference.
+ */
+#ifndef FAIRDIAL_LEDGER_LAYOUT_H
+#define FAIRDIAL_LEDGER_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LEDGER_MAGIC 0x72656764656c6466u /* "fdledger" */
+#define LEDGER_MAJOR 1
+#define LEDGER_MINOR 0
+#define LEDGER_TICK_SHIFT 4 /* milliseconds to ticks */
+#define LEDGER_MAX_ACTIVE (1u << 20) /* more connections to one backend than this are damage */
+
+struct ledger_head {
+	uint64_t magic;
+	uint16_t major, minor;
+	uint32_t head_size;
+	uint64_t file_size;
+	uint8_t boot_id[16]; /* its times count in this boot */
+	uint32_t cursors, rows;
+	uint32_t cursor_size, row_size;
+	uint64_t cursors_offset, rows_offset;
+	uint64_t sum; /* table_sum of all words before it */
+
+	/* What changes. */
+	uint64_t mended_ms __attribute__((aligned(64))); /* CLOCK_BOOTTIME when the last mend began */
+};
+
+struct ledger_row {
+	uint64_t claims, gone, landed;
+	uint64_t ejected_until; /* time */
+	uint64_t failures;
+	uint64_t streak;       /* refusals in a row << 16 | timeouts in a row */
+	uint64_t last_success; /* time */
+	uint64_t last_failure; /* time */
+	/* Notes of a mend, tagged by its own number instead of the backend's tag. */
+	uint64_t mend_claims, mend_landed, mend_gone, mend_found;
+	/* What it could not settle: tagged by the backend. */
+	uint64_t unsettled; /* times in a row */
+	uint64_t unsettled_claims;
+	uint64_t zero[2];
+};
+
+struct ledger_cursor {
+	uint64_t next; /* whose turn it is; tagged by the port */
+	uint64_t zero[7];
+};
+
+_Static_assert(offsetof(struct ledger_head, sum) == 72, "head: fields may only be appended");
+_Static_assert(offsetof(struct ledger_head, mended_ms) == 128, "head: the changing line");
+_Static_assert(sizeof(struct ledger_row) == 128, "row");
+_Static_assert(offsetof(struct ledger_row, ejected_until) + 8 <= 64, "what a pick reads lies in one cache line");
+_Static_assert(sizeof(struct ledger_cursor) == 64, "cursor: a cache line of its own");
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Claims, reports and turns: each one compare-and-swap on one tagged word. */
+#include "ledger/ledger.h"
+
+#include "ledger/words.h"
+
+#define SUSPECT_AFTER_MS 10000
+#define MAX_EJECTION_MS	 (24u * 3600 * 1000) /* a time further ahead is damage */
+
+static bool is_ahead(uint32_t until, uint32_t now)
+{
+	return (int32_t)(until - now) > 0 && until - now <= MAX_EJECTION_MS >> LEDGER_TICK_SHIFT;
+}
+
+/* 0 means never, so a time that happens to be 0 is told as the one after. */
+static uint32_t time_word(uint64_t now_ms)
+{
+	uint32_t ticks = ledger_ticks(now_ms);
+
+	return ticks ? ticks : 1;
+}
+
+struct ledger_load ledger_load(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
+{
+	struct ledger_load load = { 0, 0, false };
+	const struct ledger_row *row = ledger_row(ledger, key);
+	uint32_t until;
+
+	if (!row)
+		return load;
+	/* Acquire: a claim that is seen brings with it what its maker had seen. */
+	load.claims_word = load_acquire(&row->claims);
+	load.active = active_of(word_value(load.claims_word, key.tag), word_read(&row->gone, key.tag));
+	until = word_read(&row->ejected_until, key.tag);
+	load.ejected = until && is_ahead(until, ledger_ticks(now_ms));
+	return load;
+}
+
+bool ledger_claim_if(const struct ledger *ledger, struct ledger_key key, const struct ledger_load *load)
+{
+	struct ledger_row *row = ledger_row(ledger, key);
+
+	return !row || swap_if(&row->claims, load->claims_word,
+			       word_make(key.tag, word_value(load->claims_word, key.tag) + 1));
+}
+
+static void add(uint64_t *word, uint32_t tag, uint32_t n)
+{
+	uint32_t before;
+
+	word_add(word, tag, n, &before); /* given up after WORD_TRIES: the next mend counts anew */
+}
+
+void ledger_claim(const struct ledger *ledger, struct ledger_key key)
+{
+	struct ledger_row *row = ledger_row(ledger, key);
+
+	if (row)
+		add(&row->claims, key.tag, 1);
+}
+
+void ledger_landed(const struct ledger *ledger, struct ledger_key key)
+{
+	struct ledger_row *row = ledger_row(ledger, key);
+
+	if (row)
+		add(&row->landed, key.tag, 1);
+}
+
+void ledger_release(const struct ledger *ledger, struct ledger_key key)
+{
+	struct ledger_row *row = ledger_row(ledger, key);
+
+	if (!row)
+		return;
+	/* In this order: a mend that sees it landed must not still count it. */
+	add(&row->gone, key.tag, 1);
+	add(&row->landed, key.tag, 1);
+}
+
+static void note_success(struct ledger_row *row, uint32_t tag, uint64_t now_ms)
+{
+	uint32_t now = time_word(now_ms);
+
+	/* Written only where it changes something: the line stays shared while all is well. */
+	if (word_read(&row->streak, tag))
+		word_write(&row->streak, tag, 0);
+	if (word_read(&row->ejected_until, tag))
+		word_write(&row->ejected_until, tag, 0);
+	if (word_read(&row->last_success, tag) != now)
+		word_write(&row->last_success, tag, now);
+}
+
+static bool is_enough(uint32_t streak, const struct ledger_verdict *verdict)
+{
+	uint32_t refusals = streak >> 16, timeouts = streak & 0xffff;
+
+	return (verdict->eject_after && refusals >= verdict->eject_after) ||
+	       (verdict->eject_timeouts_after && timeouts >= verdict->eject_timeouts_after);
+}
+
+static uint32_t longer_streak(uint32_t streak, enum ledger_outcome outcome)
+{
+	uint32_t refusals = streak >> 16, timeouts = streak & 0xffff;
+
+	if (outcome == OUTCOME_REFUSED && refusals < 0xffff)
+		refusals++;
+	if (outcome == OUTCOME_TIMED_OUT && timeouts < 0xffff)
+		timeouts++;
+	return refusals << 16 | timeouts;
+}
+
+static bool note_failure(struct ledger_row *row, uint32_t tag, enum ledger_outcome outcome,
+			 const struct ledger_verdict *verdict, uint64_t now_ms)
+{
+	uint32_t streak = longer_streak(word_read(&row->streak, tag), outcome);
+	uint32_t until = word_read(&row->ejected_until, tag);
+
+	add(&row->failures, tag, 1);
+	word_write(&row->last_failure, tag, time_word(now_ms));
+	/* Two at once may count as one: the next failure makes up for it. */
+	word_write(&row->streak, tag, streak);
+	if (!is_enough(streak, verdict) || (until && is_ahead(until, ledger_ticks(now_ms))))
+		return false;
+	word_write(&row->ejected_until, tag, time_word(now_ms + verdict->eject_for_ms));
+	return true;
+}
+
+bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledger_outcome outcome,
+		   const struct ledger_verdict *verdict, uint64_t now_ms)
+{
+	struct ledger_row *row = ledger_row(ledger, key);
+
+	if (!row)
+		return false;
+	if (outcome != OUTCOME_SUCCESS)
+		return note_failure(row, key.tag, outcome, verdict, now_ms);
+	note_success(row, key.tag, now_ms);
+	return false;
+}
+
+bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
+{
+	const struct ledger_row *row = ledger_row(ledger, key);
+	uint32_t now = ledger_ticks(now_ms), success, failure;
+
+	if (!row)
+		return true;
+	success = word_read(&row->last_success, key.tag);
+	failure = word_read(&row->last_failure, key.tag);
+	if (!success || now - success > SUSPECT_AFTER_MS >> LEDGER_TICK_SHIFT)
+		return true;
+	return failure && (int32_t)(failure - success) > 0;
+}
+
+uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
+{
+	const struct ledger_row *row = ledger_row(ledger, key);
+	uint32_t failure = row ? word_read(&row->last_failure, key.tag) : 0;
+
+	return failure ? ledger_ticks(now_ms) - failure : UINT32_MAX;
+}
+
+struct ledger_score ledger_score(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
+{
+	const struct ledger_row *row = ledger_row(ledger, key);
+	struct ledger_load load = ledger_load(ledger, key, now_ms);
+	struct ledger_score score = { 0 };
+
+	if (!row)
+		return score;
+	score.dials = word_value(load.claims_word, key.tag);
+	score.active = load.active;
+	score.failures = word_read(&row->failures, key.tag);
+	score.ejected = load.ejected;
+	if (load.ejected)
+		score.ejected_ms = (word_read(&row->ejected_until, key.tag) - ledger_ticks(now_ms)) << LEDGER_TICK_SHIFT;
+	return score;
+}
+
+static uint64_t *cursor_word(const struct ledger *ledger, struct ledger_key cursor)
+{
+	if (!ledger->base || cursor.slot >= ledger->cursors)
+		return NULL;
+	return &((struct ledger_cursor *)(ledger->base + ledger->cursors_offset +
+					  (uint64_t)cursor.slot * ledger->cursor_size))->next;
+}
+
+bool ledger_turn(const struct ledger *ledger, struct ledger_key cursor, uint32_t *ret_turn)
+{
+	uint64_t *word = cursor_word(ledger, cursor);
+
+	return word && word_add(word, cursor.tag, 1, ret_turn);
+}
+
+uint32_t ledger_cursor(const struct ledger *ledger, struct ledger_key cursor)
+{
+	const uint64_t *word = cursor_word(ledger, cursor);
+
+	return word ? word_read(word, cursor.tag) : 0;
+}
+
+void ledger_set_cursor(const struct ledger *ledger, struct ledger_key cursor, uint32_t next)
+{
+	uint64_t *word = cursor_word(ledger, cursor);
+
+	if (word)
+		word_write(word, cursor.tag, next);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger: cursors, open connections, failures and ejections, shared by all processes of a pod.
+ *
+ * Nothing here locks, allocates or fails: without a ledger (base NULL), or with slots beyond its end, numbers read as
+ * zero and what is told is forgotten. Every function may be called from a signal handler and from any thread.
+ */
+#ifndef FAIRDIAL_LEDGER_LEDGER_H
+#define FAIRDIAL_LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger/layout.h"
+#include "table/map.h"
+
+struct ledger {
+	uint8_t *base; /* NULL: none */
+	size_t size;
+	uint64_t cursors_offset, rows_offset;
+	uint32_t cursors, rows, cursor_size, row_size;
+};
+
+/* Whose row: from the table's endpoint. For cursors: from its port. */
+struct ledger_key {
+	uint32_t slot, tag;
+};
+
+/* ---- file.c ---- */
+
+struct ledger_options {
+	uint32_t rows, cursors; /* at least so many; from the table's head */
+	unsigned mode;		/* 0600, or 0666 in a volume that is the pod's own */
+	const struct trust *trust;
+};
+
+/*
+ * Maps the ledger at `path`, made first (full size, linked into place whole) where there is none, where its owner is us
+ * and it is damaged, of another boot or too small. 0, or a negative errno and `ret_ledger->base` NULL.
+ */
+int ledger_open(const char *path, const struct ledger_options *options, struct ledger *ret_ledger);
+void ledger_close(struct ledger *ledger);
+
+/* Takes a mapping of `size` bytes. 0; -EBADMSG for anything but a ledger of this boot; -EPROTO for another version. */
+int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint8_t boot_id[16]);
+
+/* ---- ledger.c ---- */
+
+static inline uint32_t ledger_ticks(uint64_t ms)
+{
+	return (uint32_t)(ms >> LEDGER_TICK_SHIFT);
+}
+
+/* What a pick looks at. */
+struct ledger_load {
+	uint64_t claims_word; /* for ledger_claim_if */
+	uint32_t active;
+	bool ejected;
+};
+struct ledger_load ledger_load(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
+
+/* One more connection, only if nobody claimed a place there since `load`. Also true without a row. */
+bool ledger_claim_if(const struct ledger *ledger, struct ledger_key key, const struct ledger_load *load);
+void ledger_claim(const struct ledger *ledger, struct ledger_key key);
+
+/* connect(2) has returned, and the socket counts from now on by what the kernel says of it. */
+void ledger_landed(const struct ledger *ledger, struct ledger_key key);
+
+/* The dial came to nothing, or was not one: gives the place back. Also lands it. */
+void ledger_release(const struct ledger *ledger, struct ledger_key key);
+
+enum ledger_outcome { OUTCOME_SUCCESS, OUTCOME_REFUSED, OUTCOME_TIMED_OUT };
+
+struct ledger_verdict {
+	uint16_t eject_after, eject_timeouts_after;
+	uint32_t eject_for_ms;
+};
+
+/* What became of a dial. True if this report ejected the backend. */
+bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledger_outcome outcome,
+		   const struct ledger_verdict *verdict, uint64_t now_ms);
+
+/* No success in the last ten seconds, or a failure since: worth waiting for its answer. */
+bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
+
+/* When it last failed, as an age in ticks; UINT32_MAX: never. */
+uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
+
+/* For people. */
+struct ledger_score {
+	uint32_t dials, active, failures;
+	bool ejected;
+	uint32_t ejected_ms; /* how much longer */
+};
+struct ledger_score ledger_score(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
+
+/* The turn of this dial: each caller, of any process, gets the next number. False without a cursor. */
+bool ledger_turn(const struct ledger *ledger, struct ledger_key cursor, uint32_t *ret_turn);
+
+/* Where to look first among equals, and where the next one looks. */
+uint32_t ledger_cursor(const struct ledger *ledger, struct ledger_key cursor);
+void ledger_set_cursor(const struct ledger *ledger, struct ledger_key cursor, uint32_t next);
+
+#endif

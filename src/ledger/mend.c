@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sock_diag in, counts out. */
+#include "base/bytes.h"
+#include "ledger/mend.h"
+
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "base/sys.h"
+#include "ledger/words.h"
+
+#define FORCE_AFTER 4 /* mends in a row that found a backend in motion */
+
+bool mend_due(const struct ledger *ledger, uint64_t now_ms)
+{
+	struct ledger_head *head = (struct ledger_head *)ledger->base;
+	uint64_t last;
+
+	if (!head)
+		return false;
+	last = load_relaxed(&head->mended_ms);
+	/* A time in the future is damage, and must not stop mending for good. */
+	if (last <= now_ms && now_ms - last < MEND_EVERY_MS)
+		return false;
+	return swap_if(&head->mended_ms, last, now_ms);
+}
+
+/* ---- the notes in the rows ---- */
+
+static void begin_row(struct ledger_row *row, uint32_t tag, uint32_t number)
+{
+	/* In this order: if all claims have landed, what was released is in `gone` (see ledger_release). */
+	uint32_t landed = word_value(load_acquire(&row->landed), tag);
+	uint32_t claims = word_value(load_acquire(&row->claims), tag);
+	uint32_t gone = word_value(load_acquire(&row->gone), tag);
+
+	word_write(&row->mend_landed, number, landed);
+	word_write(&row->mend_claims, number, claims);
+	word_write(&row->mend_gone, number, gone);
+	word_write(&row->mend_found, number, 0);
+}
+
+/* Whether its owner may be taken for dead, or too busy to ever stand still: then the kernel's word is as good as any. */
+static bool force_row(struct ledger_row *row, uint32_t tag, uint32_t claims, uint32_t landed, bool *ret_abandoned)
+{
+	uint32_t times = word_read(&row->unsettled, tag) + 1;
+	bool same = times > 1 && word_read(&row->unsettled_claims, tag) == claims - landed + (claims << 8);
+
+	*ret_abandoned = same;
+	word_write(&row->unsettled, tag, times);
+	word_write(&row->unsettled_claims, tag, claims - landed + (claims << 8));
+	return same || times >= FORCE_AFTER;
+}
+
+static void end_row(struct ledger_row *row, uint32_t tag, uint32_t number)
+{
+	uint32_t claims = word_read(&row->mend_claims, number), landed = word_read(&row->mend_landed, number);
+	uint32_t gone = word_read(&row->mend_gone, number), found = word_read(&row->mend_found, number);
+	bool abandoned = false;
+
+	if (load_relaxed(&row->mend_gone) >> 32 != number || load_relaxed(&row->mend_claims) >> 32 != number)
+		return; /* another mend has begun meanwhile */
+	if (claims != landed || word_value(load_acquire(&row->claims), tag) != claims) {
+		if (!force_row(row, tag, claims, landed, &abandoned))
+			return;
+	}
+	if (word_read(&row->unsettled, tag))
+		word_write(&row->unsettled, tag, 0);
+	if (claims - gone == found && !abandoned)
+		return;
+	/* Fails if something was released meanwhile: next time. Against what was read, whatever its tag. */
+	uint64_t before = load_relaxed(&row->gone);
+
+	if (word_value(before, tag) == gone)
+		swap_if(&row->gone, before, word_make(tag, claims - found));
+	if (abandoned)
+		word_write(&row->landed, tag, claims);
+}
+
+static void for_each_row(const struct ledger *ledger, const struct mend_list *list, uint32_t number,
+			 void (*visit)(struct ledger_row *, uint32_t, uint32_t))
+{
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct ledger_row *row;
+		struct ledger_key key;
+		struct addr addr;
+
+		if (!list->at(list->of, i, &addr, &key))
+			return;
+		row = ledger_row(ledger, key);
+		if (row)
+			visit(row, key.tag, number);
+	}
+}
+
+static void count_socket(const struct ledger *ledger, const struct mend_list *list, uint32_t number,
+			 const struct addr *peer)
+{
+	uint32_t low = 0, high = list->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		struct ledger_row *row;
+		struct ledger_key key;
+		struct addr addr;
+		int order;
+
+		if (!list->at(list->of, middle, &addr, &key))
+			return;
+		order = addr_compare(&addr, peer);
+		if (order == 0) {
+			row = ledger_row(ledger, key);
+			if (row && load_relaxed(&row->mend_found) >> 32 == number)
+				word_write(&row->mend_found, number, word_read(&row->mend_found, number) + 1);
+			return;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+}
+
+/* ---- the kernel's side ---- */
+
+/*
+ * One buffer for a process: too large for the stack that a hook may find. Whoever holds `mending` has it; the number is
+ * the process, so that a child forked in the middle of another thread's mend is not shut out for ever.
+ */
+static char dump_buffer[16384] __attribute__((aligned(8)));
+static int mending;
+
+static bool enter(void)
+{
+	int me = sys_getpid(), holder = load_acquire_int(&mending);
+
+	return holder != me && swap_if_int(&mending, holder, me);
+}
+
+static void leave(void)
+{
+	store_release_int(&mending, 0);
+}
+
+struct dump_request {
+	struct nlmsghdr header;
+	struct inet_diag_req_v2 diag;
+	struct rtattr filter;
+	struct inet_diag_bc_op ops[4];
+};
+
+/* Peers of one port only, where all backends share it: the kernel then copies nothing else. */
+static void add_port_filter(struct dump_request *request, uint16_t port)
+{
+	/* Compares and jumps of inet_diag_bc_run: accept when exactly the end is reached, refuse when beyond. */
+	const int ops = 4 * (int)sizeof(struct inet_diag_bc_op);
+
+	request->filter.rta_type = INET_DIAG_REQ_BYTECODE;
+	request->filter.rta_len = (uint16_t)(sizeof(struct rtattr) + (size_t)ops);
+	request->ops[0] = (struct inet_diag_bc_op){ INET_DIAG_BC_D_GE, 8, (uint16_t)(ops + 4) };
+	request->ops[1] = (struct inet_diag_bc_op){ INET_DIAG_BC_NOP, 4, port };
+	request->ops[2] = (struct inet_diag_bc_op){ INET_DIAG_BC_D_LE, 8, (uint16_t)(ops - 8 + 4) };
+	request->ops[3] = (struct inet_diag_bc_op){ INET_DIAG_BC_NOP, 4, port };
+	request->header.nlmsg_len += request->filter.rta_len;
+}
+
+static uint16_t common_port(const struct mend_list *list)
+{
+	struct ledger_key key;
+	struct addr addr;
+	uint16_t port = 0;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (!list->at(list->of, i, &addr, &key) || (port && addr_port(&addr) != port))
+			return 0;
+		port = addr_port(&addr);
+	}
+	return port;
+}
+
+static int request_dump(int fd, uint8_t family, uint16_t port)
+{
+	struct dump_request request;
+	struct sockaddr_nl kernel;
+	long n;
+
+	memset(&request, 0, sizeof(request));
+	request.header.nlmsg_len = offsetof(struct dump_request, filter);
+	request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request.diag.sdiag_family = family;
+	request.diag.sdiag_protocol = IPPROTO_TCP;
+	request.diag.idiag_states = 1u << TCP_ESTABLISHED | 1u << TCP_SYN_SENT;
+	if (port)
+		add_port_filter(&request, port);
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.nl_family = AF_NETLINK;
+	n = sys_sendto(fd, &request, request.header.nlmsg_len, 0, &kernel, sizeof(kernel));
+	return n < 0 ? (int)n : 0;
+}
+
+static void peer_of(const struct inet_diag_msg *socket, struct addr *ret_peer)
+{
+	struct sockaddr_in6 sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sin6_family = socket->idiag_family;
+	if (socket->idiag_family == AF_INET) {
+		struct sockaddr_in *in = (struct sockaddr_in *)&sa;
+
+		memcpy(&in->sin_addr, socket->id.idiag_dst, 4);
+		in->sin_port = socket->id.idiag_dport;
+	} else {
+		memcpy(&sa.sin6_addr, socket->id.idiag_dst, 16);
+		sa.sin6_port = socket->id.idiag_dport;
+	}
+	addr_from_sockaddr(ret_peer, (const struct sockaddr *)&sa, sizeof(sa));
+}
+
+/* One datagram of the answer: 1 more follow, 0 the dump is whole, or an error. */
+static int take_answer(const struct ledger *ledger, const struct mend_list *list, uint32_t number, size_t len)
+{
+	size_t at = 0;
+
+	while (at + sizeof(struct nlmsghdr) <= len) {
+		const struct nlmsghdr *header = (const void *)(dump_buffer + at);
+		struct addr peer;
+
+		if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > len - at)
+			return -EBADMSG;
+		if (header->nlmsg_type == NLMSG_DONE)
+			return 0;
+		if (header->nlmsg_type == NLMSG_ERROR)
+			return -EPROTO;
+		if (header->nlmsg_flags & NLM_F_DUMP_INTR)
+			return -EAGAIN;
+		if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg))) {
+			peer_of(NLMSG_DATA(header), &peer);
+			count_socket(ledger, list, number, &peer);
+		}
+		at += NLMSG_ALIGN(header->nlmsg_len);
+	}
+	return 1;
+}
+
+static int dump(int fd, uint8_t family, const struct ledger *ledger, const struct mend_list *list, uint32_t number,
+		uint16_t port)
+{
+	int r = request_dump(fd, family, port);
+
+	/* The kernel answers at once; bounded all the same (a million sockets are 10,000 datagrams). */
+	for (int i = 0; r == 0 && i < 16384; i++) {
+		long n = sys_recv(fd, dump_buffer, sizeof(dump_buffer), MSG_DONTWAIT);
+
+		if (n <= 0)
+			return n < 0 ? (int)n : -EPROTO;
+		r = take_answer(ledger, list, number, (size_t)n);
+		if (r == 0)
+			return 0;
+		r = r == 1 ? 0 : r;
+	}
+	return r < 0 ? r : -E2BIG;
+}
+
+int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
+{
+	uint32_t number = (uint32_t)now_ms | 1;
+	uint16_t port = common_port(list);
+	int fd, r;
+
+	if (!ledger->base || list->count == 0)
+		return -ENOENT;
+	if (!enter())
+		return -EBUSY;
+	fd = r = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	if (fd >= 0) {
+		for_each_row(ledger, list, number, begin_row);
+		r = dump(fd, AF_INET, ledger, list, number, port);
+		if (r == 0)
+			r = dump(fd, AF_INET6, ledger, list, number, port); /* v4-mapped sockets are of this family */
+		sys_close(fd);
+		if (r == 0)
+			for_each_row(ledger, list, number, end_row);
+	}
+	leave();
+	return r;
+}

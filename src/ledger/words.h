@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tagged words: the only way in which the ledger's memory is read and written. See layout.h. */
+#ifndef FAIRDIAL_LEDGER_WORDS_H
+#define FAIRDIAL_LEDGER_WORDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ledger/ledger.h"
+#include "table/atomics.h"
+
+/*
+ * Tries of a compare-and-swap. Each failure means that another process succeeded; so many in a row are not met, and a
+ * hostile one can cost no more than this.
+ */
+#define WORD_TRIES 64
+
+static inline uint64_t word_make(uint32_t tag, uint32_t value)
+{
+	return (uint64_t)tag << 32 | value;
+}
+
+static inline uint32_t word_value(uint64_t word, uint32_t tag)
+{
+	return word >> 32 == tag ? (uint32_t)word : 0;
+}
+
+/* Relaxed: a number that is used alone, and bounded. What depends on order goes through swap_if. */
+static inline uint32_t word_read(const uint64_t *word, uint32_t tag)
+{
+	return word_value(load_relaxed(word), tag);
+}
+
+static inline void word_write(uint64_t *word, uint32_t tag, uint32_t value)
+{
+	store_relaxed(word, word_make(tag, value));
+}
+
+/* Adds; false where the tries ran out. The value before comes back. */
+static inline bool word_add(uint64_t *word, uint32_t tag, uint32_t n, uint32_t *ret_before)
+{
+	for (int i = 0; i < WORD_TRIES; i++) {
+		uint64_t before = load_relaxed(word);
+
+		if (swap_if(word, before, word_make(tag, word_value(before, tag) + n))) {
+			*ret_before = word_value(before, tag);
+			return true;
+		}
+	}
+	return false;
+}
+
+static inline struct ledger_row *ledger_row(const struct ledger *ledger, struct ledger_key key)
+{
+	if (!ledger->base || key.slot >= ledger->rows)
+		return NULL;
+	return (struct ledger_row *)(ledger->base + ledger->rows_offset + (uint64_t)key.slot * ledger->row_size);
+}
+
+/* Of two counters that only grow and of their damage. */
+static inline uint32_t active_of(uint32_t claims, uint32_t gone)
+{
+	uint32_t active = claims - gone;
+
+	return active <= LEDGER_MAX_ACTIVE ? active : 0;
+}
+
+#endif

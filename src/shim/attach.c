@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/attach.h"
+
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "base/host.h"
+#include "base/sys.h"
+#include "base/trace.h"
+#include "shim/next.h"
+#include "table/atomics.h"
+
+#define MAX_ATTACHMENTS 16
+#define LOOK_EVERY_MS	1000
+#define QUIET_AFTER_MS	5000
+
+static struct settings settings;
+static int settings_state; /* 0: not read, 1: being read, 2: read */
+
+static struct attachment attachments[MAX_ATTACHMENTS];
+static uint64_t attachments_used; /* claimed by add_relaxed: each place is filled by one thread, once */
+static void *current;		  /* struct attachment *: released when its place is whole */
+static uint64_t last_look_ms;	  /* whoever moves it on looks */
+
+const struct settings *attach_settings(void)
+{
+	int state = load_acquire_int(&settings_state);
+
+	if (state == 2)
+		return &settings;
+	if (state == 1 || !swap_if_int(&settings_state, 0, 1))
+		return NULL;
+	settings_read(&settings);
+	store_release_int(&settings_state, 2);
+	return &settings;
+}
+
+static void trace_attach(const struct settings *s, const char *dir, int result)
+{
+	char buf[256];
+	struct text line;
+
+	if (!(s->trace & TRACE_ATTACH))
+		return;
+	line = trace_begin(buf, sizeof(buf), "attach");
+	text_add(&line, dir);
+	text_add(&line, result == 0 ? "/table mapped" : "/table passed over: errno ");
+	if (result < 0)
+		text_add_number(&line, (uint64_t)-result, 10);
+	trace_end(&line, s->trace_path);
+}
+
+static bool boot_matches(const struct table *table)
+{
+	static const uint8_t unknown[16];
+	const struct table_head *head = table_head(table);
+	uint8_t boot_id[16];
+
+	if ((head->flags & TABLE_STATIC) || __builtin_memcmp(head->boot_id, unknown, 16) == 0)
+		return true;
+	host_boot_id(boot_id);
+	return __builtin_memcmp(head->boot_id, boot_id, 16) == 0;
+}
+
+__attribute__((noinline)) /* its path need not lie on the stack beside attach_dir's */
+static void open_ledger(const struct settings *s, const char *dir, const struct trust *trust, struct attachment *to)
+{
+	const struct table_head *head = table_head(&to->table);
+	struct ledger_options options = { head->rows, head->cursors, 0600, trust };
+	char path[SETTINGS_PATH + 8];
+	struct text text = text_into(path, sizeof(path));
+
+	text_add(&text, s->ledger[0] ? s->ledger : dir);
+	if (!s->ledger[0])
+		text_add(&text, "/ledger");
+	if (text.full || ledger_open(path, &options, &to->ledger) < 0)
+		to->ledger.base = NULL;
+}
+
+static bool attach_dir(const struct settings *s, const char *dir)
+{
+	struct trust trust = { sys_geteuid(), s->shim_uid };
+	struct table table;
+	struct file_id id;
+	struct attachment *to;
+	struct text path;
+	uint64_t place;
+	int r;
+
+	if (s->shim_uid == UINT32_MAX)
+		trust.shim_uid = trust.euid;
+	r = table_map(dir, &trust, &table, &id);
+	if (r == 0 && !boot_matches(&table)) {
+		table_unmap(&table);
+		r = -1;
+	}
+	trace_attach(s, dir, r);
+	if (r < 0)
+		return false;
+
+	const struct attachment *last = load_acquire_ptr(&current);
+
+	if (last && last->id.dev == id.dev && last->id.ino == id.ino) {
+		table_unmap(&table); /* the same as before: it is only old */
+		return true;
+	}
+	place = add_relaxed(&attachments_used, 1);
+	if (place >= MAX_ATTACHMENTS) {
+		add_relaxed(&attachments_used, (uint64_t)-1);
+		table_unmap(&table);
+		return false;
+	}
+	to = &attachments[place];
+	to->table = table;
+	to->id = id;
+	to->identity = host_identity();
+	path = text_into(to->path, sizeof(to->path));
+	text_add(&path, dir);
+	text_add(&path, "/table");
+	open_ledger(s, dir, &trust, to);
+	store_release_ptr(&current, to);
+	return true;
+}
+
+static bool attach_user_dir(const struct settings *s)
+{
+	char dir[40];
+	struct text path = text_into(dir, sizeof(dir));
+
+	text_add(&path, "/tmp/fairdial-");
+	text_add_number(&path, sys_geteuid(), 10);
+	return attach_dir(s, dir);
+}
+
+static void look(const struct settings *s)
+{
+	if (s->has_dir) {
+		if (s->dir[0])
+			attach_dir(s, s->dir);
+		return;
+	}
+	if ((s->beside[0] && attach_dir(s, s->beside)) || attach_dir(s, "/run/fairdial"))
+		return;
+	attach_user_dir(s);
+}
+
+/* True for one caller a second. The coarse clock costs five nanoseconds; its grain is enough. */
+static bool look_is_due(void)
+{
+	uint64_t now = clock_read_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
+	uint64_t last = load_relaxed(&last_look_ms);
+
+	return (last == 0 || now - last >= LOOK_EVERY_MS) && swap_if(&last_look_ms, last, now | 1);
+}
+
+const struct attachment *attach_get(void)
+{
+	const struct attachment *attachment = load_acquire_ptr(&current);
+	const struct settings *s;
+
+	if (attachment && !load_relaxed(&table_head(&attachment->table)->retired))
+		return attachment;
+	s = attach_settings();
+	if (!s || s->mode == MODE_OFF)
+		return NULL;
+	if (look_is_due())
+		look(s);
+	/* Where the successor cannot be opened any more (another root, another user), the last list goes on. */
+	return load_acquire_ptr(&current);
+}
+
+enum freshness attach_freshness(const struct attachment *attachment, uint32_t stale_after_ms, uint64_t now_ms)
+{
+	const struct table_head *head = table_head(&attachment->table);
+	uint64_t heartbeat;
+
+	if (head->flags & TABLE_STATIC)
+		return FRESH;
+	heartbeat = load_relaxed(&head->heartbeat_ms);
+	if (heartbeat + QUIET_AFTER_MS >= now_ms)
+		return FRESH;
+	return heartbeat + stale_after_ms >= now_ms ? QUIET : STALE;
+}
+
+void attach_refresh(const struct attachment *attachment)
+{
+	const struct settings *s = attach_settings();
+
+	if (s && look_is_due() && !table_is_current(attachment->path, &attachment->id))
+		look(s);
+}
+
+/* Early, while the program still has the root and the user it started with. A hook that runs before does the same. */
+__attribute__((constructor)) static void attach_at_load(void)
+{
+	const struct settings *s;
+
+	next_functions();
+	s = attach_settings();
+	if (s && s->mode != MODE_OFF && look_is_due())
+		look(s);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The process's hold on table and ledger. Mapped when the object is loaded, so that a program which changes its root or its
+ * user later keeps them; looked for again, once a second at most, by dials that find none, an aged or a retired one.
+ *
+ * Async-signal-safe. A mapping is never given back while the process lives, because another thread may be reading it; their
+ * number is bounded.
+ */
+#ifndef FAIRDIAL_SHIM_ATTACH_H
+#define FAIRDIAL_SHIM_ATTACH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ledger/ledger.h"
+#include "shim/settings.h"
+#include "table/map.h"
+
+struct attachment {
+	struct table table;
+	struct ledger ledger;
+	struct file_id id;
+	uint64_t identity; /* of this pod */
+	char path[SETTINGS_PATH + 8]; /* of the table */
+};
+
+/* The settings, read at the first call. NULL while another thread reads them, or a handler interrupted that. */
+const struct settings *attach_settings(void);
+
+/* NULL where there is no table: the dial goes through. */
+const struct attachment *attach_get(void);
+
+enum freshness {
+	FRESH,	   /* use it for all */
+	QUIET,	   /* no heartbeat for five seconds: no names */
+	STALE,	   /* none for stale_after: only Services without an address of their own */
+};
+enum freshness attach_freshness(const struct attachment *attachment, uint32_t stale_after_ms, uint64_t now_ms);
+
+/* Called by a dial that is ours: looks whether the table's name leads to another file by now. Cheap. */
+void attach_refresh(const struct attachment *attachment);
+
+#endif

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/dial.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/trace.h"
+#include "ledger/mend.h"
+#include "table/atomics.h"
+
+#define CLAIM_TRIES 32
+
+/* ---- finding the port ---- */
+
+/*
+ * What has been found whole: a sum need not be computed for every dial. Keyed by generation and row, so a new generation
+ * is looked at again. Two threads may overwrite each other's notes, which costs a computation.
+ */
+static uint64_t verified[64];
+
+static bool verify_once(const struct table_view *view, uint32_t what, const struct table_port *port)
+{
+	uint64_t note = hash_mix(view->seq ^ (uintptr_t)view->area << 8, what) | 1;
+	uint64_t *place = &verified[note >> 32 & 63];
+
+	if (load_relaxed(place) == note)
+		return true;
+	if ((port ? table_port_verify(view, what, port) : table_area_verify(view)) < 0)
+		return false;
+	store_relaxed(place, note);
+	return true;
+}
+
+static int find_port(const struct table_view *view, const struct addr *dest, struct table_port *ret_port)
+{
+	int row = table_find_port(view, dest, PROTOCOL_TCP);
+	int r = row < 0 ? row : table_port(view, (uint32_t)row, ret_port);
+
+	if (r < 0)
+		return r;
+	if (!verify_once(view, UINT32_MAX, NULL) || !verify_once(view, (uint32_t)row, ret_port) ||
+	    ret_port->port != addr_port(dest))
+		return -EBADMSG;
+	return row;
+}
+
+bool dial_is_service(const struct sockaddr *sa, uint32_t len)
+{
+	const struct attachment *attachment;
+	struct table_view view;
+	struct addr dest;
+
+	if (!addr_from_sockaddr(&dest, sa, len))
+		return false;
+	attachment = attach_get();
+	if (!attachment)
+		return false;
+	for (int i = 0; i < TABLE_TRIES; i++) {
+		int r;
+
+		if (!table_begin(&attachment->table, &view))
+			continue;
+		r = table_find_port(&view, &dest, PROTOCOL_TCP);
+		if (table_end(&view))
+			return r >= 0;
+	}
+	return false;
+}
+
+/* ---- its rules ---- */
+
+static bool is_allowed(const struct table_view *view, const struct settings *settings, const struct table_port *port)
+{
+	struct table_service service;
+
+	if (!settings_choose(settings))
+		return true;
+	return table_service(view, port->service, &service) == 0 &&
+	       settings_allow(settings, slice_of(service.name), slice_of(service.namespace));
+}
+
+/* The most cautious of what table, Service and process say. */
+static uint8_t mode_of(const struct table_rules *rules, const struct table_port *port, const struct settings *settings)
+{
+	uint8_t mode = settings->mode;
+
+	if (rules->mode > mode)
+		mode = rules->mode < MODE_COUNT ? (uint8_t)rules->mode : MODE_OFF;
+	if (port->policy.mode > mode)
+		mode = port->policy.mode < MODE_COUNT ? port->policy.mode : MODE_OFF;
+	return mode;
+}
+
+static void take_rules(struct dial *d, const struct table_rules *rules, const struct table_port *port)
+{
+	const struct table_policy *policy = &port->policy;
+
+	d->balance = d->settings->balance >= 0 ? (uint8_t)d->settings->balance : policy->balance;
+	d->attempts = policy->attempts ? policy->attempts : 1;
+	d->verdict = (struct ledger_verdict){ policy->eject_after, policy->eject_timeouts_after, policy->eject_for_ms };
+	d->connect_timeout_ms = policy->connect_timeout_ms;
+	d->service = port->service;
+	d->pick.cursor = (struct ledger_key){ port->cursor, port->cursor_tag };
+	d->pick.rank = rules->client_rank;
+	d->pick.peers = rules->client_peers;
+}
+
+static enum dial_reason judge(struct dial *d, const struct table_view *view)
+{
+	struct table_rules rules;
+	struct table_port port;
+	uint8_t mode;
+	int r = find_port(view, &d->dest, &port);
+
+	if (r < 0)
+		return r == -ENOENT ? DIAL_NOT_SERVICE : DIAL_NO_TABLE;
+	rules = table_rules(view);
+	mode = mode_of(&rules, &port, d->settings);
+	if (mode == MODE_OFF || !is_allowed(view, d->settings, &port))
+		return DIAL_OFF;
+	if (port.stand_down)
+		return DIAL_STOOD_DOWN;
+	if ((port.flags & SERVICE_OWN_ADDRESS) &&
+	    attach_freshness(d->attachment, rules.stale_after_ms, d->now_ms) == STALE)
+		return DIAL_STALE;
+	take_rules(d, &rules, &port);
+	d->seq = view->seq;
+	return mode == MODE_OBSERVE ? DIAL_OBSERVED : DIAL_OURS;
+}
+
+/* A number that no other dial has: a counter of the process, its time and its place in memory. */
+static uint64_t fresh_noise(void)
+{
+	static uint64_t counter;
+
+	return hash_finish(clock_read_ns(CLOCK_MONOTONIC) + (uintptr_t)&counter) + add_relaxed(&counter, 1);
+}
+
+enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_t len)
+{
+	sa_family_t family;
+
+	memset(d, 0, sizeof(*d));
+	d->attachment = attach_get();
+	d->settings = attach_settings();
+	if (!d->attachment || !d->settings || !addr_from_sockaddr(&d->dest, sa, len))
+		return DIAL_NO_TABLE;
+	attach_refresh(d->attachment);
+	memcpy(&family, sa, sizeof(family));
+	d->v4 = d->dest.is_v4;
+	d->now_ms = clock_boot_ms();
+	d->pick.ledger = &d->attachment->ledger;
+	d->pick.identity = d->attachment->identity;
+	if (!d->attachment->ledger.base)
+		d->pick.noise = fresh_noise();
+	for (int i = 0; i < TABLE_TRIES; i++) {
+		struct table_view view;
+		enum dial_reason reason;
+
+		if (!table_begin(&d->attachment->table, &view))
+			continue;
+		reason = judge(d, &view);
+		if (table_end(&view))
+			return reason;
+	}
+	return DIAL_NO_TABLE;
+}
+
+/* ---- choosing ---- */
+
+struct backends {
+	const struct table_view *view;
+	const struct table_rows *rows;
+};
+
+static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key)
+{
+	const struct backends *backends = of;
+	struct table_endpoint row;
+
+	if (table_endpoint(backends->view, backends->rows->first + i, &row) < 0 || !table_end(backends->view))
+		return false;
+	*ret_addr = table_endpoint_addr(&row);
+	*ret_key = (struct ledger_key){ row.slot, row.tag };
+	return true;
+}
+
+/* Only from a dial that may wait a third of a millisecond, and once a second for the whole pod. */
+static void mend_if_due(struct dial *d, const struct table_view *view)
+{
+	struct backends backends = { view, &d->pick.rows };
+	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
+
+	if (d->blocking && d->balance == BALANCE_LEAST_CONN && mend_due(d->pick.ledger, d->now_ms))
+		mend(d->pick.ledger, &list, d->now_ms);
+}
+
+/* The endpoints as they are now; the places of those that were tried hold for one generation. */
+static int open_rows(struct dial *d, const struct table_view *view)
+{
+	struct table_port port;
+	int r = find_port(view, &d->dest, &port);
+
+	if (r < 0)
+		return r;
+	if (view->seq != d->seq) {
+		memset(d->pick.tried, 0, sizeof(d->pick.tried));
+		d->seq = view->seq;
+	}
+	return table_endpoint_rows(view, &port, d->v4, &d->pick.rows);
+}
+
+static bool claim(struct dial *d, const struct candidate *candidate, int tries)
+{
+	bool by_load = d->balance == BALANCE_LEAST_CONN || d->balance == BALANCE_P2C;
+
+	if (by_load && tries < CLAIM_TRIES)
+		return ledger_claim_if(d->pick.ledger, candidate->key, &candidate->load);
+	ledger_claim(d->pick.ledger, candidate->key);
+	return true;
+}
+
+bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
+{
+	int torn = 0;
+
+	d->now_ms = clock_boot_ms();
+	d->pick.now_ms = d->now_ms;
+	for (int tries = 0; torn < TABLE_TRIES; tries++) {
+		struct table_endpoint row;
+		struct candidate candidate;
+		struct table_view view;
+		bool found = false;
+
+		if (!table_begin(&d->attachment->table, &view)) {
+			torn++;
+			continue;
+		}
+		if (open_rows(d, &view) == 0) {
+			mend_if_due(d, &view);
+			found = pick_next(&d->pick, d->balance, &candidate) &&
+				table_endpoint(&view, d->pick.rows.first + candidate.index, &row) == 0;
+		}
+		if (!table_end(&view)) {
+			torn++;
+			continue;
+		}
+		if (!found)
+			return false;
+		if (!claim(d, &candidate, tries))
+			continue; /* somebody took that place: count again */
+		pick_mark_tried(&d->pick, candidate.index);
+		ret_choice->addr = table_endpoint_addr(&row);
+		ret_choice->key = candidate.key;
+		ret_choice->others = pick_has_left(&d->pick);
+		ret_choice->suspect = ledger_suspect(d->pick.ledger, candidate.key, d->now_ms);
+		return true;
+	}
+	return false;
+}
+
+void dial_landed(struct dial *d, const struct dial_choice *choice, bool success)
+{
+	ledger_landed(d->pick.ledger, choice->key);
+	if (success)
+		ledger_report(d->pick.ledger, choice->key, OUTCOME_SUCCESS, &d->verdict, clock_boot_ms());
+}
+
+void dial_failed(struct dial *d, const struct dial_choice *choice, enum ledger_outcome outcome)
+{
+	ledger_release(d->pick.ledger, choice->key);
+	ledger_report(d->pick.ledger, choice->key, outcome, &d->verdict, clock_boot_ms());
+}
+
+void dial_dropped(struct dial *d, const struct dial_choice *choice)
+{
+	ledger_release(d->pick.ledger, choice->key);
+}
+
+/* ---- the trace ---- */
+
+static const char *const reasons[DIAL_REASONS] = {
+	[DIAL_OURS] = "",
+	[DIAL_OBSERVED] = "observed, not redirected",
+	[DIAL_NO_TABLE] = "passed: no table",
+	[DIAL_NOT_SERVICE] = "passed: no Service",
+	[DIAL_OFF] = "passed: switched off",
+	[DIAL_STOOD_DOWN] = "passed: the Service stands down",
+	[DIAL_STALE] = "passed: the table is too old",
+	[DIAL_NO_ENDPOINT] = "passed: no endpoint",
+	[DIAL_NOT_TCP] = "passed: not TCP",
+	[DIAL_IN_USE] = "passed: the socket is in use",
+};
+
+__attribute__((noinline))
+static void add_service_name(const struct dial *d, struct text *line)
+{
+	struct table_service service;
+	struct table_view view;
+
+	if (!table_begin(&d->attachment->table, &view) || table_service(&view, d->service, &service) < 0 ||
+	    !table_end(&view))
+		return;
+	text_add(line, service.name);
+	if (service.namespace[0]) {
+		text_add(line, ".");
+		text_add(line, service.namespace);
+	}
+	text_add(line, " ");
+}
+
+__attribute__((noinline)) /* its buffer is not for the stack of every dial */
+static void write_trace(const struct dial *d, const struct dial_choice *choice, enum dial_reason reason, int error)
+{
+	char buf[224], addr[ADDR_TEXT];
+	struct text line = trace_begin(buf, sizeof(buf), "dial");
+
+	if (choice || reason == DIAL_OBSERVED)
+		add_service_name(d, &line);
+	text_add(&line, addr_print(&d->dest, addr));
+	if (choice) {
+		text_add(&line, " -> ");
+		text_add(&line, addr_print(&choice->addr, addr));
+		text_add(&line, " ");
+		text_add(&line, balance_policy(d->balance) ? balance_policy(d->balance)->name : "?");
+	}
+	if (reason != DIAL_OURS) {
+		text_add(&line, " ");
+		text_add(&line, reasons[reason]);
+	}
+	if (error) {
+		text_add(&line, " errno ");
+		text_add_number(&line, (uint64_t)error, 10);
+	}
+	trace_end(&line, d->settings->trace_path);
+}
+
+void dial_trace(const struct dial *d, const struct dial_choice *choice, enum dial_reason reason, int error)
+{
+	if (d->settings && (d->settings->trace & TRACE_DIAL))
+		write_trace(d, choice, reason, error);
+}

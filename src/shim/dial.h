@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One dial: which Service port a destination is, and which endpoint is next. Decides and keeps score; the hooks act.
+ * Async-signal-safe; no system calls but those of a mend.
+ */
+#ifndef FAIRDIAL_SHIM_DIAL_H
+#define FAIRDIAL_SHIM_DIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "balance/balance.h"
+#include "base/addr.h"
+#include "shim/attach.h"
+
+struct sockaddr;
+
+/* Why a dial goes where it goes. */
+enum dial_reason {
+	DIAL_OURS,
+	DIAL_OBSERVED,	  /* counted, not redirected */
+	DIAL_NO_TABLE,	  /* or one that is being written for too long, or damaged */
+	DIAL_NOT_SERVICE, /* the destination is no Service's */
+	DIAL_OFF,	  /* mode, FAIRDIAL, FAIRDIAL_ONLY or FAIRDIAL_EXCEPT */
+	DIAL_STOOD_DOWN,  /* the table says why */
+	DIAL_STALE,	  /* the agent has been silent for too long, and the address works without us */
+	DIAL_NO_ENDPOINT,
+	DIAL_NOT_TCP,
+	DIAL_IN_USE, /* the socket is connected, connecting or listening: the kernel ignores the address */
+	DIAL_REASONS
+};
+
+struct dial {
+	const struct attachment *attachment;
+	const struct settings *settings;
+	struct addr dest;
+	bool v4; /* the family of endpoints that this socket can reach */
+	bool blocking;
+	uint8_t balance;
+	uint8_t mode;
+	uint16_t attempts; /* endpoints that may time out */
+	struct ledger_verdict verdict;
+	uint32_t connect_timeout_ms;
+	uint32_t service; /* row, for the trace */
+	uint64_t seq;	  /* of the generation that `pick` counts in */
+	uint64_t now_ms;
+	struct pick pick;
+};
+
+struct dial_choice {
+	struct addr addr;
+	struct ledger_key key;
+	bool others;  /* more endpoints could follow this one */
+	bool suspect; /* worth waiting for its answer */
+};
+
+/* Whether the destination is a Service's: all that a dial which is not ours costs. */
+bool dial_is_service(const struct sockaddr *sa, uint32_t len);
+
+/* Reads the Service's rules. DIAL_OURS or DIAL_OBSERVED, or why not. */
+enum dial_reason dial_prepare(struct dial *ret_dial, const struct sockaddr *sa, uint32_t len);
+
+/*
+ * The next endpoint, its place claimed: each call ends in dial_landed or dial_failed. False where none is
+ * left.
+ */
+bool dial_choose(struct dial *dial, struct dial_choice *ret_choice);
+
+/* The dial has reached the kernel; `success`: and it is known that the endpoint answered. */
+void dial_landed(struct dial *dial, const struct dial_choice *choice, bool success);
+
+/* The endpoint failed it. */
+void dial_failed(struct dial *dial, const struct dial_choice *choice, enum ledger_outcome outcome);
+
+/* It came to nothing, and nobody is to blame. */
+void dial_dropped(struct dial *dial, const struct dial_choice *choice);
+
+/* A line of the trace, where it is asked for. `error`: 0 or an errno. */
+void dial_trace(const struct dial *dial, const struct dial_choice *choice, enum dial_reason reason, int error);
+
+#endif

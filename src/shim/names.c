@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/names.h"
+
+#include <errno.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/sys.h"
+#include "base/trace.h"
+#include "shim/attach.h"
+
+/* ---- files, line by line ---- */
+
+void lines_feed(struct line_reader *reader, const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] == '\n')
+			lines_end(reader);
+		else if (reader->len < sizeof(reader->line))
+			reader->line[reader->len++] = bytes[i];
+	}
+}
+
+void lines_end(struct line_reader *reader)
+{
+	reader->take(reader->to, (struct slice){ reader->line, reader->len });
+	reader->len = 0;
+}
+
+static void read_lines(const char *path, void (*take)(void *, struct slice), void *to)
+{
+	struct line_reader reader;
+	char bytes[512];
+	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+	long n;
+
+	if (fd < 0)
+		return;
+	reader.len = 0;
+	reader.take = take;
+	reader.to = to;
+	while ((n = sys_read(fd, bytes, sizeof(bytes))) > 0)
+		lines_feed(&reader, bytes, (size_t)n);
+	lines_end(&reader);
+	sys_close(fd);
+}
+
+/* ---- resolv.conf ---- */
+
+void resolv_init(struct resolv *r)
+{
+	r->text[0] = '\0';
+	r->search = r->namespace = r->domain = (struct slice){ r->text, 0 };
+	r->ndots = 1;
+}
+
+static void take_options(struct resolv *r, struct slice line)
+{
+	struct slice word;
+
+	while ((word = slice_word(&line)).len) {
+		struct slice value = word, key = slice_cut(&value, ':');
+		unsigned n = 0;
+
+		if (!slice_is(key, "ndots") || !value.at)
+			continue;
+		for (size_t i = 0; i < value.len && text_is_digit(value.at[i]) && n < 100; i++)
+			n = n * 10 + (unsigned)(value.at[i] - '0');
+		r->ndots = n > 15 ? 15 : n; /* RES_MAXNDOTS */
+	}
+}
+
+void resolv_take_line(void *to, struct slice line)
+{
+	struct resolv *r = to;
+	struct slice key = slice_word(&line), word;
+	bool is_domain = slice_is(key, "domain");
+
+	if (slice_is(key, "options"))
+		take_options(r, line);
+	if (!is_domain && !slice_is(key, "search"))
+		return;
+
+	/* The last of the two keywords counts. */
+	struct text list = text_into(r->text, sizeof(r->text));
+
+	while ((word = slice_word(&line)).len) {
+		if (list.len)
+			text_add_char(&list, ' ');
+		text_add_slice(&list, word);
+		if (is_domain)
+			break;
+	}
+	r->search = (struct slice){ r->text, list.len };
+}
+
+static struct slice without_dot(struct slice name)
+{
+	if (name.len && name.at[name.len - 1] == '.')
+		name.len--;
+	return name;
+}
+
+void resolv_done(struct resolv *r)
+{
+	struct slice list = r->search, word;
+
+	while ((word = slice_word(&list)).len) {
+		struct slice rest = without_dot(word);
+		struct slice namespace = slice_cut(&rest, '.');
+
+		if (!rest.at || !slice_equal_nocase(slice_cut(&rest, '.'), slice_of("svc")) || !rest.len || !namespace.len)
+			continue;
+		r->namespace = namespace;
+		r->domain = rest;
+		return;
+	}
+}
+
+/* ---- hosts ---- */
+
+bool hosts_line_names(struct slice line, struct slice host)
+{
+	struct slice word;
+
+	for (size_t i = 0; i < line.len; i++)
+		if (line.at[i] == '#')
+			line.len = i;
+	slice_word(&line); /* the address */
+	while ((word = slice_word(&line)).len)
+		if (slice_equal_nocase(word, host))
+			return true;
+	return false;
+}
+
+struct hosts_search {
+	struct slice host;
+	bool found;
+};
+
+static void hosts_take_line(void *to, struct slice line)
+{
+	struct hosts_search *search = to;
+
+	search->found = search->found || hosts_line_names(line, search->host);
+}
+
+static bool is_in_hosts(struct slice host)
+{
+	struct hosts_search search = { host, false };
+
+	read_lines("/etc/hosts", hosts_take_line, &search);
+	return search.found;
+}
+
+/* ---- names ---- */
+
+static unsigned count_dots(struct slice name)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < name.len; i++)
+		n += name.at[i] == '.';
+	return n;
+}
+
+/* The labels of `name` before ".svc.DOMAIN". False where it does not end so. */
+static bool strip_cluster(struct slice name, struct slice domain, struct slice *ret_head)
+{
+	size_t tail = domain.len + 5; /* ".svc." */
+
+	if (domain.len == 0 || name.len <= tail)
+		return false;
+	*ret_head = (struct slice){ name.at, name.len - tail };
+	return slice_equal_nocase((struct slice){ name.at + ret_head->len, 5 }, slice_of(".svc.")) &&
+	       slice_equal_nocase((struct slice){ name.at + name.len - domain.len, domain.len }, domain);
+}
+
+enum full_name { FULL_NOT_CLUSTER, FULL_SERVICE, FULL_UNKNOWN, FULL_NO_SERVICE_FORM };
+
+/* What a complete name is. `head` are its labels before ".svc.DOMAIN". */
+static enum full_name judge_full(const struct table_view *view, struct slice domain, struct slice full, int *ret_row)
+{
+	struct slice head, namespace, name;
+
+	if (!strip_cluster(full, domain, &head))
+		return FULL_NOT_CLUSTER;
+	namespace = head;
+	name = slice_cut(&namespace, '.');
+	if (!namespace.at)
+		return FULL_NO_SERVICE_FORM;
+	if (count_dots(namespace) == 0) {
+		*ret_row = table_find_service(view, name, namespace);
+		return *ret_row >= 0 ? FULL_SERVICE : FULL_UNKNOWN;
+	}
+	/* POD.SERVICE.NAMESPACE: the name of a single pod, if there is such a Service. */
+	name = slice_cut(&namespace, '.');
+	if (count_dots(namespace) == 0 && table_find_service(view, name, namespace) >= 0)
+		return FULL_UNKNOWN;
+	return FULL_NO_SERVICE_FORM;
+}
+
+static bool complete(struct slice host, struct slice suffix, char *buf, struct slice *ret_full)
+{
+	struct text full = text_into(buf, NAMES_MAX);
+
+	text_add_slice(&full, host);
+	if (suffix.len) {
+		text_add_char(&full, '.');
+		text_add_slice(&full, suffix);
+	}
+	*ret_full = (struct slice){ buf, full.len };
+	return !full.full;
+}
+
+/* As resolv.conf(5) completes names: those with fewer dots than ndots through the list, in its order. */
+static int find_by_search(const struct table_view *view, const struct resolv *r, struct slice host, char *ret_canonical)
+{
+	struct slice list = r->search, word, full;
+
+	while ((word = slice_word(&list)).len) {
+		int row;
+
+		if (!complete(host, without_dot(word), ret_canonical, &full))
+			return -ENOENT;
+		switch (judge_full(view, r->domain, full, &row)) {
+		case FULL_SERVICE:
+			return row;
+		case FULL_NO_SERVICE_FORM:
+			continue; /* no DNS server of a cluster answers this one */
+		default:
+			return -ENOENT; /* it may well be somebody's: the libc asks, in its own order */
+		}
+	}
+	return -ENOENT;
+}
+
+int names_find(const struct table_view *view, const struct resolv *r, struct slice host, char ret_canonical[NAMES_MAX])
+{
+	bool absolute = host.len && host.at[host.len - 1] == '.';
+	struct slice name = without_dot(host), full;
+	int row;
+
+	if (name.len == 0 || name.len >= NAMES_MAX)
+		return -ENOENT;
+	if (!absolute && count_dots(name) == 0) {
+		row = table_find_bare(view, name);
+		if (row >= 0)
+			return complete(name, (struct slice){ "", 0 }, ret_canonical, &full) ? row : -ENOENT;
+	}
+	if (!r || r->domain.len == 0)
+		return -ENOENT;
+	if (!absolute && count_dots(name) < r->ndots)
+		return find_by_search(view, r, name, ret_canonical);
+	if (judge_full(view, r->domain, name, &row) != FULL_SERVICE)
+		return -ENOENT;
+	return complete(name, (struct slice){ "", 0 }, ret_canonical, &full) ? row : -ENOENT;
+}
+
+/* ---- the answer ---- */
+
+static void take_address(struct answer *answer, const struct table_address *row)
+{
+	struct addr addr = { .is_v4 = row->is_v4 };
+
+	memcpy(addr.ip, row->ip, 16);
+	if (row->is_v4 && !answer->has_v4) {
+		answer->v4 = addr;
+		answer->has_v4 = true;
+	} else if (!row->is_v4 && !answer->has_v6) {
+		answer->v6 = addr;
+		answer->has_v6 = true;
+	}
+}
+
+static bool may_answer(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
+		       const struct table_service *service)
+{
+	struct table_rules rules = table_rules(view);
+
+	return table_area_verify(view) == 0 && rules.mode == MODE_ON && service->policy.mode == MODE_ON &&
+	       !service->stand_down && attach_freshness(attachment, rules.stale_after_ms, clock_boot_ms()) == FRESH &&
+	       settings_allow(s, slice_of(service->name), slice_of(service->namespace));
+}
+
+static bool answer_from(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
+			const struct resolv *resolv, struct slice host, struct answer *answer)
+{
+	struct table_service service;
+	int row = names_find(view, resolv, host, answer->canonical);
+
+	answer->has_v4 = answer->has_v6 = false;
+	if (row < 0 || table_service(view, (uint32_t)row, &service) < 0 || !may_answer(attachment, s, view, &service))
+		return false;
+	if ((service.flags & SERVICE_HEADLESS) && service.policy.headless == HEADLESS_ORDER)
+		return false; /* its name stands for its pods, which DNS knows */
+	for (uint32_t i = 0; i < service.address_count; i++) {
+		struct table_address address;
+
+		if (table_address(view, service.first_address + i, &address) < 0)
+			return false;
+		take_address(answer, &address);
+	}
+	return answer->has_v4 || answer->has_v6;
+}
+
+static void trace_names(const struct settings *s, const char *host, const struct answer *answer)
+{
+	char buf[512], addr[ADDR_TEXT];
+	struct text line;
+
+	if (!(s->trace & TRACE_NAMES))
+		return;
+	line = trace_begin(buf, sizeof(buf), "names");
+	text_add(&line, host);
+	text_add(&line, answer ? " ->" : " passed on");
+	if (answer && answer->has_v4) {
+		text_add(&line, " ");
+		text_add(&line, addr_print_ip(&answer->v4, addr));
+	}
+	if (answer && answer->has_v6) {
+		text_add(&line, " ");
+		text_add(&line, addr_print_ip(&answer->v6, addr));
+	}
+	trace_end(&line, s->trace_path);
+}
+
+static bool find_answer(const struct settings *s, struct slice host, struct answer *ret_answer)
+{
+	const struct attachment *attachment = attach_get();
+	struct resolv resolv;
+
+	if (!attachment)
+		return false;
+	attach_refresh(attachment);
+	resolv_init(&resolv);
+	read_lines("/etc/resolv.conf", resolv_take_line, &resolv);
+	resolv_done(&resolv);
+	for (int i = 0; i < TABLE_TRIES; i++) {
+		struct table_view view;
+		bool found;
+
+		if (!table_begin(&attachment->table, &view))
+			continue;
+		found = answer_from(attachment, s, &view, &resolv, host, ret_answer);
+		if (table_end(&view))
+			return found && !is_in_hosts(without_dot(host));
+	}
+	return false;
+}
+
+bool names_answer(const char *host, struct answer *ret_answer)
+{
+	const struct settings *s = attach_settings();
+	bool found;
+
+	if (!s || s->mode != MODE_ON)
+		return false;
+	found = find_answer(s, slice_of(host), ret_answer);
+	trace_names(s, host, found ? ret_answer : NULL);
+	return found;
+}

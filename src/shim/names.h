@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which host names are Services, and what they answer. A services file's Service answers to its bare name; any, to its
+ * Kubernetes name: NAME.NAMESPACE.svc.DOMAIN in full, or as the search list of /etc/resolv.conf completes it. Namespace
+ * and domain of the pod are what that list says (its entry NAMESPACE.svc.DOMAIN), never assumed. A name in /etc/hosts, a
+ * numeric address, and the name of a single pod (mysql-0.mysql) are never ours.
+ */
+#ifndef FAIRDIAL_SHIM_NAMES_H
+#define FAIRDIAL_SHIM_NAMES_H
+
+#include <stdbool.h>
+
+#include "base/addr.h"
+#include "base/text.h"
+#include "table/table.h"
+
+#define NAMES_MAX 256
+
+/* What resolv.conf(5) says, as far as it counts here. Slices point into `text`. */
+struct resolv {
+	char text[2048]; /* the search list, separated by spaces */
+	struct slice search;
+	struct slice namespace, domain; /* of the pod; empty where the list does not tell */
+	unsigned ndots;
+};
+
+/* Feed it the file piece by piece; NULL at its end. Lines longer than the buffer lose their end. Pure. */
+struct line_reader {
+	char line[2304];
+	size_t len;
+	void (*take)(void *to, struct slice line);
+	void *to;
+};
+void lines_feed(struct line_reader *reader, const char *bytes, size_t n);
+void lines_end(struct line_reader *reader);
+
+void resolv_init(struct resolv *resolv);
+void resolv_take_line(void *resolv, struct slice line);
+void resolv_done(struct resolv *resolv);
+
+/* hosts(5): whether a line names the host. */
+bool hosts_line_names(struct slice line, struct slice host);
+
+struct answer {
+	struct addr v4, v6;
+	bool has_v4, has_v6;
+	char canonical[NAMES_MAX];
+};
+
+/*
+ * The Service that a name stands for in a view of the table: its row, and its canonical name. -ENOENT where it is
+ * nobody's, or may be somebody else's. `resolv` NULL: only bare names.
+ */
+int names_find(const struct table_view *view, const struct resolv *resolv, struct slice host, char ret_canonical[NAMES_MAX]);
+
+/* The addresses of the Service that answers to `host` for this process now. False: ask the libc. Not async-signal-safe. */
+bool names_answer(const char *host, struct answer *ret_answer);
+
+#endif

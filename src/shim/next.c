@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/next.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/sys.h"
+#include "table/atomics.h"
+
+extern __typeof__(dlsym) dlsym __attribute__((weak));
+extern __typeof__(dladdr) dladdr __attribute__((weak));
+extern __typeof__(getenv) getenv __attribute__((weak));
+extern int *__errno_location(void) __attribute__((weak));
+
+/*
+ * glibc before 2.34 keeps dlsym in libdl.so.2, which many programs do not load; its libc.so.6 has this one inside
+ * (GLIBC_PRIVATE), which takes the caller's address as an argument.
+ */
+extern void *_dl_sym(void *handle, const char *name, void *who) __attribute__((weak));
+
+static struct next found;
+static int looked_up;
+
+static void *find(const char *name)
+{
+	if (dlsym)
+		return dlsym(RTLD_NEXT, name);
+	if (_dl_sym)
+		return _dl_sym(RTLD_NEXT, name, (void *)find);
+	return NULL;
+}
+
+const struct next *next_functions(void)
+{
+	/* Two threads may both look up: they store the same values, and the flag is released after them. */
+	if (!load_acquire_int(&looked_up)) {
+#define row(name) __atomic_store_n((void **)&found.name, find(#name), __ATOMIC_RELAXED);
+		SHIM_SYMBOLS(row)
+#undef row
+		store_release_int(&looked_up, 1);
+	}
+	return &found;
+}
+
+int errno_get(void)
+{
+	return __errno_location ? *__errno_location() : 0;
+}
+
+void errno_set(int value)
+{
+	if (__errno_location)
+		*__errno_location() = value;
+}
+
+/* A system call's result as the libc returns it. */
+static long to_errno(long r)
+{
+	if (r >= 0)
+		return r;
+	errno_set((int)-r);
+	return -1;
+}
+
+int next_connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	const struct next *next = next_functions();
+
+	if (next->connect)
+		return next->connect(fd, sa, len);
+	return (int)to_errno(sys_connect(fd, sa, len));
+}
+
+ssize_t next_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
+{
+	const struct next *next = next_functions();
+
+	if (next->sendto)
+		return next->sendto(fd, buf, n, flags, sa, len);
+	return to_errno(sys_sendto(fd, buf, n, flags, sa, len));
+}
+
+ssize_t next_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	const struct next *next = next_functions();
+
+	if (next->sendmsg)
+		return next->sendmsg(fd, msg, flags);
+	return to_errno(sys_sendmsg(fd, msg, flags));
+}
+
+int next_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	const struct next *next = next_functions();
+
+	if (next->sendmmsg)
+		return next->sendmmsg(fd, msgs, n, flags);
+	return (int)to_errno(sys_sendmmsg(fd, msgs, n, flags));
+}
+
+const char *next_getenv(const char *name)
+{
+	return getenv ? getenv(name) : NULL;
+}
+
+const char *next_shim_path(void)
+{
+	Dl_info info = { 0 };
+
+	if (dladdr && dladdr((void *)next_shim_path, &info))
+		return info.dli_fname;
+	return NULL;
+}

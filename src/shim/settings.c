@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/settings.h"
+
+#include "balance/balance.h"
+#include "base/sys.h"
+#include "base/trace.h"
+#include "shim/next.h"
+
+/* A value that does not fit is taken as unset: half a path is worse than none. */
+static bool copy_value(char *to, size_t size, struct slice value)
+{
+	struct text text = text_into(to, size);
+
+	text_add_slice(&text, value);
+	if (text.full)
+		to[0] = '\0';
+	return !text.full;
+}
+
+static struct slice variable(const char *name)
+{
+	return slice_of(next_getenv(name));
+}
+
+static uint8_t parse_mode(struct slice value)
+{
+	if (slice_is(value, "off"))
+		return MODE_OFF;
+	return slice_is(value, "observe") ? MODE_OBSERVE : MODE_ON;
+}
+
+static int8_t parse_balance(struct slice value)
+{
+	for (int i = 0; i < BALANCE_COUNT; i++)
+		if (slice_is(value, balance_policy((uint8_t)i)->name))
+			return (int8_t)i;
+	return -1;
+}
+
+static bool ends_with(struct slice text, struct slice end)
+{
+	return text.len >= end.len && slice_equal((struct slice){ text.at + text.len - end.len, end.len }, end);
+}
+
+/* Where dladdr(3) is not loaded, LD_PRELOAD names the file, unless it was found on a search path. */
+static struct slice path_in_preload(void)
+{
+	struct slice list = variable("LD_PRELOAD");
+
+	while (list.len) {
+		struct slice path = list;
+		size_t n = 0;
+
+		while (n < list.len && list.at[n] != ':' && list.at[n] != ' ')
+			n++;
+		path.len = n;
+		n += n < list.len;
+		list.at += n;
+		list.len -= n;
+		if (ends_with(path, slice_of("/libfairdial.so")))
+			return path;
+	}
+	return (struct slice){ NULL, 0 };
+}
+
+static void find_shim(struct settings *s)
+{
+	struct slice path = slice_of(next_shim_path());
+	struct text beside = text_into(s->beside, sizeof(s->beside));
+	struct stat st;
+
+	if (!path.len)
+		path = path_in_preload();
+	s->shim_uid = UINT32_MAX;
+	text_add_slice(&beside, path);
+	if (!path.len || beside.full || sys_stat(s->beside, &st) < 0) {
+		s->beside[0] = '\0';
+		return;
+	}
+	s->shim_uid = st.st_uid;
+	while (beside.len && s->beside[beside.len - 1] != '/')
+		beside.len--;
+	text_add(&beside, "run");
+	if (beside.full)
+		s->beside[0] = '\0';
+}
+
+void settings_read(struct settings *s)
+{
+	struct slice trace_path;
+
+	s->mode = parse_mode(variable("FAIRDIAL"));
+	s->balance = parse_balance(variable("FAIRDIAL_BALANCE"));
+	s->has_dir = variable("FAIRDIAL_DIR").len > 0;
+	copy_value(s->dir, sizeof(s->dir), variable("FAIRDIAL_DIR"));
+	copy_value(s->ledger, sizeof(s->ledger), variable("FAIRDIAL_LEDGER"));
+	s->trace = (uint8_t)trace_parse(variable("FAIRDIAL_TRACE"), &trace_path);
+	if (!copy_value(s->trace_path, sizeof(s->trace_path), trace_path))
+		s->trace = 0;
+	/* A list too long to keep names more Services than are left out: nothing is spread rather than too much. */
+	if (!copy_value(s->only, sizeof(s->only), variable("FAIRDIAL_ONLY")) ||
+	    !copy_value(s->except, sizeof(s->except), variable("FAIRDIAL_EXCEPT")))
+		s->mode = MODE_OFF;
+	find_shim(s);
+}
+
+/* NAME, or NAME.NAMESPACE. */
+static bool names_service(struct slice entry, struct slice name, struct slice namespace)
+{
+	struct slice rest = entry, head = slice_cut(&rest, '.');
+
+	return slice_equal_nocase(head, name) && (!rest.at || slice_equal_nocase(rest, namespace));
+}
+
+static bool list_has(const char *list, struct slice name, struct slice namespace)
+{
+	struct slice rest = slice_of(list);
+
+	while (rest.at) {
+		struct slice entry = slice_cut(&rest, ',');
+
+		while (entry.len && text_is_space(entry.at[0]))
+			entry = (struct slice){ entry.at + 1, entry.len - 1 };
+		while (entry.len && text_is_space(entry.at[entry.len - 1]))
+			entry.len--;
+		if (entry.len && names_service(entry, name, namespace))
+			return true;
+	}
+	return false;
+}
+
+bool settings_allow(const struct settings *s, struct slice name, struct slice namespace)
+{
+	if (s->only[0] && !list_has(s->only, name, namespace))
+		return false;
+	return !s->except[0] || !list_has(s->except, name, namespace);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hash table that never moves a slot; entries of vanished endpoints are kept while there is room. */
+#include "table/slots.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+int slots_init(struct slots *slots, uint32_t limit)
+{
+	*slots = (struct slots){ .size = 64, .limit = limit };
+	slots->entries = calloc(slots->size, sizeof(*slots->entries));
+	return slots->entries ? 0 : -ENOMEM;
+}
+
+void slots_done(struct slots *slots)
+{
+	free(slots->entries);
+	free(slots->free);
+	*slots = (struct slots){ 0 };
+}
+
+static struct slot_entry *find(struct slot_entry *entries, size_t size, struct slot_key key)
+{
+	size_t i = key.a & (size - 1);
+
+	while (entries[i].used && (entries[i].key.a != key.a || entries[i].key.b != key.b))
+		i = (i + 1) & (size - 1);
+	return &entries[i];
+}
+
+/* Copies the entries for which `keep` holds into a table of `size` places. */
+static int rebuild(struct slots *slots, size_t size, uint64_t oldest_generation)
+{
+	struct slot_entry *entries = calloc(size, sizeof(*entries));
+	uint32_t *released = realloc(slots->free, (slots->free_count + slots->count + 1) * sizeof(*released));
+	size_t count = 0;
+
+	if (released)
+		slots->free = released;
+	if (!entries || !released) {
+		free(entries);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < slots->size; i++) {
+		const struct slot_entry *entry = &slots->entries[i];
+
+		if (!entry->used)
+			continue;
+		if (entry->generation < oldest_generation) {
+			slots->free[slots->free_count++] = entry->slot;
+			continue;
+		}
+		*find(entries, size, entry->key) = *entry;
+		count++;
+	}
+	free(slots->entries);
+	slots->entries = entries;
+	slots->size = size;
+	slots->count = count;
+	return 0;
+}
+
+static struct slot_entry *insert(struct slots *slots, struct slot_key key, uint32_t slot, int *error)
+{
+	struct slot_entry *entry;
+
+	if (slots->count * 2 >= slots->size) {
+		*error = rebuild(slots, slots->size * 2, 0);
+		if (*error < 0)
+			return NULL;
+	}
+	entry = find(slots->entries, slots->size, key);
+	*entry = (struct slot_entry){ .key = key, .slot = slot, .used = 1 };
+	slots->count++;
+	return entry;
+}
+
+int slots_restore(struct slots *slots, struct slot_key key, uint32_t slot, uint64_t added_ms)
+{
+	struct slot_entry *entry = find(slots->entries, slots->size, key);
+	int error = 0;
+
+	if (slot >= slots->limit)
+		return -ERANGE;
+	if (entry->used)
+		return entry->slot == slot ? 0 : -EEXIST;
+	entry = insert(slots, key, slot, &error);
+	if (!entry)
+		return error;
+	entry->added_ms = added_ms;
+	if (slot >= slots->next)
+		slots->next = slot + 1;
+	return 0;
+}
+
+static bool free_slot(struct slots *slots, uint32_t *ret_slot)
+{
+	if (slots->next < slots->limit) {
+		*ret_slot = slots->next++;
+		return true;
+	}
+	if (slots->free_count == 0)
+		return false;
+	*ret_slot = slots->free[--slots->free_count];
+	return true;
+}
+
+struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t generation, uint64_t now_ms,
+			      int *error)
+{
+	struct slot_entry *entry = find(slots->entries, slots->size, key);
+	uint32_t slot;
+
+	if (!entry->used) {
+		if (!free_slot(slots, &slot)) {
+			*error = rebuild(slots, slots->size, generation);
+			if (*error < 0)
+				return NULL;
+			if (!free_slot(slots, &slot)) {
+				*error = -ENOSPC;
+				return NULL;
+			}
+		}
+		entry = insert(slots, key, slot, error);
+		if (!entry)
+			return NULL;
+		entry->added_ms = now_ms;
+	}
+	entry->generation = generation;
+	return entry;
+}
+
+void slots_raise_limit(struct slots *slots, uint32_t limit)
+{
+	if (limit > slots->limit)
+		slots->limit = limit;
+}

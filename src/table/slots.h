@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which slot of the ledger belongs to whom, across generations: the writer's memory. Tool only; not thread-safe.
+ */
+#ifndef FAIRDIAL_TABLE_SLOTS_H
+#define FAIRDIAL_TABLE_SLOTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Two independent 64-bit hashes of what the slot is for; a chance of 2^-128 to mistake one for another. */
+struct slot_key {
+	uint64_t a, b;
+};
+
+struct slot_entry {
+	struct slot_key key;
+	uint64_t added_ms;   /* CLOCK_BOOTTIME when first seen */
+	uint64_t generation; /* that last used it */
+	uint32_t slot;
+	uint32_t used;
+};
+
+struct slots {
+	struct slot_entry *entries; /* open addressing, 2^n */
+	size_t size, count;
+	uint32_t limit; /* slots are below this */
+	uint32_t *free; /* released slots, the next at the end */
+	uint32_t free_count, next;
+};
+
+int slots_init(struct slots *slots, uint32_t limit);
+void slots_done(struct slots *slots);
+
+/* Notes a slot that an earlier generation used. -EEXIST where the slot is taken, -ERANGE, -ENOMEM. */
+int slots_restore(struct slots *slots, struct slot_key key, uint32_t slot, uint64_t added_ms);
+
+/*
+ * The entry of a key, old or new, marked as used in this generation; NULL with `*error` -ENOSPC where every slot is in
+ * use now, or -ENOMEM. Slots that the last generation did not use are given away only when no other is left.
+ */
+struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t generation, uint64_t now_ms,
+			      int *error);
+
+/* More slots than before; never fewer. */
+void slots_raise_limit(struct slots *slots, uint32_t limit);
+
+#endif

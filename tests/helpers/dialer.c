@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dialer [OPTION...] HOST PORT: dials, as an ordinary program does, and prints a line for each dial: the server's answer
+ * to a line, or the name of the errno (NONAME: not resolved). Exits with 0 when all dials succeeded, else 1. It never waits without a bound.
+ *
+ *	--count N	dials in all (1); by --threads T threads
+ *	--hold		keeps the connections, prints "ready", ends at the end of stdin
+ *	--step		one dial for each line of stdin
+ *	--nonblocking	connect, poll, SO_ERROR
+ *	--v6mapped	an AF_INET6 socket and ::ffff:HOST
+ *	--fastopen	sendto with MSG_FASTOPEN
+ *	--mute		no question and no answer: "ok"
+ *	--timeout MS	for poll and for the answer (10000)
+ *	--marks		a write to descriptor -1 before and after each connect, for strace
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { MAX_THREADS = 64, LIMIT_S = 120 };
+
+static struct {
+	long count, threads, timeout_ms;
+	bool hold, step, nonblocking, v6mapped, fastopen, mute, marks;
+	const char *host, *port;
+} want = { .count = 1, .threads = 1, .timeout_ms = 10000 };
+
+static atomic_long taken, failed;
+
+enum { NO_NAME = -1 };
+
+static const char *error_name(int error)
+{
+	static const struct {
+		int error;
+		const char *name;
+	} names[] = {
+		{ NO_NAME, "NONAME" },		   { ECONNREFUSED, "ECONNREFUSED" }, { ETIMEDOUT, "ETIMEDOUT" },
+		{ EHOSTUNREACH, "EHOSTUNREACH" },  { ENETUNREACH, "ENETUNREACH" },   { ECONNRESET, "ECONNRESET" },
+		{ EINPROGRESS, "EINPROGRESS" },	   { ECONNABORTED, "ECONNABORTED" }, { EPIPE, "EPIPE" },
+		{ EAGAIN, "EAGAIN" },		   { EINTR, "EINTR" },		     { ETIME, "ETIME" },
+		{ EADDRNOTAVAIL, "EADDRNOTAVAIL" }, { EINVAL, "EINVAL" },	     { EALREADY, "EALREADY" },
+	};
+	static char other[32];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (names[i].error == error)
+			return names[i].name;
+	snprintf(other, sizeof(other), "errno-%d", error);
+	return other;
+}
+
+static int resolve(struct sockaddr_storage *to, socklen_t *length)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_INET }, *list;
+
+	if (want.v6mapped) {
+		hints.ai_family = AF_INET6;
+		hints.ai_flags = AI_V4MAPPED;
+	}
+	if (getaddrinfo(want.host, want.port, &hints, &list))
+		return NO_NAME;
+	memcpy(to, list->ai_addr, list->ai_addrlen);
+	*length = list->ai_addrlen;
+	freeaddrinfo(list);
+	return 0;
+}
+
+static void mark(void)
+{
+	int saved = errno;
+
+	if (want.marks && write(-1, "mark", 4) == 4)
+		abort();
+	errno = saved;
+}
+
+static int finish_nonblocking(int fd)
+{
+	struct pollfd writable = { fd, POLLOUT, 0 };
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	if (errno != EINPROGRESS)
+		return errno;
+	if (poll(&writable, 1, (int)want.timeout_ms) <= 0)
+		return ETIME;
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	return error;
+}
+
+static int dial(int fd, const struct sockaddr *to, socklen_t length)
+{
+	int result;
+
+	mark();
+	if (want.fastopen)
+		result = sendto(fd, "who\n", 4, MSG_FASTOPEN | MSG_NOSIGNAL, to, length) == 4 ? 0 : -1;
+	else
+		result = connect(fd, to, length);
+	mark();
+	if (result == 0)
+		return 0;
+	return want.nonblocking ? finish_nonblocking(fd) : errno;
+}
+
+/* The server's line, into `answer`. */
+static int ask(int fd, char *answer, size_t size)
+{
+	struct timeval limit = { want.timeout_ms / 1000, want.timeout_ms % 1000 * 1000 };
+	size_t length = 0;
+
+	if (want.nonblocking)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (!want.fastopen && send(fd, "who\n", 4, MSG_NOSIGNAL) != 4)
+		return errno;
+	while (length + 1 < size) {
+		ssize_t n = recv(fd, answer + length, size - 1 - length, 0);
+
+		if (n <= 0)
+			return n ? errno : EPIPE;
+		length += (size_t)n;
+		answer[length] = '\0';
+		if (answer[length - 1] == '\n')
+			break;
+	}
+	answer[length - 1] = '\0';
+	return 0;
+}
+
+/* One dial and its line. */
+static void dial_once(void)
+{
+	struct sockaddr_storage to;
+	socklen_t length;
+	char answer[128] = "ok";
+	int fd = -1, error = resolve(&to, &length);
+
+	if (!error) {
+		fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | (want.nonblocking ? SOCK_NONBLOCK : 0), 0);
+		error = dial(fd, (struct sockaddr *)&to, length);
+	}
+	if (!error && !want.mute)
+		error = ask(fd, answer, sizeof(answer));
+	atomic_fetch_add(&failed, error != 0);
+	printf("%s\n", error ? error_name(error) : answer);
+	if (fd >= 0 && (!want.hold || error))
+		close(fd);
+}
+
+static void *dial_share(void *unused)
+{
+	(void)unused;
+	while (atomic_fetch_add(&taken, 1) < want.count)
+		dial_once();
+	return NULL;
+}
+
+static void dial_by_threads(void)
+{
+	pthread_t thread[MAX_THREADS];
+
+	for (long i = 0; i < want.threads; i++)
+		if (pthread_create(&thread[i], NULL, dial_share, NULL))
+			exit(2);
+	for (long i = 0; i < want.threads; i++)
+		pthread_join(thread[i], NULL);
+}
+
+static void dial_by_steps(void)
+{
+	char line[256];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		dial_once();
+		fflush(stdout);
+	}
+}
+
+static void hold(void)
+{
+	char byte;
+
+	puts("ready");
+	fflush(stdout);
+	while (read(0, &byte, 1) > 0)
+		;
+}
+
+static void usage(void)
+{
+	fprintf(stderr, "usage: dialer [--count N] [--threads T] [--hold] [--step] [--nonblocking] [--v6mapped] [--fastopen] "
+			"[--mute] [--timeout MS] [--marks] HOST PORT\n");
+	exit(2);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "count", 1, NULL, 'c' },	 { "threads", 1, NULL, 't' },  { "hold", 0, NULL, 'h' },
+		{ "step", 0, NULL, 's' },	 { "nonblocking", 0, NULL, 'n' }, { "v6mapped", 0, NULL, '6' },
+		{ "fastopen", 0, NULL, 'f' },	 { "mute", 0, NULL, 'm' },     { "timeout", 1, NULL, 'w' },
+		{ "marks", 0, NULL, 'k' },	 { NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			want.count = atol(optarg);
+			break;
+		case 't':
+			want.threads = atol(optarg);
+			break;
+		case 'w':
+			want.timeout_ms = atol(optarg);
+			break;
+		case 'h':
+			want.hold = true;
+			break;
+		case 's':
+			want.step = true;
+			break;
+		case 'n':
+			want.nonblocking = true;
+			break;
+		case '6':
+			want.v6mapped = true;
+			break;
+		case 'f':
+			want.fastopen = true;
+			break;
+		case 'm':
+			want.mute = true;
+			break;
+		case 'k':
+			want.marks = true;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (argc - optind != 2 || want.threads < 1 || want.threads > MAX_THREADS)
+		usage();
+	want.host = argv[optind];
+	want.port = argv[optind + 1];
+}
+
+int main(int argc, char **argv)
+{
+	parse(argc, argv);
+	alarm(LIMIT_S);
+	if (want.step)
+		dial_by_steps();
+	else if (want.threads > 1)
+		dial_by_threads();
+	else
+		dial_share(NULL);
+	if (want.hold)
+		hold();
+	return atomic_load(&failed) ? 1 : 0;
+}
