@@ -145,11 +145,11 @@ void model_list_end(struct model *model, enum kube_kind kind, const char *namesp
 void model_set_synced(struct model *model, bool services, bool slices);
 
 /*
- * What to publish now. Where two speak of one Service (name and namespace), the file's wins whole. A policy key is taken
- * from the file's entry, else from the annotations (drain, rebalance and max_age only with accept_moves), else from
- * the file's "defaults", else from policy_defaults(). The spec and all it points to belong to the model and last until its next change or
- * resolve. Allocated addresses stay with their Service (by name and namespace) for the model's life, and follow from
- * its name, so that two processes given the same services allocate alike.
+ * What to publish now. Where two speak of one Service (name and namespace), the file's wins whole. A policy key is
+ * taken from the file's entry, else from the annotations (drain, rebalance and max_age only with accept_moves), else
+ * from the file's "defaults", else from policy_defaults(). The spec and all it points to belong to the model and last
+ * until its next change or resolve. Allocated addresses stay with their Service (by name and namespace) for the
+ * model's life, and follow from its name, so that two processes given the same services allocate alike.
  *
  * 0; -ENOSPC where the address range is used up; -ENOMEM.
  */

@@ -45,9 +45,9 @@ int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint
 	return 0;
 }
 
-static int map_file(int fd, size_t size, const uint8_t boot_id[16], struct ledger *ret_ledger)
+static int map_file(int fd, size_t size, int prot, const uint8_t boot_id[16], struct ledger *ret_ledger)
 {
-	void *base = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	void *base = sys_mmap(size, prot, MAP_SHARED, fd);
 	int r;
 
 	if (sys_mmap_failed(base))
@@ -63,8 +63,11 @@ static int open_existing(const char *path, const struct ledger_options *options,
 			 struct ledger *ret_ledger)
 {
 	struct stat st;
-	bool mine;
-	int r, fd = sys_openat(AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+	bool mine, reads = options->opening == LEDGER_READ;
+	int prot = reads ? PROT_READ : PROT_READ | PROT_WRITE;
+	int r, fd;
+
+	fd = sys_openat(AT_FDCWD, path, (reads ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
 
 	if (fd < 0)
 		return fd;
@@ -75,7 +78,9 @@ static int open_existing(const char *path, const struct ledger_options *options,
 	r = -EPERM;
 	if (!S_ISREG(st.st_mode) || !(mine || st.st_uid == 0 || st.st_uid == options->trust->shim_uid))
 		goto out;
-	r = map_file(fd, (size_t)st.st_size, boot_id, ret_ledger);
+	r = map_file(fd, (size_t)st.st_size, prot, boot_id, ret_ledger);
+	if (options->opening != LEDGER_MAKE)
+		goto out;
 	if (r == 0 && mine && (ret_ledger->rows < options->rows || ret_ledger->cursors < options->cursors)) {
 		ledger_close(ret_ledger);
 		r = -EUCLEAN;
@@ -178,7 +183,7 @@ int ledger_open(const char *path, const struct ledger_options *options, struct l
 	ret_ledger->base = NULL;
 	host_boot_id(boot_id);
 	r = open_existing(path, options, boot_id, ret_ledger);
-	if (r != -ENOENT && r != -EUCLEAN)
+	if (options->opening != LEDGER_MAKE || (r != -ENOENT && r != -EUCLEAN))
 		return r;
 	r = make(path, options, boot_id, r == -EUCLEAN);
 	if (r == 0)

@@ -29,15 +29,22 @@ struct ledger_key {
 
 /* ---- file.c ---- */
 
+enum ledger_opening {
+	LEDGER_MAKE,	 /* make it where there is none */
+	LEDGER_EXISTING, /* -ENOENT then */
+	LEDGER_READ,	 /* likewise, and the mapping is for reading: nothing may be claimed or told */
+};
+
 struct ledger_options {
 	uint32_t rows, cursors; /* at least so many; from the table's head */
 	unsigned mode;		/* 0600, or 0666 in a volume that is the pod's own */
 	const struct trust *trust;
+	enum ledger_opening opening;
 };
 
 /*
- * Maps the ledger at `path`, made first (full size, linked into place whole) where there is none, where its owner is us
- * and it is damaged, of another boot or too small. 0, or a negative errno and `ret_ledger->base` NULL.
+ * Maps the ledger at `path`. With LEDGER_MAKE it is made first (full size, linked into place whole) where there is none,
+ * or where its owner is us and it is damaged, of another boot or too small. 0, or a negative errno and `ret_ledger->base` NULL.
  */
 int ledger_open(const char *path, const struct ledger_options *options, struct ledger *ret_ledger);
 void ledger_close(struct ledger *ledger);

@@ -66,7 +66,7 @@ __attribute__((noinline)) /* its path need not lie on the stack beside attach_di
 static void open_ledger(const struct settings *s, const char *dir, const struct trust *trust, struct attachment *to)
 {
 	const struct table_head *head = table_head(&to->table);
-	struct ledger_options options = { head->rows, head->cursors, 0600, trust };
+	struct ledger_options options = { head->rows, head->cursors, 0600, trust, LEDGER_MAKE };
 	char path[SETTINGS_PATH + 8];
 	struct text text = text_into(path, sizeof(path));
 

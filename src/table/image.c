@@ -203,6 +203,7 @@ static int add_endpoints(struct builder *b, const struct spec_port *port, struct
 		to->slot = entry->slot;
 		to->tag = table_tag(b->options->instance, &from->addr);
 		to->weight = (uint16_t)((from->weight ? from->weight : 1) / divisor);
+		to->given_weight = from->weight ? from->weight : 1;
 		to->flags = from->flags;
 		zone = to->zone = add_string(b, from->zone, zone);
 		node = to->node = add_string(b, from->node, node);

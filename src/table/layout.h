@@ -229,6 +229,8 @@ struct table_endpoint {
 	uint32_t zone;	   /* string; may be empty */
 	uint32_t node;	   /* string; may be empty */
 	uint64_t added_ms; /* CLOCK_BOOTTIME when first published; 0: before anybody looked */
+	uint32_t given_weight; /* as the source has it, before the common divisor is taken out; for people */
+	uint32_t zero2;
 };
 
 enum table_address_kind {
@@ -269,7 +271,7 @@ _Static_assert(sizeof(struct table_policy) == 56, "policy is part of rows");
 _Static_assert(sizeof(struct table_service) == 224, "service row");
 _Static_assert(offsetof(struct table_port, policy) == 56, "port row");
 _Static_assert(sizeof(struct table_port) == 112, "port row");
-_Static_assert(sizeof(struct table_endpoint) == 48, "endpoint row");
+_Static_assert(sizeof(struct table_endpoint) == 56, "endpoint row");
 _Static_assert(sizeof(struct table_address) == 24, "address row");
 _Static_assert(sizeof(struct table_key) == 32, "key slot");
 _Static_assert(sizeof(struct table_name) == 8, "name slot");

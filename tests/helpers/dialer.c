@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dialer [OPTION...] HOST PORT: dials, as an ordinary program does, and prints a line for each dial: the server's answer
- * to a line, or the name of the errno (NONAME: not resolved). Exits with 0 when all dials succeeded, else 1. It never waits without a bound.
+ * dialer [OPTION...] HOST PORT: dials, as an ordinary program does, and prints a line for each dial: the server's
+ *answer to a line, or the name of the errno (NONAME: not resolved). Exits with 0 when all dials succeeded, else 1. It
+ *never waits without a bound.
  *
  *	--count N	dials in all (1); by --threads T threads
  *	--hold		keeps the connections, prints "ready", ends at the end of stdin
@@ -50,11 +51,21 @@ static const char *error_name(int error)
 		int error;
 		const char *name;
 	} names[] = {
-		{ NO_NAME, "NONAME" },		   { ECONNREFUSED, "ECONNREFUSED" }, { ETIMEDOUT, "ETIMEDOUT" },
-		{ EHOSTUNREACH, "EHOSTUNREACH" },  { ENETUNREACH, "ENETUNREACH" },   { ECONNRESET, "ECONNRESET" },
-		{ EINPROGRESS, "EINPROGRESS" },	   { ECONNABORTED, "ECONNABORTED" }, { EPIPE, "EPIPE" },
-		{ EAGAIN, "EAGAIN" },		   { EINTR, "EINTR" },		     { ETIME, "ETIME" },
-		{ EADDRNOTAVAIL, "EADDRNOTAVAIL" }, { EINVAL, "EINVAL" },	     { EALREADY, "EALREADY" },
+		{ NO_NAME, "NONAME" },
+		{ ECONNREFUSED, "ECONNREFUSED" },
+		{ ETIMEDOUT, "ETIMEDOUT" },
+		{ EHOSTUNREACH, "EHOSTUNREACH" },
+		{ ENETUNREACH, "ENETUNREACH" },
+		{ ECONNRESET, "ECONNRESET" },
+		{ EINPROGRESS, "EINPROGRESS" },
+		{ ECONNABORTED, "ECONNABORTED" },
+		{ EPIPE, "EPIPE" },
+		{ EAGAIN, "EAGAIN" },
+		{ EINTR, "EINTR" },
+		{ ETIME, "ETIME" },
+		{ EADDRNOTAVAIL, "EADDRNOTAVAIL" },
+		{ EINVAL, "EINVAL" },
+		{ EALREADY, "EALREADY" },
 	};
 	static char other[32];
 
@@ -205,18 +216,26 @@ static void hold(void)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: dialer [--count N] [--threads T] [--hold] [--step] [--nonblocking] [--v6mapped] [--fastopen] "
-			"[--mute] [--timeout MS] [--marks] HOST PORT\n");
+	fprintf(stderr,
+		"usage: dialer [--count N] [--threads T] [--hold] [--step] [--nonblocking] [--v6mapped] [--fastopen] "
+		"[--mute] [--timeout MS] [--marks] HOST PORT\n");
 	exit(2);
 }
 
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "count", 1, NULL, 'c' },	 { "threads", 1, NULL, 't' },  { "hold", 0, NULL, 'h' },
-		{ "step", 0, NULL, 's' },	 { "nonblocking", 0, NULL, 'n' }, { "v6mapped", 0, NULL, '6' },
-		{ "fastopen", 0, NULL, 'f' },	 { "mute", 0, NULL, 'm' },     { "timeout", 1, NULL, 'w' },
-		{ "marks", 0, NULL, 'k' },	 { NULL, 0, NULL, 0 },
+		{ "count", 1, NULL, 'c' },
+		{ "threads", 1, NULL, 't' },
+		{ "hold", 0, NULL, 'h' },
+		{ "step", 0, NULL, 's' },
+		{ "nonblocking", 0, NULL, 'n' },
+		{ "v6mapped", 0, NULL, '6' },
+		{ "fastopen", 0, NULL, 'f' },
+		{ "mute", 0, NULL, 'm' },
+		{ "timeout", 1, NULL, 'w' },
+		{ "marks", 0, NULL, 'k' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int option;
 

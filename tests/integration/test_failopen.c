@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever is missing, damaged or forbidden, a program runs as if fairdial were not there. The address of the Service is that
- * of a live server, "backend-1", which is no endpoint of it: who answers tells whether a dial was passed through.
+ * Whatever is missing, damaged or forbidden, a program runs as if fairdial were not there. The address of the Service
+ * is that of a live server, "backend-1", which is no endpoint of it: who answers tells whether a dial was passed
+ * through.
  */
 #include "support/testing.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,8 +32,8 @@ static struct scene scene(void)
 
 	scene.host = backends_address(scene.b, 0);
 	scene.port = format("%d", backends_port(scene.b, 0));
-	services_publish(scene.s, service_entry("web", scene.host, backends_port(scene.b, 0), backends_places(scene.b) + 1,
-						3, "\"balance\": \"round_robin\""));
+	services_publish(scene.s, service_entry("web", scene.host, backends_port(scene.b, 0),
+						backends_places(scene.b) + 1, 3, "\"balance\": \"round_robin\""));
 	return scene;
 }
 
@@ -45,8 +45,6 @@ static void assert_same(const struct process *native, const struct process *p)
 			 native->exit_status, native->signal, native->out_text, native->err_text, p->exit_status,
 			 p->signal, p->out_text, p->err_text);
 }
-
-#define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static struct process *run_as(const char *const *argv, const char *const *env, uid_t uid)
 {
@@ -129,8 +127,8 @@ static void directory_in_place_of_the_table_is_as_without(void **state)
 static void copy_for_others(const struct scene *scene, const char **dialer, const char *const **env)
 {
 	struct process *p = run_shell(NULL, "cp %s %s %s && chmod 755 %s %s/*.so %s/dialer %s", built("libfairdial.so"),
-				      built("helpers/dialer"), scene->s->root, scene->s->root, scene->s->root, scene->s->root,
-				      scene->s->dir);
+				      built("helpers/dialer"), scene->s->root, scene->s->root, scene->s->root,
+				      scene->s->root, scene->s->dir);
 
 	assert_clean(p);
 	*dialer = format("%s/dialer", scene->s->root);
@@ -175,14 +173,17 @@ static void table_of_a_stranger_is_passed_over(void **state)
 }
 
 /* Another file under the table's name, as the writer makes one: whole. */
-static void replace(const char *path, const void *bytes, size_t size)
+static bool replace(const char *path, const void *bytes, size_t size)
 {
 	char other[160];
+	int fd;
+	bool written;
 
 	snprintf(other, sizeof(other), "%s.new", path);
-	write_file(other, bytes, size);
-	if (rename(other, path))
-		fail_msg("rename %s: %s", other, strerror(errno));
+	fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	written = fd >= 0 && write(fd, bytes, size) == (ssize_t)size;
+	close(fd);
+	return written && rename(other, path) == 0;
 }
 
 static void table_of_another_version_is_as_without(void **state)
@@ -192,11 +193,11 @@ static void table_of_another_version_is_as_without(void **state)
 	struct table_head *head = (struct table_head *)read_file(one.s->table, &size);
 
 	(void)state;
-	replace(one.s->table, head, size);
+	assert_true(replace(one.s->table, head, size));
 	assert_redirected(&one); /* so it is the version that counts below */
 	head->major++;
 	head->sum = table_sum(0, head, offsetof(struct table_head, sum) / 8);
-	replace(one.s->table, head, size);
+	assert_true(replace(one.s->table, head, size));
 	assert_scene_as_without(&one);
 }
 
@@ -211,7 +212,7 @@ static void truncated_table_is_as_without(void **state)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		if (sizes[i] >= size)
 			continue;
-		replace(one.s->table, bytes, sizes[i]);
+		assert_true(replace(one.s->table, bytes, sizes[i]));
 		struct process *p = run(one.s->env, built("helpers/dialer"), one.host, one.port, NULL);
 
 		assert_clean(p);
@@ -223,10 +224,10 @@ static void truncated_table_is_as_without(void **state)
 /* ---- thousands of damaged files ---- */
 
 struct damage {
-	const char *path;      /* of the file that is damaged */
-	const char *sound;     /* its bytes, NULL: none are kept */
+	const char *path;  /* of the file that is damaged */
+	const char *sound; /* its bytes, NULL: none are kept */
 	size_t size;
-	bool may_redirect;     /* damage that changes nothing leaves a table that works */
+	bool may_redirect; /* damage that changes nothing leaves a table that works */
 	const struct scene *scene;
 };
 
@@ -266,7 +267,7 @@ static bool is_answer(const char *text, bool may_redirect)
 	return tally(text, counts, 4) == 0 && counts[0] + counts[1] + counts[2] + counts[3] == 1;
 }
 
-/* One variant after the other; the name of the first that did harm is kept beside it. */
+/* One variant after the other; tells of the first that did harm. In a child: nothing here may assert. */
 static bool try_variants(const struct damage *d, uint64_t seed, size_t count)
 {
 	char *bytes = malloc(d->size + 8), text[512];
@@ -276,7 +277,8 @@ static bool try_variants(const struct damage *d, uint64_t seed, size_t count)
 		size_t size = damaged(d, bytes, &seed);
 		int status;
 
-		replace(d->path, bytes, size);
+		if (!replace(d->path, bytes, size))
+			return false;
 		status = run_quickly(&(struct start){ .argv = argv, .env = d->scene->s->env }, text, sizeof(text));
 		if (status || !is_answer(text, d->may_redirect)) {
 			printf("variant %zu of %s: status %x, \"%s\"\n", i, d->path, (unsigned)status, text);
@@ -385,9 +387,10 @@ static void full_disk_is_not_noticed(void **state)
 static void full_disk_refuses_a_publish_and_keeps_the_table(void **state)
 {
 	struct scene one = scene();
-	struct process *p = dial_on_tmpfs(&one, format("mkdir %s/other; ! cat /dev/zero 2>/dev/null >%s/fill; "
-						       "! %s publish --services %s --dir %s/other 2>/dev/null",
-						       one.s->dir, one.s->dir, built("fairdial"), one.s->file, one.s->dir));
+	struct process *p =
+		dial_on_tmpfs(&one, format("mkdir %s/other; ! cat /dev/zero 2>/dev/null >%s/fill; "
+					   "! %s publish --services %s --dir %s/other 2>/dev/null",
+					   one.s->dir, one.s->dir, built("fairdial"), one.s->file, one.s->dir));
 
 	(void)state;
 	assert_clean(p);

@@ -14,8 +14,6 @@ enum { BACKENDS = 5, LIMIT_MS = 60000 };
 #define LONG_EJECTION  ROUND_ROBIN ", \"eject_for\": \"60s\""
 #define SHORT_EJECTION ROUND_ROBIN ", \"eject_for\": \"300ms\""
 
-#define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
 /* Runs a program under the shim; it must succeed every time, and only live backends answer, `total` times in all. */
 static void assert_no_failure(struct services *s, size_t runs, unsigned total, const char *const *argv)
 {

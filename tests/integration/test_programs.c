@@ -38,8 +38,6 @@ static void assert_program_is_spread(size_t runs, unsigned dials, const char *co
 	assert_spread(services_of_web(b, ROUND_ROBIN), b, runs, dials, argv);
 }
 
-#define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
 static void curl_is_spread_by_name_and_by_address(void **state)
 {
 	struct backends *b = backends_start(BACKENDS, ONE_PORT);
@@ -63,11 +61,13 @@ static void curl_is_spread_whatever_its_flags(void **state)
 	assert_spread(s, b, 7, 1, ARGV("curl", "-sS", "--http1.0", "http://web/"));
 	assert_spread(s, b, 7, 1, ARGV("curl", "-sS", "--tcp-fastopen", "http://web/"));
 	assert_spread(s, b, 7, 1, ARGV("curl", "-sS", "--tcp-nodelay", "--connect-timeout", "5", "http://web/"));
-	assert_spread(s, b, 7, 1, ARGV("curl", "-sS", "--connect-to", "shop.example:80:web:80", "http://shop.example/"));
-	assert_spread(s, b, 7, 1, ARGV("curl", "-sS", "--resolve", "shop.example:80:" SERVICE_ADDRESS,
-				       "http://shop.example/"));
+	assert_spread(s, b, 7, 1,
+		      ARGV("curl", "-sS", "--connect-to", "shop.example:80:web:80", "http://shop.example/"));
+	assert_spread(s, b, 7, 1,
+		      ARGV("curl", "-sS", "--resolve", "shop.example:80:" SERVICE_ADDRESS, "http://shop.example/"));
 	assert_spread(s, b, 1, 14, ARGV("curl", "-sS", "-H", "Connection: close", "http://web/[1-14]"));
-	assert_spread(s, b, 1, 14, ARGV("curl", "-sSZ", "--no-progress-meter", "-H", "Connection: close", "http://web/[1-14]"));
+	assert_spread(s, b, 1, 14,
+		      ARGV("curl", "-sSZ", "--no-progress-meter", "-H", "Connection: close", "http://web/[1-14]"));
 }
 
 static void curl_keeps_to_one_backend_while_it_keeps_its_connection(void **state)
@@ -148,8 +148,9 @@ static void java_is_spread_by_socket_channel_and_http_client(void **state)
 
 static void bash_is_spread_by_dev_tcp(void **state)
 {
-	const char *line = "for i in 1 2 3 4 5 6 7; do exec 3<>/dev/tcp/web/80; echo who >&3; read -r -t 10 id <&3; echo $id; "
-			   "exec 3<&-; done";
+	const char *line =
+		"for i in 1 2 3 4 5 6 7; do exec 3<>/dev/tcp/web/80; echo who >&3; read -r -t 10 id <&3; echo $id; "
+		"exec 3<&-; done";
 
 	(void)state;
 	need("bash");
@@ -203,8 +204,9 @@ static void psql_is_spread_over_three_postgres_servers(void **state)
 	(void)state;
 	need("psql");
 	start_postgres(places, 3);
-	assert_database_is_spread(places, "pg", 5432,
-				  ARGV("psql", "-X", "-h", "pg", "-p", "5432", "-U", "postgres", "-Atc", "show cluster_name"));
+	assert_database_is_spread(
+		places, "pg", 5432,
+		ARGV("psql", "-X", "-h", "pg", "-p", "5432", "-U", "postgres", "-Atc", "show cluster_name"));
 }
 
 static void redis_cli_is_spread_over_three_redis_servers(void **state)

@@ -110,10 +110,11 @@ static void dials_by_name_and_by_address_blocking_or_not_are_one_turn(void **sta
 	struct services *s = services_of_web(b, ROUND_ROBIN);
 
 	(void)state;
-	struct process *p = run_shell(s->env,
-				      "d=%s; for i in 1 2 3 4 5 6 7; do $d web 80; $d --nonblocking %s 80; $d --v6mapped web 80; "
-				      "$d --fastopen web 80; done",
-				      built("helpers/dialer"), SERVICE_ADDRESS);
+	struct process *p =
+		run_shell(s->env,
+			  "d=%s; for i in 1 2 3 4 5 6 7; do $d web 80; $d --nonblocking %s 80; $d --v6mapped web 80; "
+			  "$d --fastopen web 80; done",
+			  built("helpers/dialer"), SERVICE_ADDRESS);
 
 	assert_clean(p);
 	assert_even_answers(p->out_text, BACKENDS, 28, 0);
@@ -127,10 +128,12 @@ static void weights_are_kept_under_round_robin(void **state)
 	unsigned counts[2];
 
 	(void)state;
-	services_publish(s, format("{ \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\"], \"ports\": [{ \"port\": 80 }], "
+	services_publish(s, format("{ \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS
+				   "\"], \"ports\": [{ \"port\": 80 }], "
 				   "\"balance\": \"round_robin\", \"endpoints\": [ "
 				   "{ \"address\": \"%s\", \"port\": %d, \"weight\": 3 }, \"%s:%d\" ] }",
-				   backends_address(b, 0), backends_port(b, 0), backends_address(b, 1), backends_port(b, 1)));
+				   backends_address(b, 0), backends_port(b, 0), backends_address(b, 1),
+				   backends_port(b, 1)));
 	assert_int_equal(tally(run_under(s, DIALER("--count", "400"), 1, 1), counts, 2), 0);
 	assert_int_equal(counts[0], 300);
 	assert_int_equal(counts[1], 100);
@@ -155,8 +158,8 @@ static void p2c_levels_connections_that_are_held(void **state)
 {
 	struct backends *b = backends_start(BACKENDS, ONE_PORT);
 	struct services *s = services_of_web(b, "\"balance\": \"p2c\"");
-	struct process *p = process_start(&(struct start){
-		.argv = DIALER("--count", "350", "--hold"), .env = s->env, .interactive = true });
+	struct process *p = process_start(
+		&(struct start){ .argv = DIALER("--count", "350", "--hold"), .env = s->env, .interactive = true });
 	unsigned open[BACKENDS];
 
 	(void)state;
@@ -206,7 +209,8 @@ static void killed_process_gives_its_hundred_connections_back_within_three_secon
 	end = now_ms() + 3000; /* the bound is the requirement */
 	do {
 		/* Two that stay, so that what is true is not nothing; each dial may mend. */
-		p = process_start(&(struct start){ .argv = DIALER("--count", "2", "--hold"), .env = s->env, .interactive = true });
+		p = process_start(&(struct start){
+			.argv = DIALER("--count", "2", "--hold"), .env = s->env, .interactive = true });
 		process_expect(p, "ready\n", LIMIT_MS);
 		if (active_is_true(s, b))
 			return;

@@ -30,7 +30,7 @@ struct backends {
 	size_t count;
 	struct place place[BACKENDS_MAX];
 	struct counts *counts; /* shared with the child */
-	int control;	       /* a socket to it: commands there, one byte back when done */
+	int control;           /* a socket to it: commands there, one byte back when done */
 	pid_t pid;
 };
 
@@ -125,9 +125,8 @@ static void answer_http(struct server *s, int fd, const char *request)
 	char id[32], reply[256];
 
 	snprintf(id, sizeof(id), "backend-%zu\n", s->connection[fd].backend + 1);
-	snprintf(reply, sizeof(reply),
-		 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s", strlen(id),
-		 last ? "Connection: close\r\n" : "", strncmp(request, "HEAD", 4) ? id : "");
+	snprintf(reply, sizeof(reply), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s",
+		 strlen(id), last ? "Connection: close\r\n" : "", strncmp(request, "HEAD", 4) ? id : "");
 	answer(s, fd, reply);
 	if (last)
 		shutdown(fd, SHUT_WR);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a test starts or makes is taken down at its end, also when an assertion cut it short: last made, first undone. */
+/* What a test starts or makes is taken down at its end, also when an assertion cut it short: last made, first undone.
+ */
 #ifndef FAIRDIAL_TESTS_CLEANUP_H
 #define FAIRDIAL_TESTS_CLEANUP_H
 

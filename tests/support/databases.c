@@ -35,7 +35,8 @@ static void wait_for(const struct place *place, const char *log)
 
 	while (!answers(place)) {
 		if (now_ms() > end)
-			fail_msg("no server at %s:%d: %s", place->address, place->port, log ? read_file(log, NULL) : "");
+			fail_msg("no server at %s:%d: %s", place->address, place->port,
+				 log ? read_file(log, NULL) : "");
 		usleep(20000);
 	}
 }
@@ -65,16 +66,21 @@ void start_mariadb(struct place *places, size_t count)
 	if (!program_exists("mariadbd") || !program_exists("mariadb-install-db"))
 		skip_because("MariaDB's server is not installed");
 	must(format("mariadb-install-db --no-defaults %s --datadir=%s/1 --auth-root-authentication-method=normal "
-		    "--skip-test-db %s", user, dir, small), 0);
+		    "--skip-test-db %s",
+		    user, dir, small),
+	     0);
 	for (size_t i = 2; i <= count; i++)
 		must(format("cp -a %s/1 %s/%zu", dir, dir, i), 0);
 	unused_places(places, count);
 	for (size_t i = 0; i < count; i++)
-		start_server(format("mariadbd --no-defaults %s %s --datadir=%s/%zu --socket=%s/%zu/socket --bind-address=%s "
-				    "--port=%d --server-id=%zu --pid-file=%s/%zu/pid --skip-grant-tables --skip-networking=0 "
-				    "--skip-name-resolve --innodb-buffer-pool-size=8M --max-connections=500",
-				    user, small, dir, i + 1, dir, i + 1, places[i].address, places[i].port, i + 1, dir, i + 1),
-			     format("%s/%zu.log", dir, i + 1), 0, 0);
+		start_server(
+			format("mariadbd --no-defaults %s %s --datadir=%s/%zu --socket=%s/%zu/socket --bind-address=%s "
+			       "--port=%d --server-id=%zu --pid-file=%s/%zu/pid --skip-grant-tables "
+			       "--skip-networking=0 "
+			       "--skip-name-resolve --innodb-buffer-pool-size=8M --max-connections=500",
+			       user, small, dir, i + 1, dir, i + 1, places[i].address, places[i].port, i + 1, dir,
+			       i + 1),
+			format("%s/%zu.log", dir, i + 1), 0, 0);
 	for (size_t i = 0; i < count; i++)
 		wait_for(&places[i], format("%s/%zu.log", dir, i + 1));
 }
@@ -127,8 +133,10 @@ void start_postgres(struct place *places, size_t count)
 	unused_places(places, count);
 	for (size_t i = 0; i < count; i++)
 		start_server(format("%s/postgres -D %s/%zu -h %s -p %d -k '' -c cluster_name=backend-%zu -c fsync=off "
-				    "-c shared_buffers=1MB", bin, dir, i + 1, places[i].address, places[i].port, i + 1),
-			     format("%s/%zu.log", dir, i + 1), uid, SIGINT); /* its shared memory would outlive SIGKILL */
+				    "-c shared_buffers=1MB",
+				    bin, dir, i + 1, places[i].address, places[i].port, i + 1),
+			     format("%s/%zu.log", dir, i + 1), uid,
+			     SIGINT); /* its shared memory would outlive SIGKILL */
 	for (size_t i = 0; i < count; i++)
 		wait_for(&places[i], format("%s/%zu.log", dir, i + 1));
 }
@@ -141,8 +149,10 @@ void start_redis(struct place *places, size_t count)
 		skip_because("Redis is not installed");
 	unused_places(places, count);
 	for (size_t i = 0; i < count; i++)
-		start_server(format("redis-server --bind %s --port %d --save '' --appendonly no --dir %s --protected-mode no",
-				    places[i].address, places[i].port, dir), format("%s/%zu.log", dir, i + 1), 0, 0);
+		start_server(format("redis-server --bind %s --port %d --save '' --appendonly no --dir %s "
+				    "--protected-mode no",
+				    places[i].address, places[i].port, dir),
+			     format("%s/%zu.log", dir, i + 1), 0, 0);
 	for (size_t i = 0; i < count; i++) {
 		wait_for(&places[i], format("%s/%zu.log", dir, i + 1));
 		must(format("redis-cli -h %s -p %d set id backend-%zu", places[i].address, places[i].port, i + 1), 0);

@@ -70,11 +70,12 @@ bool program_exists(const char *name)
 
 static void clean_environment(void)
 {
-	static const char *const gone[] = { "LD_PRELOAD",	"FAIRDIAL",	     "FAIRDIAL_DIR",	 "FAIRDIAL_LEDGER",
-					    "FAIRDIAL_ONLY",	"FAIRDIAL_EXCEPT",   "FAIRDIAL_BALANCE", "FAIRDIAL_TRACE",
-					    "FAIRDIAL_WAIT",	"FAIRDIAL_SERVICES", "http_proxy",	 "https_proxy",
-					    "all_proxy",	"HTTP_PROXY",	     "ALL_PROXY",	 "KUBECONFIG",
-					    "FAIRDIAL_AUTOSTART" };
+	static const char *const gone[] = { "LD_PRELOAD",        "FAIRDIAL",          "FAIRDIAL_DIR",
+					    "FAIRDIAL_LEDGER",   "FAIRDIAL_ONLY",     "FAIRDIAL_EXCEPT",
+					    "FAIRDIAL_BALANCE",  "FAIRDIAL_TRACE",    "FAIRDIAL_WAIT",
+					    "FAIRDIAL_SERVICES", "http_proxy",        "https_proxy",
+					    "all_proxy",         "HTTP_PROXY",        "ALL_PROXY",
+					    "KUBECONFIG",        "FAIRDIAL_AUTOSTART" };
 
 	for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++)
 		unsetenv(gone[i]);
@@ -396,6 +397,22 @@ void assert_clean(const struct process *p)
 	if (p->exit_status || p->err_length)
 		fail_msg("exit status %d, signal %d; stdout:\n%s\nstderr:\n%s", p->exit_status, p->signal, p->out_text,
 			 p->err_text);
+}
+
+size_t lines_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+void assert_error(const struct process *p, int exit_status)
+{
+	if (p->exit_status != exit_status || lines_of(p->err_text) != 1 || p->out_length)
+		fail_msg("exit status %d, not %d, and one line on stderr; stdout:\n%s\nstderr:\n%s", p->exit_status,
+			 exit_status, p->out_text, p->err_text);
 }
 
 const char *const *with_env(const char *const *env, ...)

@@ -12,24 +12,24 @@
 
 struct start {
 	const char *const *argv; /* looked up in PATH; NULL at the end */
-	const char *const *env;	 /* NULL, or added to the test's own, NULL at the end; "NAME" alone takes one out */
-	const char *input;	 /* what its stdin gives; NULL: nothing */
-	bool interactive;	 /* stdin stays open for process_say */
-	bool on_terminal;	 /* in, out and err are a terminal that it controls */
-	uid_t uid;		 /* 0: that of the test */
-	int end_with;		 /* a signal that ends it tidily at the end of the test; 0: SIGKILL at once */
+	const char *const *env;  /* NULL, or added to the test's own, NULL at the end; "NAME" alone takes one out */
+	const char *input;       /* what its stdin gives; NULL: nothing */
+	bool interactive;        /* stdin stays open for process_say */
+	bool on_terminal;        /* in, out and err are a terminal that it controls */
+	uid_t uid;               /* 0: that of the test */
+	int end_with;            /* a signal that ends it tidily at the end of the test; 0: SIGKILL at once */
 };
 
 struct process {
 	pid_t pid;
-	int in, out, err;	     /* the test's ends; -1: closed */
-	char *out_text, *err_text;   /* what was read so far, NUL-terminated */
+	int in, out, err;          /* the test's ends; -1: closed */
+	char *out_text, *err_text; /* what was read so far, NUL-terminated */
 	size_t out_length, err_length;
-	size_t out_taken;	     /* of it, what process_line has handed out */
+	size_t out_taken; /* of it, what process_line has handed out */
 	bool ended;
 	int end_with;
 	int exit_status; /* -1: a signal ended it */
-	int signal;	 /* 0: it exited */
+	int signal;      /* 0: it exited */
 };
 
 /* The owner is the test: freed, and killed where it still runs, at its end. */
@@ -48,6 +48,9 @@ void process_signal(struct process *p, int signal);
 /* Until a whole output holds `text`. */
 void process_expect(struct process *p, const char *text, int limit_ms);
 
+/* A list of arguments: the program first, NULL behind the last. */
+#define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
 /* Starts and waits. `env` as in struct start; the arguments end with NULL. */
 struct process *run(const char *const *env, ...) __attribute__((sentinel));
 
@@ -56,6 +59,11 @@ struct process *run_shell(const char *const *env, const char *format, ...) __att
 
 /* Fails with all that is known about it unless it exited with 0 and wrote nothing on stderr. */
 void assert_clean(const struct process *p);
+
+/* Fails unless it exited with this status, wrote one line on stderr and nothing on stdout. */
+void assert_error(const struct process *p, int exit_status);
+
+size_t lines_of(const char *text);
 
 /* `env` and more, NULL at the end of both; valid until the test ends. */
 const char *const *with_env(const char *const *env, ...) __attribute__((sentinel));

@@ -167,9 +167,9 @@ static json_t *service_named(json_t *status, const char *name)
 	json_t *service;
 	size_t i;
 
-	json_array_foreach(json_object_get(status, "services"), i, service)
-		if (!strcmp(json_string_value(json_object_get(service, "name")), name))
-			return service;
+	json_array_foreach(
+		json_object_get(status, "services"), i,
+		service) if (!strcmp(json_string_value(json_object_get(service, "name")), name)) return service;
 	fail_msg("status has no Service %s", name);
 	return NULL;
 }
@@ -194,8 +194,10 @@ static struct endpoint_status find_endpoint(json_t *status, const char *name, co
 	json_t *a_port, *endpoint;
 	size_t i, j;
 
-	json_array_foreach(json_object_get(service_named(status, name), "ports"), i, a_port) {
-		json_array_foreach(json_object_get(a_port, "endpoints"), j, endpoint) {
+	json_array_foreach(json_object_get(service_named(status, name), "ports"), i, a_port)
+	{
+		json_array_foreach(json_object_get(a_port, "endpoints"), j, endpoint)
+		{
 			struct endpoint_status e = read_endpoint(endpoint);
 
 			if (!strcmp(e.address, address) && e.port == port)

@@ -17,9 +17,9 @@ struct process;
 #define SERVICE_ADDRESS "127.96.0.20"
 
 struct services {
-	char root[64];	/* holds all of it; removed when the test ends */
-	char dir[96];	/* FAIRDIAL_DIR: table and ledger */
-	char file[96];	/* services.json, as last published */
+	char root[64]; /* holds all of it; removed when the test ends */
+	char dir[96];  /* FAIRDIAL_DIR: table and ledger */
+	char file[96]; /* services.json, as last published */
 	char table[112], ledger[112];
 	const char *env[3]; /* LD_PRELOAD and FAIRDIAL_DIR */
 };

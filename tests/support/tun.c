@@ -33,7 +33,7 @@ struct host {
 
 struct tun {
 	struct host *host; /* shared with the responder */
-	int home;	   /* the network namespace that the test came from */
+	int home;          /* the network namespace that the test came from */
 	pid_t pid;
 };
 
@@ -114,7 +114,8 @@ static struct packet segment(const struct packet *to, bool syn, bool fin, bool r
 	p.tcp.window = htons(65000);
 	length += sizeof(p.tcp);
 	finish_ip(&p, length, IPPROTO_TCP, &to->ip);
-	p.tcp.check = fold(add_words(&p.ip.saddr, 8, add_words(p.bytes, length, (uint32_t)IPPROTO_TCP + (uint32_t)length)));
+	p.tcp.check =
+		fold(add_words(&p.ip.saddr, 8, add_words(p.bytes, length, (uint32_t)IPPROTO_TCP + (uint32_t)length)));
 	return p;
 }
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs share: their rows, exit codes, errors, and where things lie. */
+#ifndef FAIRDIAL_CLI_CLI_H
+#define FAIRDIAL_CLI_CLI_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "table/map.h"
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1, /* the work failed, or the answer is no */
+	EXIT_USAGE = 2,
+};
+
+struct cli_option {
+	const char *name;     /* "services" */
+	const char *argument; /* "FILE", or NULL */
+	const char *help;
+};
+
+/* One row a verb: from it come dispatch, `fairdial --help` and `fairdial VERB --help`. */
+struct verb {
+	const char *name;
+	const char *usage; /* what follows the name */
+	const char *summary;
+	const char *more; /* a paragraph for --help */
+	const struct cli_option *options; /* the last has no name */
+	int (*run)(const struct verb *verb, int argc, char **argv);
+};
+
+extern const struct verb run_verb, publish_verb, status_verb;
+
+/*
+ * Options by name, as getopt_long(3) reads them. Returns the row's number, or -1 at the end with `optind` at the first
+ * operand. `--help` and mistakes end the program.
+ */
+int cli_option(const struct verb *verb, int argc, char **argv);
+
+/* "fairdial VERB: ...", one line on stderr. Returns `code`. */
+int cli_fail(const struct verb *verb, enum exit_code code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The libfairdial.so that belongs to this tool: beside it, or where `make install` and `fairdial install` put it. */
+int cli_shim_path(char ret_path[PATH_MAX]);
+
+/*
+ * Where the table is: `given` (--dir), else FAIRDIAL_DIR, else the first of the shim's own places that holds a table one may
+ * read; else -ENOENT and the last place looked at.
+ */
+int cli_table_dir(const char *given, char ret_dir[PATH_MAX]);
+
+/* Whom this user believes. */
+struct trust cli_trust(void);
+
+/* Appends with ';' to a malloc'ed text; false when out of memory. */
+bool cli_join(char **text, const char *more);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fairdial publish: checks services and writes a static table, once. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/model.h"
+#include "agent/publish.h"
+#include "agent/source.h"
+#include "cli/cli.h"
+
+enum { OPT_SERVICES, OPT_DIR, OPT_RANGE };
+
+static const struct cli_option options[] = {
+	[OPT_SERVICES] = { "services", "FILE|-", "a services file, or a Kubernetes List; - reads standard input" },
+	[OPT_DIR] = { "dir", "DIR", "where the table goes (default: $FAIRDIAL_DIR)" },
+	[OPT_RANGE] = { "address-range", "PREFIX[,PREFIX]",
+			"for Services without an address (default: 240.0.0.0/4)" },
+	{ 0 },
+};
+
+struct arguments {
+	const char *services, *dir, *range;
+};
+
+static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
+{
+	int option;
+
+	while ((option = cli_option(verb, argc, argv)) >= 0) {
+		if (option == OPT_SERVICES)
+			a->services = optarg;
+		else if (option == OPT_DIR)
+			a->dir = optarg;
+		else
+			a->range = optarg;
+	}
+	if (optind < argc)
+		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
+	if (!a->dir)
+		a->dir = getenv("FAIRDIAL_DIR");
+	if (!a->services && !getenv("FAIRDIAL_SERVICES"))
+		return cli_fail(verb, EXIT_USAGE, "which services? Name a file with --services FILE, or - for standard input");
+	if (!a->dir || !*a->dir)
+		return cli_fail(verb, EXIT_USAGE, "where to? Name a directory with --dir DIR, or set FAIRDIAL_DIR");
+	return 0;
+}
+
+static int load(const struct arguments *a, struct model *model, char *source, size_t size, struct report *why)
+{
+	if (!a->services) {
+		snprintf(source, size, "FAIRDIAL_SERVICES");
+		return source_load_any(model, "FAIRDIAL_SERVICES", getenv("FAIRDIAL_SERVICES"), why);
+	}
+	snprintf(source, size, "%s%s", strcmp(a->services, "-") == 0 ? "standard input" : "file ",
+		 strcmp(a->services, "-") == 0 ? "" : a->services);
+	return source_load_file(model, a->services, why);
+}
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+	struct arguments a = { 0 };
+	struct published published;
+	struct report why;
+	struct model_options model_options = { 0 };
+	struct model *model;
+	char source[TABLE_SOURCE_SIZE];
+	int r = parse(verb, argc, argv, &a);
+
+	if (r)
+		return r;
+	model_options.address_range = a.range;
+	model = model_new(&model_options);
+	if (!model)
+		return cli_fail(verb, a.range ? EXIT_USAGE : EXIT_FAILED, a.range ? "--address-range: expected a prefix such as 240.0.0.0/4" : "out of memory");
+	r = load(&a, model, source, sizeof(source), &why);
+	if (r == 0)
+		r = publish_once(a.dir, model, source, &published, &why);
+	model_free(model);
+	if (r < 0)
+		return cli_fail(verb, EXIT_FAILED, "%s", why.text);
+	printf("published %zu service%s with %zu endpoint%s as generation %llu in %s\n", published.services,
+	       published.services == 1 ? "" : "s", published.endpoints, published.endpoints == 1 ? "" : "s",
+	       (unsigned long long)published.generation, a.dir);
+	return EXIT_DONE;
+}
+
+const struct verb publish_verb = {
+	"publish",
+	"--services FILE|- --dir DIR [--address-range PREFIX]",
+	"checks a services file, or a Kubernetes List, and writes a static table once",
+	"Programs that run under the shim with this directory follow at their next dial. A table that is already\n"
+	"published stays where the services are refused. `kubectl get services,endpointslices -o json |\n"
+	"fairdial publish --services - --dir DIR` takes what a cluster has now.",
+	options,
+	run,
+};

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fairdial run: a program under the shim. Where nothing has to be removed afterwards, it becomes the program. Else it stays as the
+ * program's parent, in its process group: what the terminal sends reaches both, what is sent to `run` alone is handed
+ * on, and the end of the program, by status or signal, becomes its own.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/model.h"
+#include "agent/policy.h"
+#include "agent/publish.h"
+#include "agent/source.h"
+#include "balance/balance.h"
+#include "cli/cli.h"
+
+#define PRIVATE_PREFIX "fairdial-run-"
+
+enum { OPT_SERVICE, OPT_SERVICES, OPT_BALANCE };
+
+static const struct cli_option options[] = {
+	[OPT_SERVICE] = { "service", "NAME:PORT=ADDR:PORT,...", "a Service, given here; may be repeated" },
+	[OPT_SERVICES] = { "services", "FILE", "a services file, or a Kubernetes List (default: $FAIRDIAL_SERVICES)" },
+	[OPT_BALANCE] = { "balance", "POLICY", "least_conn, round_robin, random, p2c or hash, over the services' own" },
+	{ 0 },
+};
+
+struct arguments {
+	char *inline_services;
+	const char *file, *balance;
+	char **program;
+};
+
+static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
+{
+	int option;
+
+	while ((option = cli_option(verb, argc, argv)) >= 0) {
+		if (option == OPT_SERVICE && !cli_join(&a->inline_services, optarg))
+			return cli_fail(verb, EXIT_FAILED, "out of memory");
+		if (option == OPT_SERVICES)
+			a->file = optarg;
+		if (option == OPT_BALANCE)
+			a->balance = optarg;
+	}
+	if (optind >= argc)
+		return cli_fail(verb, EXIT_USAGE, "which program? fairdial run [OPTION...] -- PROGRAM [ARG...]");
+	a->program = argv + optind;
+	if (a->balance) {
+		for (int i = 0; i < BALANCE_COUNT; i++)
+			if (strcmp(a->balance, balance_policy((uint8_t)i)->name) == 0)
+				return 0;
+		return cli_fail(verb, EXIT_USAGE, "--balance %s: expected least_conn, round_robin, random, p2c or hash",
+				a->balance);
+	}
+	return 0;
+}
+
+static bool has_services(const struct arguments *a)
+{
+	const char *fallback = getenv("FAIRDIAL_SERVICES");
+
+	return a->inline_services || a->file || (fallback && *fallback);
+}
+
+static int publish(const struct arguments *a, const char *dir, struct report *why)
+{
+	const struct model_options model_options = { 0 };
+	struct model *model = model_new(&model_options);
+	struct published published;
+	char source[TABLE_SOURCE_SIZE] = "--service";
+	int r = 0;
+
+	if (!model)
+		return report(why, -ENOMEM, "out of memory");
+	if (a->file) {
+		snprintf(source, sizeof(source), "file %s", a->file);
+		r = source_load_file(model, a->file, why);
+	} else if (!a->inline_services) {
+		snprintf(source, sizeof(source), "FAIRDIAL_SERVICES");
+		r = source_load_any(model, "FAIRDIAL_SERVICES", getenv("FAIRDIAL_SERVICES"), why);
+	}
+	if (r == 0 && a->inline_services)
+		r = source_load_inline(model, "--service", a->inline_services, why);
+	if (r == 0)
+		r = publish_once(dir, model, source, &published, why);
+	model_free(model);
+	return r;
+}
+
+/* ---- the environment of the program ---- */
+
+static bool is_preloaded(const char *list, const char *path)
+{
+	size_t n = strlen(path);
+
+	for (const char *at = list; (at = strstr(at, path)); at++)
+		if ((at == list || strchr(": ", at[-1])) && (at[n] == '\0' || strchr(": ", at[n])))
+			return true;
+	return false;
+}
+
+/* Behind what is there already: another preload may have to come first (AddressSanitizer's does). */
+static int preload(const char *shim)
+{
+	const char *existing = getenv("LD_PRELOAD");
+	char *list;
+	int r;
+
+	if (!existing || !*existing)
+		return setenv("LD_PRELOAD", shim, 1);
+	if (is_preloaded(existing, shim))
+		return 0;
+	if (asprintf(&list, "%s:%s", existing, shim) < 0)
+		return -1;
+	r = setenv("LD_PRELOAD", list, 1);
+	free(list);
+	return r;
+}
+
+static int prepare_environment(const struct arguments *a, const char *shim, const char *dir)
+{
+	if (preload(shim) < 0 || (a->balance && setenv("FAIRDIAL_BALANCE", a->balance, 1) < 0))
+		return -errno;
+	return dir && setenv("FAIRDIAL_DIR", dir, 1) < 0 ? -errno : 0;
+}
+
+static int become(const struct verb *verb, char **program)
+{
+	execvp(program[0], program);
+	return cli_fail(verb, EXIT_FAILED, "cannot run %s: %s", program[0],
+			errno == ENOENT ? "no such program" : strerror(errno));
+}
+
+/* ---- the private directory ---- */
+
+static const char *scratch_place(void)
+{
+	const char *place = getenv("TMPDIR");
+
+	return place && *place ? place : "/tmp";
+}
+
+static void remove_private(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		closedir(d);
+	rmdir(dir);
+}
+
+/* What a `run` that was killed left: of this user, a minute old, and held by nobody. */
+static void sweep(void)
+{
+	DIR *d = opendir(scratch_place());
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		char path[PATH_MAX];
+		struct stat st;
+		int fd;
+
+		if (strncmp(entry->d_name, PRIVATE_PREFIX, strlen(PRIVATE_PREFIX)) != 0 ||
+		    snprintf(path, sizeof(path), "%s/%s", scratch_place(), entry->d_name) >= (int)sizeof(path))
+			continue;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && time(NULL) - st.st_mtime > 60 &&
+		    flock(fd, LOCK_EX | LOCK_NB) == 0)
+			remove_private(path);
+		close(fd);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Made, and its lock (which tells a sweep that it is in use) returned; the writer needs it free, so it is taken later. */
+static int make_private(char ret_dir[PATH_MAX])
+{
+	sweep();
+	if (snprintf(ret_dir, PATH_MAX, "%s/" PRIVATE_PREFIX "XXXXXX", scratch_place()) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return mkdtemp(ret_dir) ? 0 : -errno;
+}
+
+static int hold_private(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		flock(fd, LOCK_SH | LOCK_NB);
+	return fd;
+}
+
+/* ---- the program as a child ---- */
+
+/* All but what tells of ourselves: our child's state, and our own mistakes. */
+static void handed_on(sigset_t *set)
+{
+	sigfillset(set);
+	sigdelset(set, SIGSEGV);
+	sigdelset(set, SIGBUS);
+	sigdelset(set, SIGILL);
+	sigdelset(set, SIGFPE);
+	sigdelset(set, SIGABRT);
+	sigdelset(set, SIGTRAP);
+	sigdelset(set, SIGSYS);
+}
+
+static pid_t start(const struct verb *verb, char **program, const sigset_t *mask)
+{
+	pid_t parent = getpid(), child = fork();
+
+	if (child != 0)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* who kills `run` with SIGKILL means the program */
+	if (getppid() != parent)
+		_exit(EXIT_FAILED);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	_exit(become(verb, program));
+}
+
+/* True when the child has ended. A child that was stopped (Ctrl-Z) stops us too, so that the shell takes over. */
+static bool has_ended(pid_t child, int *status)
+{
+	while (waitpid(child, status, WNOHANG | WUNTRACED) == child) {
+		if (!WIFSTOPPED(*status))
+			return true;
+		raise(SIGSTOP);
+		kill(child, SIGCONT);
+	}
+	return false;
+}
+
+static int wait_for(pid_t child, const sigset_t *set)
+{
+	int status = 0;
+
+	for (;;) {
+		siginfo_t info;
+		int sig = sigwaitinfo(set, &info);
+
+		if (sig == SIGCHLD && has_ended(child, &status))
+			return status;
+		/* The kernel's own (Ctrl-C, a hang-up, a resized window) went to the whole process group. */
+		if (sig > 0 && sig != SIGCHLD && info.si_code <= 0 && info.si_pid != child)
+			kill(child, sig);
+	}
+}
+
+/* Ends as the program ended: by the same signal, without a second core. */
+static int end_as(int status)
+{
+	const struct rlimit no_core = { 0, 0 };
+	sigset_t one;
+
+	if (!WIFSIGNALED(status))
+		return WEXITSTATUS(status);
+	setrlimit(RLIMIT_CORE, &no_core);
+	signal(WTERMSIG(status), SIG_DFL);
+	sigemptyset(&one);
+	sigaddset(&one, WTERMSIG(status));
+	raise(WTERMSIG(status));
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+	return 128 + WTERMSIG(status);
+}
+
+static int run_child(const struct verb *verb, const struct arguments *a, const char *dir)
+{
+	int status, lock = hold_private(dir);
+	sigset_t set, before;
+	pid_t child;
+
+	handed_on(&set);
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	child = start(verb, a->program, &before);
+	if (child < 0) {
+		status = errno;
+		remove_private(dir);
+		return cli_fail(verb, EXIT_FAILED, "cannot start a process: %s", strerror(status));
+	}
+	status = wait_for(child, &set);
+	remove_private(dir);
+	if (lock >= 0)
+		close(lock);
+	return end_as(status);
+}
+
+static int run_with_services(const struct verb *verb, const struct arguments *a, const char *shim)
+{
+	const char *given = getenv("FAIRDIAL_DIR");
+	char private[PATH_MAX];
+	bool is_private = !given || !*given;
+	struct report why;
+	int r;
+
+	if (is_private) {
+		r = make_private(private);
+		if (r < 0)
+			return cli_fail(verb, EXIT_FAILED, "cannot make a directory in %s: %s", scratch_place(), strerror(-r));
+	}
+	r = publish(a, is_private ? private : given, &why);
+	if (r == 0 && prepare_environment(a, shim, is_private ? private : given) < 0)
+		r = report(&why, -ENOMEM, "out of memory");
+	if (r < 0) {
+		if (is_private)
+			remove_private(private);
+		return cli_fail(verb, EXIT_FAILED, "%s", why.text);
+	}
+	return is_private ? run_child(verb, a, private) : become(verb, a->program);
+}
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+	struct arguments a = { 0 };
+	char shim[PATH_MAX];
+	int r = parse(verb, argc, argv, &a);
+
+	if (r)
+		return r;
+	if (cli_shim_path(shim) < 0)
+		return cli_fail(verb, EXIT_FAILED, "cannot find libfairdial.so beside the tool (looked for %s): build or install it",
+				shim);
+	if (has_services(&a))
+		return run_with_services(verb, &a, shim);
+	if (prepare_environment(&a, shim, NULL) < 0)
+		return cli_fail(verb, EXIT_FAILED, "out of memory");
+	return become(verb, a.program);
+}
+
+const struct verb run_verb = {
+	"run",
+	"[--service 'web:80=10.0.0.1:8080,10.0.0.2:8080'] [--services FILE] [--balance POLICY] -- PROGRAM [ARG...]",
+	"runs a program under the shim, with services given here or published before",
+	"Services given here are published first: into $FAIRDIAL_DIR where it is set, else into a private directory\n"
+	"that is removed when the program ends. The exit status is the program's own.",
+	options,
+	run,
+};

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/snapshot.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/policy.h"
+#include "balance/balance.h"
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "ledger/mend.h"
+#include "table/map.h"
+#include "table/table.h"
+
+static const char *const stand_down_reasons[STAND_DOWN_COUNT] = {
+	[STAND_DOWN_MESH] = "a mesh sidecar in this pod must see the ClusterIP",
+	[STAND_DOWN_OTHER_PROXY] = "label service.kubernetes.io/service-proxy-name",
+	[STAND_DOWN_API] = "the API server's own Service",
+	[STAND_DOWN_UNSYNCED] = "not all of its endpoints are known yet",
+};
+
+static const char *protocol_name(uint8_t protocol)
+{
+	return protocol == PROTOCOL_UDP ? "UDP" : protocol == PROTOCOL_SCTP ? "SCTP" : "TCP";
+}
+
+double evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
+{
+	double sum = 0, squares = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		double dials = endpoints[i].score.dials;
+
+		if (!endpoints[i].usable)
+			continue;
+		sum += dials;
+		squares += dials * dials;
+		n++;
+	}
+	return squares > 0 ? sum * sum / ((double)n * squares) : 1;
+}
+
+/* ---- copying ---- */
+
+static int take_endpoints(const struct table_view *view, const struct table_port *row, struct snapshot_port *port)
+{
+	size_t n = (size_t)row->v4_count + row->v6_count;
+
+	port->endpoints = calloc(n + 1, sizeof(*port->endpoints));
+	if (!port->endpoints)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct snapshot_endpoint *to = &port->endpoints[port->endpoint_count++];
+		struct table_endpoint from;
+
+		if (table_endpoint(view, row->first_endpoint + (uint32_t)i, &from) < 0)
+			return -EBADMSG;
+		to->addr = table_endpoint_addr(&from);
+		to->ready = from.flags & ENDPOINT_READY;
+		to->terminating = from.flags & ENDPOINT_TERMINATING;
+		to->usable = from.flags & ENDPOINT_USABLE;
+		to->weight = from.given_weight;
+		to->key = (struct ledger_key){ from.slot, from.tag };
+		table_string(view, from.zone, to->zone, sizeof(to->zone));
+	}
+	return 0;
+}
+
+static int take_port(const struct table_view *view, uint32_t i, struct snapshot_port *port)
+{
+	const struct balance_policy *policy;
+	struct table_port row;
+	int r = table_port(view, i, &row);
+
+	if (r < 0)
+		return r;
+	policy = balance_policy(row.policy.balance);
+	port->port = row.port;
+	port->protocol = protocol_name(row.protocol);
+	port->balance = policy ? policy->name : "?";
+	table_string(view, row.name, port->name, sizeof(port->name));
+	return take_endpoints(view, &row, port);
+}
+
+static const char *mode_name(uint32_t all, uint32_t own)
+{
+	uint32_t mode = all > own ? all : own;
+
+	return mode < MODE_COUNT ? mode_names[mode] : "off";
+}
+
+static int take_service(const struct table_view *view, uint32_t mode, const struct table_service *row,
+			struct snapshot_service *to)
+{
+	int r = 0;
+
+	memcpy(to->name, row->name, sizeof(to->name));
+	memcpy(to->namespace, row->namespace, sizeof(to->namespace));
+	to->mode = mode_name(mode, row->policy.mode);
+	to->stand_down = row->stand_down < STAND_DOWN_COUNT ? stand_down_reasons[row->stand_down] : NULL;
+	to->addresses = calloc((size_t)row->address_count + 1, sizeof(*to->addresses));
+	to->ports = calloc((size_t)row->port_count + 1, sizeof(*to->ports));
+	if (!to->addresses || !to->ports)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < row->address_count; i++) {
+		struct table_address address;
+
+		if (table_address(view, row->first_address + i, &address) < 0)
+			return -EBADMSG;
+		memcpy(to->addresses[i].ip, address.ip, 16);
+		to->addresses[i].is_v4 = address.is_v4;
+		to->address_count++;
+	}
+	for (uint32_t i = 0; r == 0 && i < row->port_count; i++)
+		r = take_port(view, row->first_port + i, &to->ports[to->port_count++]);
+	return r;
+}
+
+static bool is_wanted(const struct table_service *row, const char *name)
+{
+	struct slice rest, head;
+
+	if (!name)
+		return true;
+	rest = slice_of(name);
+	head = slice_cut(&rest, '.');
+	return slice_equal_nocase(head, slice_of(row->name)) &&
+	       (!rest.at || slice_equal_nocase(rest, slice_of(row->namespace)));
+}
+
+static int take_view(const struct table_view *view, const char *name, struct snapshot *to)
+{
+	struct table_area area;
+	int r = table_area(view, &area);
+	uint32_t n = table_count(view, SECTION_SERVICES);
+
+	if (r < 0)
+		return r;
+	to->generation = area.generation;
+	memcpy(to->source, area.source, sizeof(to->source));
+	to->source[sizeof(to->source) - 1] = '\0';
+	to->age_ms = clock_wall_ms() > area.published_ms ? clock_wall_ms() - area.published_ms : 0;
+	to->services = calloc((size_t)n + 1, sizeof(*to->services));
+	if (!to->services)
+		return -ENOMEM;
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		struct table_service row;
+
+		r = table_service(view, i, &row);
+		if (r == 0 && is_wanted(&row, name))
+			r = take_service(view, area.mode, &row, &to->services[to->service_count++]);
+	}
+	return r;
+}
+
+static int take_table(const struct table *table, const char *name, struct snapshot *to)
+{
+	for (int i = 0; i < 1000; i++) { /* a writer that publishes without a pause would make it start again and again */
+		struct table_view view;
+		int r;
+
+		if (!table_begin(table, &view))
+			continue;
+		r = take_view(&view, name, to);
+		if (table_end(&view))
+			return r;
+		snapshot_free(to);
+	}
+	return table_head(table)->current ? -EAGAIN : -ENOENT;
+}
+
+/* ---- scores ---- */
+
+struct endpoint_list {
+	struct snapshot_endpoint **at;
+	size_t count;
+};
+
+static int collect_endpoints(struct snapshot *snapshot, struct endpoint_list *list)
+{
+	size_t room = 1;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < snapshot->service_count; i++)
+			for (size_t j = 0; j < snapshot->services[i].port_count; j++) {
+				struct snapshot_port *port = &snapshot->services[i].ports[j];
+
+				for (size_t k = 0; pass == 1 && k < port->endpoint_count; k++)
+					list->at[list->count++] = &port->endpoints[k];
+				room += port->endpoint_count;
+			}
+		if (pass == 0)
+			list->at = calloc(room, sizeof(struct snapshot_endpoint *));
+		if (!list->at)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int compare_endpoints(const void *a, const void *b)
+{
+	return addr_compare(&(*(struct snapshot_endpoint *const *)a)->addr, &(*(struct snapshot_endpoint *const *)b)->addr);
+}
+
+static bool endpoint_at(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key)
+{
+	const struct endpoint_list *list = of;
+
+	*ret_addr = list->at[i]->addr;
+	*ret_key = list->at[i]->key;
+	return true;
+}
+
+/* Backends of several Services once: the mend's list has no two alike. */
+static void mend_counts(const struct ledger *ledger, struct endpoint_list *list)
+{
+	struct endpoint_list once = { list->at, 0 };
+	struct mend_list mend_list = { &once, 0, endpoint_at };
+
+	qsort(list->at, list->count, sizeof(struct snapshot_endpoint *), compare_endpoints);
+	for (size_t i = 0; i < list->count; i++)
+		if (once.count == 0 || !addr_equal(&once.at[once.count - 1]->addr, &list->at[i]->addr))
+			once.at[once.count++] = list->at[i];
+	mend_list.count = (uint32_t)once.count;
+	mend(ledger, &mend_list, clock_boot_ms());
+}
+
+static int open_ledger(const char *dir, const struct trust *trust, struct ledger *ret_ledger, bool *ret_writable)
+{
+	struct ledger_options options = { .trust = trust, .opening = LEDGER_EXISTING };
+	const char *given = getenv("FAIRDIAL_LEDGER");
+	char path[PATH_MAX];
+	int r;
+
+	if (snprintf(path, sizeof(path), "%s%s", given && *given ? given : dir, given && *given ? "" : "/ledger") >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	r = ledger_open(path, &options, ret_ledger);
+	*ret_writable = r == 0;
+	if (r == -EACCES || r == -EROFS) {
+		options.opening = LEDGER_READ;
+		r = ledger_open(path, &options, ret_ledger);
+	}
+	return r;
+}
+
+static int take_scores(const char *dir, const struct trust *trust, struct snapshot *snapshot)
+{
+	struct endpoint_list list = { 0 };
+	struct ledger ledger = { 0 };
+	bool writable = false;
+	int r = 0;
+
+	open_ledger(dir, trust, &ledger, &writable); /* without one all numbers are 0 */
+	if (writable) {
+		r = collect_endpoints(snapshot, &list);
+		if (r == 0)
+			mend_counts(&ledger, &list);
+		free(list.at);
+	}
+	for (size_t i = 0; i < snapshot->service_count; i++)
+		for (size_t j = 0; j < snapshot->services[i].port_count; j++) {
+			struct snapshot_port *port = &snapshot->services[i].ports[j];
+
+			for (size_t k = 0; k < port->endpoint_count; k++)
+				port->endpoints[k].score = ledger_score(&ledger, port->endpoints[k].key, clock_boot_ms());
+			port->evenness = evenness_of(port->endpoints, port->endpoint_count);
+		}
+	ledger_close(&ledger);
+	return r;
+}
+
+/* ---- the whole ---- */
+
+static void take_head(const struct table *table, struct snapshot *to)
+{
+	const struct table_head *head = table_head(table);
+	uint64_t now = clock_boot_ms();
+
+	to->is_static = head->flags & TABLE_STATIC;
+	if (to->is_static)
+		return;
+	to->age_ms = now > head->heartbeat_ms ? now - head->heartbeat_ms : 0;
+	to->alive = to->age_ms < 5000;
+}
+
+/* A writer at work meanwhile is no damage: the next generation is checked then. */
+static int check_whole(const struct table *table, struct report *why)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < 16 && r < 0; i++) {
+		uint64_t before = table_head(table)->current;
+
+		r = table_check(table, why->text, sizeof(why->text));
+		if (table_head(table)->current == before)
+			break;
+	}
+	if (r == 0)
+		why->text[0] = '\0';
+	return r;
+}
+
+int snapshot_take(const char *dir, const char *name, struct snapshot *to, struct report *why)
+{
+	struct trust trust = cli_trust();
+	struct table table;
+	int r = table_map(dir, &trust, &table, NULL);
+
+	if (r < 0)
+		return r;
+	memset(to, 0, sizeof(*to));
+	r = check_whole(&table, why);
+	if (r == 0)
+		r = take_table(&table, name, to);
+	if (r == 0) {
+		take_head(&table, to);
+		r = take_scores(dir, &trust, to);
+	}
+	table_unmap(&table);
+	if (r < 0)
+		snapshot_free(to);
+	return r;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->service_count; i++) {
+		struct snapshot_service *service = &snapshot->services[i];
+
+		for (size_t j = 0; j < service->port_count; j++)
+			free(service->ports[j].endpoints);
+		free(service->ports);
+		free(service->addresses);
+	}
+	free(snapshot->services);
+	memset(snapshot, 0, sizeof(*snapshot));
+}

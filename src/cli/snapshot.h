@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One whole generation of a table with its ledger's numbers, copied, for the verbs that show it. */
+#ifndef FAIRDIAL_CLI_SNAPSHOT_H
+#define FAIRDIAL_CLI_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/report.h"
+#include "ledger/ledger.h"
+#include "table/layout.h"
+
+struct snapshot_endpoint {
+	struct addr addr;
+	bool ready, terminating, usable;
+	uint32_t weight;
+	char zone[TABLE_NAME_SIZE];
+	struct ledger_key key;
+	struct ledger_score score;
+};
+
+struct snapshot_port {
+	char name[TABLE_NAME_SIZE];
+	uint16_t port;
+	const char *protocol, *balance;
+	double evenness;
+	struct snapshot_endpoint *endpoints;
+	size_t endpoint_count;
+};
+
+struct snapshot_service {
+	char name[TABLE_NAME_SIZE], namespace[TABLE_NAME_SIZE];
+	const char *mode;
+	const char *stand_down; /* NULL: it does not */
+	struct addr *addresses;
+	size_t address_count;
+	struct snapshot_port *ports;
+	size_t port_count;
+};
+
+struct snapshot {
+	bool is_static, alive;
+	uint64_t generation, age_ms;
+	char source[TABLE_SOURCE_SIZE];
+	struct snapshot_service *services;
+	size_t service_count;
+};
+
+/*
+ * Reads DIR/table and DIR/ledger (or FAIRDIAL_LEDGER), after the counts of open connections have been mended where this user
+ * may. `name`, which may be NULL, is NAME or NAME.NAMESPACE. 0, or a negative errno; -EBADMSG with a reason where a
+ * check of the whole table fails. The caller frees the snapshot.
+ */
+int snapshot_take(const char *dir, const char *name, struct snapshot *ret_snapshot, struct report *report);
+void snapshot_free(struct snapshot *snapshot);
+
+/* Jain, Chiu, Hawe: A quantitative measure of fairness (1984): 1 is even; also 1 where nothing was dialed. */
+double evenness_of(const struct snapshot_endpoint *endpoints, size_t count);
+
+#endif

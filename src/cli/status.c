@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fairdial status: services, endpoints, who holds how many connections, how even it is, how old the table is. */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/policy.h"
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/snapshot.h"
+
+enum { OPT_JSON, OPT_DIR };
+
+static const struct cli_option options[] = {
+	[OPT_JSON] = { "json", NULL, "one JSON object" },
+	[OPT_DIR] = { "dir", "DIR", "where the table is (default: $FAIRDIAL_DIR, else where the shim looks)" },
+	{ 0 },
+};
+
+/* ---- JSON ---- */
+
+static json_t *endpoint_json(const struct snapshot_endpoint *e)
+{
+	char text[ADDR_TEXT];
+
+	return json_pack("{s:s, s:i, s:b, s:b, s:s?, s:i, s:I, s:I, s:I, s:b}", "address", addr_print_ip(&e->addr, text), "port",
+			 addr_port(&e->addr), "ready", e->ready, "terminating", e->terminating, "zone",
+			 e->zone[0] ? e->zone : NULL, "weight", (int)e->weight, "active", (json_int_t)e->score.active, "dials",
+			 (json_int_t)e->score.dials, "failures", (json_int_t)e->score.failures, "ejected", e->score.ejected);
+}
+
+static json_t *port_json(const struct snapshot_port *p)
+{
+	json_t *endpoints = json_array();
+
+	for (size_t i = 0; i < p->endpoint_count; i++)
+		json_array_append_new(endpoints, endpoint_json(&p->endpoints[i]));
+	return json_pack("{s:s, s:i, s:s, s:s, s:f, s:o}", "name", p->name, "port", p->port, "protocol", p->protocol, "balance",
+			 p->balance, "evenness", p->evenness, "endpoints", endpoints);
+}
+
+static json_t *service_json(const struct snapshot_service *s)
+{
+	json_t *addresses = json_array(), *ports = json_array();
+	char text[ADDR_TEXT];
+	json_t *object;
+
+	for (size_t i = 0; i < s->address_count; i++)
+		json_array_append_new(addresses, json_string(addr_print_ip(&s->addresses[i], text)));
+	for (size_t i = 0; i < s->port_count; i++)
+		json_array_append_new(ports, port_json(&s->ports[i]));
+	object = json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", s->name, "namespace", s->namespace, "mode", s->mode, "addresses",
+			   addresses, "ports", ports);
+	if (s->stand_down)
+		json_object_set_new(object, "stands_down", json_string(s->stand_down));
+	return object;
+}
+
+static int print_json(const struct snapshot *snapshot)
+{
+	json_t *services = json_array(), *root;
+
+	for (size_t i = 0; i < snapshot->service_count; i++)
+		json_array_append_new(services, service_json(&snapshot->services[i]));
+	root = json_pack("{s:{s:b, s:b, s:s, s:I, s:I}, s:o}", "agent", "alive", snapshot->alive, "static", snapshot->is_static,
+			 "source", snapshot->source, "generation", (json_int_t)snapshot->generation, "age_ms",
+			 (json_int_t)snapshot->age_ms, "services", services);
+	if (!root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) < 0)
+		return -ENOMEM;
+	putchar('\n');
+	json_decref(root);
+	return 0;
+}
+
+/* ---- text ---- */
+
+static void print_age(uint64_t ms)
+{
+	if (ms < 10000)
+		printf("%llu ms", (unsigned long long)ms);
+	else if (ms < 600000)
+		printf("%llu s", (unsigned long long)ms / 1000);
+	else
+		printf("%llu min", (unsigned long long)ms / 60000);
+}
+
+static void print_endpoint(const struct snapshot_endpoint *e)
+{
+	char text[ADDR_TEXT];
+
+	printf("    %-28s %8u %8u %8u  ", addr_print(&e->addr, text), e->score.active, e->score.dials, e->score.failures);
+	if (e->score.ejected)
+		printf("ejected for %u ms", e->score.ejected_ms);
+	else if (e->usable)
+		printf("%s", e->terminating ? "terminating, serving" : "ready");
+	else
+		printf("%s", e->terminating ? "terminating" : e->ready ? "left out" : "not ready");
+	if (e->weight != 1)
+		printf(", weight %u", e->weight);
+	if (e->zone[0])
+		printf(", zone %s", e->zone);
+	putchar('\n');
+}
+
+static void print_port(const struct snapshot_port *p)
+{
+	printf("  port %u/%s%s%s  %s  evenness %.3f\n", p->port, p->protocol, p->name[0] ? " " : "", p->name, p->balance,
+	       p->evenness);
+	if (p->endpoint_count == 0)
+		puts("    no endpoints: dials pass through");
+	else
+		printf("    %-28s %8s %8s %8s  %s\n", "ENDPOINT", "ACTIVE", "DIALS", "FAILED", "STATE");
+	for (size_t i = 0; i < p->endpoint_count; i++)
+		print_endpoint(&p->endpoints[i]);
+}
+
+static void print_service(const struct snapshot_service *s)
+{
+	char text[ADDR_TEXT];
+
+	printf("\n%s%s%s ", s->name, s->namespace[0] ? "." : "", s->namespace);
+	for (size_t i = 0; i < s->address_count; i++)
+		printf(" %s", addr_print_ip(&s->addresses[i], text));
+	printf("  mode %s", s->mode);
+	if (s->stand_down)
+		printf("  stands down: %s", s->stand_down);
+	putchar('\n');
+	for (size_t i = 0; i < s->port_count; i++)
+		print_port(&s->ports[i]);
+}
+
+static void print_text(const struct snapshot *snapshot)
+{
+	printf("table      generation %llu, %s", (unsigned long long)snapshot->generation,
+	       snapshot->is_static ? "static, published " : snapshot->alive ? "agent alive, heard " : "agent silent for ");
+	print_age(snapshot->age_ms);
+	printf("%s\nsource     %s\n", snapshot->is_static || snapshot->alive ? " ago" : "", snapshot->source);
+	for (size_t i = 0; i < snapshot->service_count; i++)
+		print_service(&snapshot->services[i]);
+}
+
+/* ---- the verb ---- */
+
+static const char *why_no_table(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "there is none: publish one with `fairdial publish`, or start `fairdial agent`";
+	case -EPERM:
+		return "it, or its directory, may be changed by another user, so no program trusts it: chmod go-w both";
+	case -EPROTO:
+		return "it was made by another version of fairdial: publish it anew";
+	case -EBADMSG:
+		return "it is damaged: publish it anew";
+	default:
+		return strerror(-error);
+	}
+}
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+	const char *given = NULL, *name = NULL;
+	struct snapshot snapshot;
+	char dir[PATH_MAX];
+	struct report why;
+	bool json = false;
+	int r, option;
+
+	while ((option = cli_option(verb, argc, argv)) >= 0) {
+		if (option == OPT_JSON)
+			json = true;
+		else
+			given = optarg;
+	}
+	if (optind < argc)
+		name = argv[optind++];
+	if (optind < argc)
+		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
+	cli_table_dir(given, dir);
+	why.text[0] = '\0';
+	r = snapshot_take(dir, name, &snapshot, &why);
+	if (r < 0)
+		return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, why.text[0] ? why.text : why_no_table(r));
+	if (name && snapshot.service_count == 0) {
+		snapshot_free(&snapshot);
+		return cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table", name, dir);
+	}
+	if (json)
+		r = print_json(&snapshot);
+	else
+		print_text(&snapshot);
+	snapshot_free(&snapshot);
+	return r < 0 || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+const struct verb status_verb = {
+	"status",
+	"[--json] [--dir DIR] [NAME[.NAMESPACE]]",
+	"services, endpoints, who holds how many connections, how even it is, how old the table is",
+	"ACTIVE counts open connections of this pod, DIALS all since the table was made. Evenness is Jain's index of\n"
+	"the dials over the usable endpoints: 1 is even, 1/n is all on one of n.",
+	options,
+	run,
+};

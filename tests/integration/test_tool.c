@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tool's words: usage and help, `publish`, which refuses what is wrong and keeps what is right, and `status`. */
+#include "support/testing.h"
+
+#include <glob.h>
+#include <jansson.h>
+#include <sys/stat.h>
+
+#include "support/backends.h"
+#include "support/cleanup.h"
+#include "support/process.h"
+#include "support/services.h"
+
+enum { LIMIT_MS = 60000 };
+
+/* ---- usage ---- */
+
+static void usage_errors_exit_with_2_and_one_line(void **state)
+{
+	const char *const *const lines[] = {
+		ARGV("nonsense"),
+		ARGV("--nonsense"),
+		ARGV("run"),
+		ARGV("run", "--"),
+		ARGV("run", "--nonsense", "--", "true"),
+		ARGV("run", "--service"),
+		ARGV("run", "--balance", "fairly", "--", "true"),
+		ARGV("publish"),
+		ARGV("publish", "--services"),
+		ARGV("publish", "--services", "x", "--nonsense"),
+		ARGV("publish", "--services", "x", "--dir", "y", "surplus"),
+		ARGV("status", "--nonsense"),
+	};
+	const char *argv[8];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		size_t n = 0;
+
+		argv[n++] = built("fairdial");
+		for (size_t j = 0; lines[i][j]; j++)
+			argv[n++] = lines[i][j];
+		argv[n] = NULL;
+
+		struct process *p = process_start(&(struct start){ .argv = argv });
+
+		process_wait(p, LIMIT_MS);
+		if (p->exit_status != 2 || lines_of(p->err_text) != 1 || p->out_length)
+			fail_msg("fairdial %s %s: exit status %d, stdout \"%s\", stderr \"%s\"", argv[1],
+				 argv[2] ? argv[2] : "", p->exit_status, p->out_text, p->err_text);
+	}
+}
+
+static void failures_exit_with_1_and_one_line(void **state)
+{
+	const char *dir = scratch_dir();
+
+	(void)state;
+	assert_error(run(NULL, built("fairdial"), "publish", "--services", "/nowhere/file", "--dir", dir, NULL), 1);
+	assert_error(run(NULL, built("fairdial"), "status", "--dir", dir, NULL), 1);
+	assert_error(run(NULL, built("fairdial"), "run", "--services", "/nowhere/file", "--", "true", NULL), 1);
+	assert_error(run(NULL, built("fairdial"), "run", "--service", "web:80=nonsense", "--", "true", NULL), 1);
+}
+
+static void help_of_every_verb_exits_with_0(void **state)
+{
+	const char *const verbs[] = { "run", "publish", "status" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		struct process *p = run(NULL, built("fairdial"), verbs[i], "--help", NULL);
+
+		assert_clean(p);
+		assert_non_null(strstr(p->out_text, verbs[i]));
+		p = run(NULL, built("fairdial"), "--help", NULL);
+		assert_clean(p);
+		assert_non_null(strstr(p->out_text, verbs[i]));
+	}
+	assert_clean(run(NULL, built("fairdial"), "--version", NULL));
+}
+
+/* ---- publish and status ---- */
+
+static void publishing_again_keeps_the_file_and_raises_the_generation(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	long first = services_generation(s);
+	struct stat before, after;
+
+	(void)state;
+	assert_int_equal(stat(s->table, &before), 0);
+	services_publish_web(s, b, "\"mode\": \"off\"");
+	assert_int_equal(stat(s->table, &after), 0);
+	assert_true(before.st_ino == after.st_ino);
+	assert_int_equal(services_generation(s), first + 1);
+}
+
+static void bad_services_files_are_refused_and_the_table_stays(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	long generation = services_generation(s);
+	glob_t files;
+
+	(void)state;
+	if (glob(repository("tests/data/bad-services/*.json"), 0, NULL, &files))
+		skip_because("there is no file in tests/data/bad-services");
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		const char *file = format("%s", files.gl_pathv[i]);
+		struct process *p = run(NULL, built("fairdial"), "publish", "--services", file, "--dir", s->dir, NULL);
+
+		if (p->exit_status != 1 || lines_of(p->err_text) != 1 || !strstr(p->err_text, strrchr(file, '/') + 1))
+			fail_msg("%s: exit status %d, stderr \"%s\"", file, p->exit_status, p->err_text);
+		assert_int_equal(services_generation(s), generation);
+	}
+	globfree(&files);
+	assert_clean(run(s->env, built("helpers/dialer"), "web", "80", NULL));
+}
+
+/* The recorded lists of services and of endpointslices, as `kubectl get services,endpointslices -o json` joins them. */
+static char *kubernetes_list(void)
+{
+	json_t *all = json_array(), *list, *items;
+	glob_t files;
+	char *text, *kept;
+
+	if (glob(repository("tests/data/kubernetes/list-*s.json"), 0, NULL, &files))
+		skip_because("there is no list in tests/data/kubernetes");
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		list = json_load_file(files.gl_pathv[i], 0, NULL);
+		items = json_object_get(list, "items");
+		assert_true(json_is_array(items));
+		json_array_extend(all, items);
+		json_decref(list);
+	}
+	globfree(&files);
+	list = json_pack("{s:s, s:s, s:o}", "kind", "List", "apiVersion", "v1", "items", all);
+	text = json_dumps(list, 0);
+	kept = format("%s", text);
+	free(text);
+	json_decref(list);
+	return kept;
+}
+
+static void kubernetes_list_on_stdin_is_published(void **state)
+{
+	struct services *s = services_open();
+	const char *const argv[] = { built("fairdial"), "publish", "--services", "-", "--dir", s->dir, NULL };
+	struct process *p = process_start(&(struct start){ .argv = argv, .input = kubernetes_list() });
+
+	(void)state;
+	process_wait(p, LIMIT_MS);
+	assert_clean(p);
+	assert_true(json_array_size(json_object_get(services_status(s), "services")) > 0);
+}
+
+static void status_tells_what_was_published(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, "\"namespace\": \"shop\", \"balance\": \"random\"");
+	json_t *service = json_array_get(json_object_get(services_status(s), "services"), 0);
+	json_t *port = json_array_get(json_object_get(service, "ports"), 0);
+	struct process *p;
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(service, "name")), "web");
+	assert_string_equal(json_string_value(json_object_get(service, "namespace")), "shop");
+	assert_string_equal(json_string_value(json_object_get(service, "mode")), "on");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(service, "addresses"), 0)),
+			    SERVICE_ADDRESS);
+	assert_int_equal(json_integer_value(json_object_get(port, "port")), 80);
+	assert_string_equal(json_string_value(json_object_get(port, "protocol")), "TCP");
+	assert_string_equal(json_string_value(json_object_get(port, "balance")), "random");
+	assert_int_equal(json_array_size(json_object_get(port, "endpoints")), 2);
+	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
+	assert_clean(p);
+	assert_non_null(strstr(p->out_text, "web"));
+	assert_non_null(strstr(p->out_text, backends_address(b, 1)));
+}
+
+static void status_of_one_service_tells_of_no_other(void **state)
+{
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct services *s = services_open();
+	struct process *p;
+
+	(void)state;
+	services_publish(s, format("%s, %s", service_entry("web", SERVICE_ADDRESS, 80, backends_places(b), 1, NULL),
+				   service_entry("api", SERVICE_ADDRESS, 81, backends_places(b), 1, NULL)));
+	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, "api", NULL);
+	assert_clean(p);
+	assert_non_null(strstr(p->out_text, "api"));
+	assert_null(strstr(p->out_text, "web"));
+	assert_error(run(NULL, built("fairdial"), "status", "--dir", s->dir, "nonsense", NULL), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(usage_errors_exit_with_2_and_one_line),
+		TEST(failures_exit_with_1_and_one_line),
+		TEST(help_of_every_verb_exits_with_0),
+		TEST(publishing_again_keeps_the_file_and_raises_the_generation),
+		TEST(bad_services_files_are_refused_and_the_table_stays),
+		TEST(kubernetes_list_on_stdin_is_published),
+		TEST(status_tells_what_was_published),
+		TEST(status_of_one_service_tells_of_no_other),
+	};
+
+	return RUN_TESTS(tests);
+}
