@@ -120,9 +120,9 @@ static int answer_list(struct answer *answer, const char *service, const struct 
 	if (r != 0)
 		return r;
 	overwrite_addresses(*res, answer);
-	if (own.ai_flags & AI_CANONNAME)
-		for (struct addrinfo *ai = *res; ai; ai = ai->ai_next)
-			overwrite_name(ai->ai_canonname, answer->canonical);
+	/* glibc fills it in where AI_CANONNAME asks for it, musl wherever there was a name. */
+	for (struct addrinfo *ai = *res; ai; ai = ai->ai_next)
+		overwrite_name(ai->ai_canonname, answer->canonical);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dialer [OPTION...] HOST PORT: dials, as an ordinary program does, and prints a line for each dial: the server's
- *answer to a line, or the name of the errno (NONAME: not resolved). Exits with 0 when all dials succeeded, else 1. It
- *never waits without a bound.
+ * answer to a line, or the name of the errno (NONAME: not resolved). Exits with 0 when all dials succeeded, else 1. It
+ * never waits without a bound.
  *
  *	--count N	dials in all (1); by --threads T threads
  *	--hold		keeps the connections, prints "ready", ends at the end of stdin

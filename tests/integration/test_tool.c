@@ -118,22 +118,31 @@ static void bad_services_files_are_refused_and_the_table_stays(void **state)
 	assert_clean(run(s->env, built("helpers/dialer"), "web", "80", NULL));
 }
 
-/* The recorded lists of services and of endpointslices, as `kubectl get services,endpointslices -o json` joins them. */
+/* Adds the items of a list as the API sends it, which names their kind but once: "ServiceList". */
+static void add_items(json_t *all, const char *file)
+{
+	json_t *list = json_load_file(file, 0, NULL), *items = json_object_get(list, "items"), *item;
+	const char *kind = json_string_value(json_object_get(list, "kind"));
+	size_t i;
+
+	assert_true(kind && json_is_array(items));
+	json_array_foreach(items, i, item)
+		json_object_set_new(item, "kind", json_stringn(kind, strlen(kind) - strlen("List")));
+	json_array_extend(all, items);
+	json_decref(list);
+}
+
+/* The recorded lists, as `kubectl get services,endpointslices -o json` joins them. */
 static char *kubernetes_list(void)
 {
-	json_t *all = json_array(), *list, *items;
+	json_t *all = json_array(), *list;
 	glob_t files;
 	char *text, *kept;
 
 	if (glob(repository("tests/data/kubernetes/list-*s.json"), 0, NULL, &files))
 		skip_because("there is no list in tests/data/kubernetes");
-	for (size_t i = 0; i < files.gl_pathc; i++) {
-		list = json_load_file(files.gl_pathv[i], 0, NULL);
-		items = json_object_get(list, "items");
-		assert_true(json_is_array(items));
-		json_array_extend(all, items);
-		json_decref(list);
-	}
+	for (size_t i = 0; i < files.gl_pathc; i++)
+		add_items(all, files.gl_pathv[i]);
 	globfree(&files);
 	list = json_pack("{s:s, s:s, s:o}", "kind", "List", "apiVersion", "v1", "items", all);
 	text = json_dumps(list, 0);

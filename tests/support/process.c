@@ -19,7 +19,7 @@
 #include "support/cleanup.h"
 #include "support/testing.h"
 
-enum { RUN_LIMIT_MS = 60000, BATCH_LIMIT_MS = 120000, END_LIMIT_MS = 5000 };
+enum { RUN_LIMIT_MS = 60000, END_LIMIT_MS = 5000 };
 
 long now_ms(void)
 {
@@ -124,7 +124,7 @@ static void become(const struct start *start, const int fd[3])
 	_exit(127);
 }
 
-static void pipe_or_fail(int *reads, int *writes)
+void pipe_or_fail(int *reads, int *writes)
 {
 	int fd[2];
 
@@ -217,6 +217,15 @@ static void process_free(void *what)
 	free(p->out_text);
 	free(p->err_text);
 	free(p);
+}
+
+pid_t process_fork(const struct start *start, int out, int err)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		become(start, (int[3]){ input_of(start->input), out, err });
+	return pid;
 }
 
 struct process *process_start(const struct start *start)
@@ -430,93 +439,4 @@ const char *const *with_env(const char *const *env, ...)
 	va_end(args);
 	assert_true(n < 64);
 	return all;
-}
-
-static pid_t start_one(const struct start *start, int out, int err)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		_exit(1);
-	if (pid == 0)
-		become(start, (int[3]){ input_of(start->input), out, err });
-	return pid;
-}
-
-int run_quickly(const struct start *start, char *text, size_t size)
-{
-	int reads, writes, status = -1;
-	size_t length = 0;
-	ssize_t n;
-	pid_t pid;
-
-	pipe_or_fail(&reads, &writes);
-	pid = start_one(start, writes, writes);
-	close(writes);
-	while (length + 1 < size && (n = read(reads, text + length, size - 1 - length)) > 0)
-		length += (size_t)n;
-	text[length] = '\0';
-	close(reads);
-	waitpid(pid, &status, 0);
-	return status;
-}
-
-static void reap_one(size_t *failed)
-{
-	int status;
-
-	if (waitpid(-1, &status, 0) < 0)
-		_exit(1);
-	if (status)
-		++*failed;
-}
-
-static char *whole_file(int fd)
-{
-	off_t size = lseek(fd, 0, SEEK_END);
-	char *text = calloc(1, (size_t)size + 1);
-
-	if (pread(fd, text, (size_t)size, 0) != size)
-		fail_msg("cannot read what was written");
-	close(fd);
-	after_test(free, text);
-	return text;
-}
-
-/* In a child of its own, whose only children they are. It tells the failures through `result`. */
-static void run_batch(const struct start *start, size_t count, size_t at_once, int out, int result)
-{
-	size_t failed = 0, running = 0;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	alarm(BATCH_LIMIT_MS / 1000);
-	for (size_t i = 0; i < count; i++, running++) {
-		if (running == at_once) {
-			reap_one(&failed);
-			running--;
-		}
-		start_one(start, out, 2);
-	}
-	while (running--)
-		reap_one(&failed);
-	_exit(write(result, &failed, sizeof(failed)) != sizeof(failed));
-}
-
-char *run_many(const struct start *start, size_t count, size_t at_once, size_t *failed)
-{
-	int out = memfd_create("output", MFD_CLOEXEC), reads, writes, status;
-	pid_t pid;
-
-	fcntl(out, F_SETFL, O_APPEND);
-	pipe_or_fail(&reads, &writes);
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0)
-		run_batch(start, count, at_once, out, writes);
-	close(writes);
-	waitpid(pid, &status, 0);
-	if (read(reads, failed, sizeof(*failed)) != sizeof(*failed))
-		fail_msg("%zu runs of %s did not end in %d ms", count, start->argv[0], BATCH_LIMIT_MS);
-	close(reads);
-	return whole_file(out);
 }

@@ -80,6 +80,10 @@ char *run_many(const struct start *start, size_t count, size_t at_once, size_t *
  */
 int run_quickly(const struct start *start, char *text, size_t size);
 
+/* For batch.c: starts a program with these for stdout and stderr, and keeps no account of it. -1: it cannot. */
+pid_t process_fork(const struct start *start, int out, int err);
+void pipe_or_fail(int *reads, int *writes);
+
 /* A path in the repository and in its build folder; valid until the test ends. */
 const char *repository(const char *path);
 const char *built(const char *path);

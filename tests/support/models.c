@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/spec_text.h"
+#include "support/models.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "support/testing.h"
 
-#include "table/writer.h"
+#include "agent/model.h"
 
 static const char *const flag_names[] = { "bare", "headless", "own", "local" };
 
@@ -62,4 +61,37 @@ char *spec_text(const struct spec *spec)
 	}
 	fclose(out);
 	return text;
+}
+
+struct model *new_model_at(const char *node, const char *zone)
+{
+	struct model_options options = { .node = node, .zone = zone };
+	struct model *model = model_new(&options);
+
+	assert_non_null(model);
+	model_set_synced(model, true, true);
+	return model;
+}
+
+struct model *new_model(void)
+{
+	return new_model_at(NULL, NULL);
+}
+
+struct spec *resolve(struct model *model)
+{
+	struct spec *spec = NULL;
+	struct report report = { "" };
+
+	if (model_resolve(model, &spec, &report) < 0)
+		fail_msg("%s", report.text);
+	return spec;
+}
+
+void assert_spec(struct model *model, const char *expected)
+{
+	char *text = spec_text(resolve(model));
+
+	assert_string_equal(text, expected);
+	free(text);
 }
