@@ -23,8 +23,9 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointe
 COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_VERSION='"$(VERSION)"' $(WARN)
 TOOL_CFLAGS := $(COMMON) $(san_flags) $(CFLAGS)
 # The shim lives without a C library: no calls that a compiler would invent, no thread-local storage, no canary.
-SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns -fno-stack-protector \
-	-U_FORTIFY_SOURCE -fvisibility=hidden $(CFLAGS)
+is_clang := $(findstring clang,$(CC))
+SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
+	$(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(CFLAGS)
 # A dial may come from a signal handler on a small stack; a name lookup has the libc's own appetite beside it.
 stack_limit = $(if $(findstring names,$1),4096,512)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,defs \
@@ -62,7 +63,7 @@ $(BUILD)/libfairdial.so: $(SHIM_OBJ) src/shim/exports.map
 $(BUILD)/shim/%.o: %.c
 	$(call say,CC,"$< (shim)")
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(SHIM_CFLAGS) $(if $(findstring clang,$(CC)),,-Wstack-usage=$(call stack_limit,$<)) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(SHIM_CFLAGS) $(if $(is_clang),,-Wstack-usage=$(call stack_limit,$<)) -MMD -MP -c -o $@ $<
 
 $(OUT)/libcore.a: $(LIB_OBJ)
 	$(call say,AR,$@)

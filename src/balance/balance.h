@@ -22,7 +22,7 @@ struct pick {
 	uint64_t now_ms;
 	uint64_t identity; /* of this client, for `hash` and where no rank is known */
 	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown */
-	uint64_t noise;	      /* a number no other dial of this process has: where no ledger gives turns */
+	uint64_t noise;	      /* where no ledger gives turns: the turn among the dials of this process, from a place of its own */
 	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial */
 };
 

@@ -153,7 +153,7 @@ static bool least_conn(const struct pick *pick, struct candidate *ret_chosen)
 	/* Ties go round: the search begins after the last one chosen. */
 	first = (uint32_t)(((uint64_t)ledger_cursor(pick->ledger, pick->cursor) + start_of(pick, n)) % n);
 	if (!pick->ledger->base)
-		first = hash_below(hash_finish(pick->noise), n);
+		first = (uint32_t)(pick->noise % n);
 	for (uint32_t k = 0, i = first; k < n; k++, i = i + 1 == n ? 0 : i + 1) {
 		struct candidate candidate;
 

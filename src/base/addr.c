@@ -33,7 +33,7 @@ bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32
 		struct sockaddr_in6 in6;
 	} u;
 
-	if (!sa || len < sizeof(struct sockaddr_in))
+	if (!sa || len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage)) /* EINVAL, from the kernel */
 		return false;
 	memcpy(&u.in, sa, sizeof(u.in));
 	ret_addr->zero = 0;

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/sys.h"
 #include "base/trace.h"
 #include "ledger/mend.h"
 #include "table/atomics.h"
@@ -131,12 +132,17 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	return mode == MODE_OBSERVE ? DIAL_OBSERVED : DIAL_OURS;
 }
 
-/* A number that no other dial has: a counter of the process, its time and its place in memory. */
-static uint64_t fresh_noise(void)
+/*
+ * Where no ledger gives turns: a number that goes up by one with each dial of this process, from a place that no other
+ * process is likely to share.
+ */
+static uint64_t own_turn(void)
 {
-	static uint64_t counter;
+	static uint64_t base, turn;
 
-	return hash_finish(clock_read_ns(CLOCK_MONOTONIC) + (uintptr_t)&counter) + add_relaxed(&counter, 1);
+	if (!load_relaxed(&base))
+		swap_if(&base, 0, clock_read_ns(CLOCK_MONOTONIC) | 1);
+	return hash_finish(load_relaxed(&base) ^ (uint64_t)sys_getpid() << 32) + add_relaxed(&turn, 1);
 }
 
 enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_t len)
@@ -155,7 +161,7 @@ enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_
 	d->pick.ledger = &d->attachment->ledger;
 	d->pick.identity = d->attachment->identity;
 	if (!d->attachment->ledger.base)
-		d->pick.noise = fresh_noise();
+		d->pick.noise = own_turn();
 	for (int i = 0; i < TABLE_TRIES; i++) {
 		struct table_view view;
 		enum dial_reason reason;
@@ -239,7 +245,8 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 			torn++;
 			continue;
 		}
-		if (open_rows(d, &view) == 0) {
+		/* As many attempts as there are endpoints, however often the list changes meanwhile. */
+		if (open_rows(d, &view) == 0 && d->attempt < d->pick.rows.count) {
 			mend_if_due(d, &view);
 			found = pick_next(&d->pick, d->balance, &candidate) &&
 				table_endpoint(&view, d->pick.rows.first + candidate.index, &row) == 0;
@@ -252,6 +259,7 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 			return false;
 		if (!claim(d, &candidate, tries))
 			continue; /* somebody took that place: count again */
+		d->attempt++;
 		pick_mark_tried(&d->pick, candidate.index);
 		ret_choice->addr = table_endpoint_addr(&row);
 		ret_choice->key = candidate.key;
@@ -312,6 +320,31 @@ static void add_service_name(const struct dial *d, struct text *line)
 	text_add(line, " ");
 }
 
+static void add_error(struct text *line, int error)
+{
+	static const struct {
+		int error;
+		const char *text;
+	} known[] = {
+		{ 0, "" },
+		{ EINPROGRESS, " in progress" },
+		{ ECONNREFUSED, " refused" },
+		{ ETIMEDOUT, " timed out" },
+		{ EHOSTUNREACH, " unreachable" },
+		{ ENETUNREACH, " unreachable" },
+		{ EINTR, " interrupted" },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].error == error) {
+			text_add(line, known[i].text);
+			return;
+		}
+	}
+	text_add(line, " errno ");
+	text_add_number(line, (uint64_t)error, 10);
+}
+
 __attribute__((noinline)) /* its buffer is not for the stack of every dial */
 static void write_trace(const struct dial *d, const struct dial_choice *choice, enum dial_reason reason, int error)
 {
@@ -331,10 +364,7 @@ static void write_trace(const struct dial *d, const struct dial_choice *choice, 
 		text_add(&line, " ");
 		text_add(&line, reasons[reason]);
 	}
-	if (error) {
-		text_add(&line, " errno ");
-		text_add_number(&line, (uint64_t)error, 10);
-	}
+	add_error(&line, error);
 	trace_end(&line, d->settings->trace_path);
 }
 

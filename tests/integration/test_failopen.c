@@ -368,7 +368,7 @@ static struct process *dial_on_tmpfs(const struct scene *scene, const char *then
 		skip_because("no mount namespace of its own (run as root)");
 	return run_shell(NULL,
 			 "%s sh -c 'cd / && mount -t tmpfs -o size=8m,mode=755 none %s && "
-			 "%s publish --services %s --dir %s && { %s; } && export LD_PRELOAD=%s FAIRDIAL_DIR=%s && "
+			 "%s publish --services %s --dir %s >/dev/null && { %s; } && export LD_PRELOAD=%s FAIRDIAL_DIR=%s && "
 			 "exec %s --count 6 %s %s'",
 			 unshare, scene->s->dir, built("fairdial"), scene->s->file, scene->s->dir, then,
 			 built("libfairdial.so"), scene->s->dir, built("helpers/dialer"), scene->host, scene->port);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dials: not ours, ours without the kernel, and whole. */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* "the bare call, 412 ns" */
+static const char *with_time(char *buf, size_t size, const char *what, const double *values, size_t n, double scale,
+			     const char *unit)
+{
+	snprintf(buf, size, "%s, %.4g %s", what, difference(values, (double[1024]){ 0 }, n).median / scale, unit);
+	return buf;
+}
+
+void bench_declined(const struct bench *bench)
+{
+	enum { LIVES = 12, ROUNDS = 30, N = LIVES * ROUNDS };
+	const char *const argv[] = { bench->worker, "udp", "127.0.0.1", "9", NULL };
+	const struct side sides[] = {
+		{ .argv = argv },
+		{ bench->shim, bench->small, NULL, argv },
+		{ bench->shim, bench->large, NULL, argv },
+		{ bench->shim, bench->none, NULL, argv },
+	};
+	static const char *const names[] = { NULL, "table of 5 endpoints", "table of 100,000 endpoints", "no table" };
+	double *values = alternate(bench, sides, COUNT(sides), LIVES, ROUNDS);
+	char against[64];
+
+	section("a dial that is not ours: UDP connect() to an address that no Service has, added time");
+	if (!values) {
+		row_failed("UDP connect()", "a worker failed");
+		return;
+	}
+	with_time(against, sizeof(against), "the bare call", values, N, 1, "ns");
+	for (size_t i = 1; i < COUNT(sides); i++)
+		row(names[i], against, difference(values + i * N, values, N), "ns", 30);
+	free(values);
+}
+
+static void choose_from(const struct bench *bench, const char *dir, const char *services, const char *title, double target)
+{
+	enum { LIVES = 6, ROUNDS = 40, N = LIVES * ROUNDS };
+	static const char *const policies[] = { "round_robin", "least_conn", "random", "p2c", "hash" };
+	const char *const argv[] = { bench->choose, services, NULL };
+	struct side sides[COUNT(policies)];
+	double *values;
+
+	for (size_t i = 0; i < COUNT(policies); i++)
+		sides[i] = (struct side){ NULL, dir, policies[i], argv };
+	values = alternate(bench, sides, COUNT(policies), LIVES, ROUNDS);
+	for (size_t i = 0; values && i < COUNT(policies); i++) {
+		struct summary s = summarize(values + i * N, N);
+		char what[64];
+
+		snprintf(what, sizeof(what), "%s, %s", policies[i], title);
+		row(what, "-", (struct summary){ s.median / 1000, s.low / 1000, s.high / 1000 }, "us", target);
+	}
+	if (!values)
+		row_failed(title, "the program that chooses failed");
+	free(values);
+}
+
+void bench_choose(const struct bench *bench)
+{
+	section("our part of a dial that is ours: found, chosen, claimed and reported; processor time, no system call");
+	choose_from(bench, bench->small, "1", "5 endpoints", 0.5);
+	choose_from(bench, bench->large, "1", "one of 10,000", 1);
+	choose_from(bench, bench->large, "10000", "all 10,000 in turn", 1);
+}
+
+static void whole_dial(const struct bench *bench, const char *kind, const char *title)
+{
+	enum { LIVES = 6, ROUNDS = 20, N = LIVES * ROUNDS };
+	const char *const *p = (const char *const[]){ bench->ports[0], bench->ports[1], bench->ports[2], bench->ports[3],
+						      bench->ports[4] };
+	const char *const direct[] = { bench->worker, kind, "127.0.0.1", p[0], p[1], p[2], p[3], p[4], NULL };
+	const char *const ours[] = { bench->worker, kind, "127.80.0.1", "80", NULL };
+	const struct side sides[] = {
+		{ .argv = direct },
+		{ bench->shim, bench->small, NULL, ours },
+		{ bench->shim, bench->large, NULL, ours },
+	};
+	static const char *const tables[] = { NULL, "5 endpoints", "100,000 endpoints" };
+	double *values = alternate(bench, sides, COUNT(sides), LIVES, ROUNDS);
+	char what[64], against[64];
+
+	if (!values) {
+		row_failed(title, "a worker failed");
+		return;
+	}
+	with_time(against, sizeof(against), "dialed directly", values, N, 1000, "us");
+	for (size_t i = 1; i < COUNT(sides); i++) {
+		struct summary added = difference(values + i * N, values, N);
+
+		snprintf(what, sizeof(what), "%s, %s, ratio", title, tables[i]);
+		row(what, against, ratio(values + i * N, values, N), "x", NO_TARGET);
+		snprintf(what, sizeof(what), "%s, %s, added", title, tables[i]);
+		row(what, against, (struct summary){ added.median / 1000, added.low / 1000, added.high / 1000 }, "us", NO_TARGET);
+	}
+	free(values);
+}
+
+void bench_dial(const struct bench *bench)
+{
+	section("a whole TCP dial that is ours: connect() to listeners on loopback, least_conn");
+	whole_dial(bench, "tcp", "blocking");
+	whole_dial(bench, "tcp-nonblock", "non-blocking");
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a process pays for being preloaded: its start, its memory, and the object on disk. */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+void bench_start(const struct bench *bench)
+{
+	enum { ROUNDS = 500, SIDES = 5 };
+	static const char *const argv[] = { "/bin/true", NULL };
+	const struct side sides[SIDES] = {
+		{ bench->empty, NULL, NULL, argv },
+		{ bench->shim, bench->none, NULL, argv },
+		{ bench->shim, bench->small, NULL, argv },
+		{ bench->shim, bench->large, NULL, argv },
+		{ NULL, NULL, NULL, argv },
+	};
+	static const char *const names[SIDES] = { NULL, "no table", "table of 5 endpoints", "table of 100,000 endpoints",
+						  "nothing preloaded" };
+	static double took[SIDES][ROUNDS];
+	char against[64];
+
+	section("starting /bin/true with LD_PRELOAD=libfairdial.so, added time");
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int k = 0; k < SIDES; k++) {
+			int i = (k + round) % SIDES;
+			double begin = now_ms();
+
+			if (!ended_well(start(&sides[i], -1, -1, -1))) {
+				row_failed("start", "/bin/true failed");
+				return;
+			}
+			took[i][round] = now_ms() - begin;
+		}
+	}
+	snprintf(against, sizeof(against), "an empty object, %.3g ms",
+		 difference(took[0], (double[ROUNDS]){ 0 }, ROUNDS).median);
+	for (int i = 1; i < SIDES; i++)
+		row(names[i], against, difference(took[i], took[0], ROUNDS), "ms", i < SIDES - 1 ? 0.15 : NO_TARGET);
+}
+
+/* Two processes of each kind live at once, so that what they share is not counted as private. */
+enum { TWINS = 2, REPEATS = 9 };
+
+static bool weigh(const struct bench *bench, const struct side *side, double *ret_private, double *ret_anonymous)
+{
+	struct worker twins[TWINS];
+	double ignored;
+	bool good = true;
+	int n = 0;
+
+	while (n < TWINS && worker_start(side, &twins[n]))
+		n++;
+	for (int i = 0; i < n; i++)
+		good = good && worker_turn(&twins[i], &ignored);
+	good = good && n == TWINS && worker_turn(&twins[0], ret_private) && worker_turn(&twins[0], ret_anonymous);
+	while (n > 0)
+		worker_stop(&twins[--n]);
+	listeners_drain(bench);
+	return good;
+}
+
+static void print_size(const struct bench *bench)
+{
+	char path[BENCH_PATH + 32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/bench/libfairdial-stripped.so", bench->build);
+	if (stat(path, &st) < 0) {
+		row_failed("libfairdial.so, stripped", "strip failed");
+		return;
+	}
+	double size = (double)st.st_size / 1024;
+
+	row("libfairdial.so on disk, stripped", "-", (struct summary){ size, size, size }, "KiB", 100);
+}
+
+void bench_memory(const struct bench *bench)
+{
+	const char *const direct[] = { bench->worker, "memory", "127.0.0.1", bench->ports[0], NULL };
+	const char *const ours[] = { bench->worker, "memory", "127.80.0.1", "80", NULL };
+	const struct side sides[] = {
+		{ .argv = direct },
+		{ bench->shim, bench->small, NULL, ours },
+		{ bench->shim, bench->large, NULL, ours },
+	};
+	static const char *const tables[] = { NULL, "5 endpoints", "100,000 endpoints" };
+	double private[COUNT(sides)][REPEATS], anonymous[COUNT(sides)][REPEATS];
+	char what[64];
+
+	section("private memory of a process after one dial, added; and the object");
+	for (int r = 0; r < REPEATS; r++)
+		for (size_t i = 0; i < COUNT(sides); i++)
+			if (!weigh(bench, &sides[i], &private[i][r], &anonymous[i][r])) {
+				row_failed("memory", "a worker failed");
+				return;
+			}
+	for (size_t i = 1; i < COUNT(sides); i++) {
+		snprintf(what, sizeof(what), "Private_Clean + Private_Dirty, %s", tables[i]);
+		row(what, "nothing preloaded", difference(private[i], private[0], REPEATS), "KiB", 64);
+		snprintf(what, sizeof(what), "RssAnon, %s", tables[i]);
+		row(what, "nothing preloaded", difference(anonymous[i], anonymous[0], REPEATS), "KiB", 64);
+	}
+	print_size(bench);
+}

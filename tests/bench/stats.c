@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Medians, and the table that is printed. */
+#include "bench.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool failed;
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct summary summarize(double *values, size_t n)
+{
+	qsort(values, n, sizeof(*values), compare);
+	return (struct summary){ values[n / 2], values[n / 4], values[n - 1 - n / 4] };
+}
+
+static struct summary combine(const double *a, const double *b, size_t n, bool divide)
+{
+	double *values = calloc(n, sizeof(*values));
+	struct summary s = { NAN, NAN, NAN };
+
+	if (!values)
+		return s;
+	for (size_t i = 0; i < n; i++)
+		values[i] = divide ? a[i] / b[i] : a[i] - b[i];
+	s = summarize(values, n);
+	free(values);
+	return s;
+}
+
+struct summary difference(const double *of, const double *from, size_t n)
+{
+	return combine(of, from, n, false);
+}
+
+struct summary ratio(const double *of, const double *to, size_t n)
+{
+	return combine(of, to, n, true);
+}
+
+void table_heading(void)
+{
+	printf("%-43s %-31s %13s  %-19s %s\n", "what", "compared with", "median", "quartiles", "target");
+}
+
+void section(const char *title)
+{
+	printf("\n%s\n", title);
+}
+
+void row(const char *what, const char *against, struct summary value, const char *unit, double target)
+{
+	char median[32], spread[48];
+
+	snprintf(median, sizeof(median), "%.4g %s", value.median, unit);
+	snprintf(spread, sizeof(spread), "%.4g to %.4g", value.low, value.high);
+	printf("  %-41s %-31s %13s  %-19s", what, against, median, spread);
+	if (target != NO_TARGET)
+		printf(" <= %-4g %s", target, value.median <= target ? "ok" : "over");
+	putchar('\n');
+	fflush(stdout);
+}
+
+void row_not_installed(const char *what, const char *program)
+{
+	printf("  %-41s %s is not installed\n", what, program);
+}
+
+void row_failed(const char *what, const char *why)
+{
+	printf("  %-41s not measured: %s\n", what, why);
+	failed = true;
+}
+
+bool any_failed(void)
+{
+	return failed;
+}
