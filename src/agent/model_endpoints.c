@@ -69,7 +69,8 @@ size_t endpoints_dedupe(struct candidate *candidates, size_t n)
 {
 	size_t kept = 0;
 
-	qsort(candidates, n, sizeof(*candidates), by_address_then_turn);
+	if (n > 1) /* none may be NULL */
+		qsort(candidates, n, sizeof(*candidates), by_address_then_turn);
 	for (size_t i = 0; i < n; i++) {
 		if (kept == 0 || !addr_equal(&candidates[kept - 1].endpoint.addr, &candidates[i].endpoint.addr))
 			candidates[kept++] = candidates[i];

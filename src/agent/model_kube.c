@@ -200,8 +200,10 @@ int resolve_kube(struct resolver *r, const struct stored *stored)
 	ret->stand_down = stand_down_of(r->model, service);
 	ret->policy = resolve_policy(&r->model->file, &service->annotations, NULL);
 	by_address = service->headless && ret->policy.headless == HEADLESS_ADDRESS;
-	/* The DNS answers all that are ready of a headless Service; only where it is dialed by an address is it one
-	   that kube-proxy's rules are for. */
+	/*
+	 * The DNS answers all that are ready of a headless Service; only where it is dialed by an address is it one
+	 * that kube-proxy's rules are for.
+	 */
 	if (service->headless && !by_address)
 		place.local = place.hinted = false;
 	if (kube_ports(r, stored, &place, ret) < 0 || kube_addresses(r, service, ret) < 0)

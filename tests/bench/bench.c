@@ -6,6 +6,7 @@
 #include "bench.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,17 @@ static bool prepare(struct bench *bench, const char *build)
 	       publish(bench, bench->large, 10000);
 }
 
+/* All sides on one processor: none is the one that another program disturbs, and none has the colder caches. */
+static void stay_on_one_processor(void)
+{
+	int here = sched_getcpu();
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(here < 0 ? 0 : here, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 static bool is_wanted(const char *name, char **wanted)
 {
 	if (!*wanted)
@@ -88,6 +100,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	good = prepare(&bench, argv[1]);
+	stay_on_one_processor();
 	if (good)
 		table_heading();
 	else

@@ -31,6 +31,7 @@ struct summary {
 	double median, low, high; /* the quartiles */
 };
 struct summary summarize(double *values, size_t n); /* sorts them */
+double median_of(const double *values, size_t n); /* leaves them */
 struct summary difference(const double *of, const double *from, size_t n);
 struct summary ratio(const double *of, const double *to, size_t n);
 

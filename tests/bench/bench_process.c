@@ -47,8 +47,7 @@ void bench_start(const struct bench *bench)
 			took[i][round] = now_ms() - begin;
 		}
 	}
-	snprintf(against, sizeof(against), "an empty object, %.3g ms",
-		 difference(took[0], (double[ROUNDS]){ 0 }, ROUNDS).median);
+	snprintf(against, sizeof(against), "an empty object, %.3g ms", median_of(took[0], ROUNDS));
 	for (int i = 1; i < SIDES; i++)
 		row(names[i], against, difference(took[i], took[0], ROUNDS), "ms", i < SIDES - 1 ? 0.15 : NO_TARGET);
 }
@@ -102,7 +101,7 @@ void bench_memory(const struct bench *bench)
 	double private[COUNT(sides)][REPEATS], anonymous[COUNT(sides)][REPEATS];
 	char what[64];
 
-	section("private memory of a process after one dial, added; and the object");
+	section("private memory of a process after one dial, added (not the table and the ledger, which all share); the object");
 	for (int r = 0; r < REPEATS; r++)
 		for (size_t i = 0; i < COUNT(sides); i++)
 			if (!weigh(bench, &sides[i], &private[i][r], &anonymous[i][r])) {
@@ -110,9 +109,9 @@ void bench_memory(const struct bench *bench)
 				return;
 			}
 	for (size_t i = 1; i < COUNT(sides); i++) {
-		snprintf(what, sizeof(what), "Private_Clean + Private_Dirty, %s", tables[i]);
+		snprintf(what, sizeof(what), "private, %s", tables[i]);
 		row(what, "nothing preloaded", difference(private[i], private[0], REPEATS), "KiB", 64);
-		snprintf(what, sizeof(what), "RssAnon, %s", tables[i]);
+		snprintf(what, sizeof(what), "of it anonymous, %s", tables[i]);
 		row(what, "nothing preloaded", difference(anonymous[i], anonymous[0], REPEATS), "KiB", 64);
 	}
 	print_size(bench);

@@ -21,7 +21,8 @@ struct summary summarize(double *values, size_t n)
 	return (struct summary){ values[n / 2], values[n / 4], values[n - 1 - n / 4] };
 }
 
-static struct summary combine(const double *a, const double *b, size_t n, bool divide)
+/* Of a[i] - b[i], or a[i] / b[i]; `step` 0: the same b for all. */
+static struct summary combine(const double *a, const double *b, size_t n, size_t step, bool divide)
 {
 	double *values = calloc(n, sizeof(*values));
 	struct summary s = { NAN, NAN, NAN };
@@ -29,20 +30,27 @@ static struct summary combine(const double *a, const double *b, size_t n, bool d
 	if (!values)
 		return s;
 	for (size_t i = 0; i < n; i++)
-		values[i] = divide ? a[i] / b[i] : a[i] - b[i];
+		values[i] = divide ? a[i] / b[i * step] : a[i] - b[i * step];
 	s = summarize(values, n);
 	free(values);
 	return s;
 }
 
+double median_of(const double *values, size_t n)
+{
+	double zero = 0;
+
+	return combine(values, &zero, n, 0, false).median;
+}
+
 struct summary difference(const double *of, const double *from, size_t n)
 {
-	return combine(of, from, n, false);
+	return combine(of, from, n, 1, false);
 }
 
 struct summary ratio(const double *of, const double *to, size_t n)
 {
-	return combine(of, to, n, true);
+	return combine(of, to, n, 1, true);
 }
 
 void table_heading(void)

@@ -6,7 +6,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -87,38 +86,58 @@ static double tcp_turn(void)
 	return took[TCP_DIALS / 2];
 }
 
-/* KiB that this process alone holds; `keys` are lines of a file of /proc. */
-static double sum_of(const char *path, const char *const *keys)
+static double number_after(const char *line, const char *key)
 {
-	char buf[8192];
-	int fd = open(path, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	size_t len = strlen(key);
+
+	return strncmp(line, key, len) == 0 ? strtod(line + len, NULL) : 0;
+}
+
+/*
+ * KiB that this process alone holds. Mappings that are shared by their nature (the table, the ledger) are left out: which of
+ * their pages another process has mapped too is chance.
+ */
+static double private_memory(void)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	bool shared = false;
+	double sum = 0;
+	char line[512], mode[5];
+
+	if (!file)
+		fail("/proc/self/smaps");
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*[0-9a-f]-%*[0-9a-f] %4s", mode) == 1)
+			shared = mode[3] == 's';
+		if (!shared)
+			sum += number_after(line, "Private_Clean:") + number_after(line, "Private_Dirty:");
+	}
+	fclose(file);
+	return sum;
+}
+
+static double anonymous_memory(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[512];
 	double sum = 0;
 
-	if (n < 0)
-		fail(path);
-	close(fd);
-	buf[n] = '\0';
-	for (; *keys; keys++) {
-		const char *line = strstr(buf, *keys);
-
-		if (!line)
-			fail(*keys);
-		sum += strtod(line + strlen(*keys), NULL);
-	}
+	if (!file)
+		fail("/proc/self/status");
+	while (fgets(line, sizeof(line), file))
+		sum += number_after(line, "RssAnon:");
+	fclose(file);
 	return sum;
 }
 
 /* The first turn: the dial. The second: private memory. The third: the anonymous part of it. */
 static double memory_turn(void)
 {
-	static const char *const private[] = { "Private_Clean:", "Private_Dirty:", NULL };
-	static const char *const anonymous[] = { "RssAnon:", NULL };
 	static int turn;
 
 	if (turn++ == 0)
 		return dial(0);
-	return turn == 2 ? sum_of("/proc/self/smaps_rollup", private) : sum_of("/proc/self/status", anonymous);
+	return turn == 2 ? private_memory() : anonymous_memory();
 }
 
 static void read_addresses(char **argv)

@@ -137,7 +137,7 @@ static void other_names_answer_as_without(void **state)
 {
 	struct backends *b = backends_start(1, ONE_PORT);
 	struct services *s = services_of_web(b, NULL);
-	const char *const names[] = { "localhost", "127.0.0.1", "::1", "", "a name with blanks", "web..", ".web" };
+	const char *const names[] = { "localhost", "127.0.0.1", "::1", "" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

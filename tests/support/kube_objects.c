@@ -54,10 +54,10 @@ static void split_port(const char *word, const char **ret_name, uint16_t *ret_po
 	assert_non_null(colon);
 	*ret_name = word[0] == '?' ? NULL : keep(word, (size_t)(colon - word));
 	*ret_port = (uint16_t)atoi(colon + 1);
-	*ret_protocol = !slash			       ? PROTOCOL_TCP :
-			strcmp(slash, "/UDP") == 0  ? PROTOCOL_UDP :
-			strcmp(slash, "/SCTP") == 0 ? PROTOCOL_SCTP :
-						      0;
+	*ret_protocol = !slash                        ? PROTOCOL_TCP
+			: strcmp(slash, "/UDP") == 0  ? PROTOCOL_UDP
+			: strcmp(slash, "/SCTP") == 0 ? PROTOCOL_SCTP
+						      : 0;
 }
 
 void put_service(struct model *model, const char *name, const char *addresses, const char *ports,
@@ -103,8 +103,9 @@ static void set_detail(struct kube_endpoint *endpoint, struct hints *hints, cons
 	else if (strncmp(word, "z=", 2) == 0)
 		endpoint->zone = word + 2;
 	else
-		*(word[0] == 'r' ? &endpoint->ready : word[0] == 's' ? &endpoint->serving : &endpoint->terminating) =
-			(int8_t)(word[1] - '0');
+		*(word[0] == 'r'   ? &endpoint->ready
+		  : word[0] == 's' ? &endpoint->serving
+				   : &endpoint->terminating) = (int8_t)(word[1] - '0');
 }
 
 static void read_endpoint(const char *text, struct kube_endpoint *ret, struct hints *hints)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects of Kubernetes in one line each, for tests of the model. Names may be given as "NAME.NAMESPACE"; else "shop". */
+/* Objects of Kubernetes in one line each, for tests of the model. Names may be given as "NAME.NAMESPACE"; else "shop".
+ */
 #ifndef FAIRDIAL_TESTS_KUBE_OBJECTS_H
 #define FAIRDIAL_TESTS_KUBE_OBJECTS_H
 

@@ -32,9 +32,9 @@ static void print_service(FILE *out, const struct spec_service *service)
 static void print_port(FILE *out, const struct spec_port *port)
 {
 	fprintf(out, "  %s%s%u/%s", port->name, port->name[0] ? ":" : "", port->port,
-		port->protocol == PROTOCOL_TCP ? "TCP" :
-		port->protocol == PROTOCOL_UDP ? "UDP" :
-						 "SCTP");
+		port->protocol == PROTOCOL_TCP   ? "TCP"
+		: port->protocol == PROTOCOL_UDP ? "UDP"
+						 : "SCTP");
 	for (size_t i = 0; i < port->endpoint_count; i++) {
 		const struct spec_endpoint *endpoint = &port->endpoints[i];
 		char text[ADDR_TEXT];

@@ -113,9 +113,24 @@ static void a_range_of_one_family_leaves_the_other(void **state)
 static void ranges_that_make_no_sense_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",	      "240.0.0.0",     "240.0.0.0/",	     "240.0.0.0/33",  "240.0.0.0/31", "0.0.0.0/0",
-		"10.0.0.0/3", "10.0.0/8",      "10.0.0.0/8,",	     "10.0.0.0/8x",   "10.0.0.0/-8",  "fd00::/127",
-		"fd00::/129", "fd00::/4",      "10.0.0.0/8,11.0.0.0/8", "fd00::/64,fd01::/64", "x/8", "10.0.0.0/8 11.0.0.0/8",
+		"",
+		"240.0.0.0",
+		"240.0.0.0/",
+		"240.0.0.0/33",
+		"240.0.0.0/31",
+		"0.0.0.0/0",
+		"10.0.0.0/3",
+		"10.0.0/8",
+		"10.0.0.0/8,",
+		"10.0.0.0/8x",
+		"10.0.0.0/-8",
+		"fd00::/127",
+		"fd00::/129",
+		"fd00::/4",
+		"10.0.0.0/8,11.0.0.0/8",
+		"fd00::/64,fd01::/64",
+		"x/8",
+		"10.0.0.0/8 11.0.0.0/8",
 	};
 	struct address_ranges ranges;
 
@@ -197,7 +212,7 @@ static void a_service_that_comes_back_has_the_address_it_had(void **state)
 
 static void no_address_is_given_twice(void **state)
 {
-	static char texts[13][8];
+	static char texts[13][16];
 	const char *names[13];
 	struct model *model = new_model_with("10.9.0.0/28");
 	struct spec *spec;
@@ -213,8 +228,8 @@ static void no_address_is_given_twice(void **state)
 		assert_int_not_equal(spec->services[i].addresses[0].addr.ip[15], 0);
 		assert_int_not_equal(spec->services[i].addresses[0].addr.ip[15], 15);
 		for (size_t j = 0; j < i; j++)
-			assert_false(addr_equal(&spec->services[i].addresses[0].addr,
-						&spec->services[j].addresses[0].addr));
+			assert_false(
+				addr_equal(&spec->services[i].addresses[0].addr, &spec->services[j].addresses[0].addr));
 	}
 	model_free(model);
 }
@@ -409,8 +424,8 @@ static void without_endpoints_the_family_stays(void **state)
 static void only_unicast_addresses_can_be_dialed(void **state)
 {
 	static const char *const good[] = { "10.0.0.1", "127.0.0.1", "240.0.0.1", "::1", "fe80::1", "223.255.255.255" };
-	static const char *const bad[] = { "0.0.0.0", "255.255.255.255", "224.0.0.1", "239.255.255.255", "::",
-					   "ff02::1", "::ffff:0.0.0.0" };
+	static const char *const bad[] = { "0.0.0.0", "255.255.255.255", "224.0.0.1",     "239.255.255.255",
+					   "::",      "ff02::1",         "::ffff:0.0.0.0" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {

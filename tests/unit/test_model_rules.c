@@ -183,8 +183,7 @@ static void hints_do_not_count_for_the_fallback(void **state)
 {
 	(void)state;
 	i_am("node-a", "zone-a");
-	check("10.0.0.1,r0,s1,t1," IN_A " 10.0.0.2,r0,s1,t1," IN_B, NULL, NULL,
-	      "  80/TCP 10.0.0.1:80* 10.0.0.2:80*\n");
+	check("10.0.0.1,r0,s1,t1," IN_A " 10.0.0.2,r0,s1,t1," IN_B, NULL, NULL, "  80/TCP 10.0.0.1:80* 10.0.0.2:80*\n");
 }
 
 /* ---- internalTrafficPolicy: Local ---- */

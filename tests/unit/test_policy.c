@@ -33,14 +33,14 @@ static void assert_prints(const struct table_policy *policy, const char *name, c
 static void every_key_of_the_design_is_there_with_its_default(void **state)
 {
 	static const struct sample samples[] = {
-		{ "mode", NULL, "on" },		    { "balance", NULL, "least_conn" },
-		{ "attempts", NULL, "3" },	    { "connect_timeout", NULL, "1500ms" },
-		{ "eject_after", NULL, "1" },	    { "eject_timeouts_after", NULL, "2" },
-		{ "eject_for", NULL, "5s" },	    { "eject_max", NULL, "5m" },
-		{ "eject_percent", NULL, "50" },    { "slow_start", NULL, "off" },
-		{ "drain", NULL, "leave" },	    { "rebalance", NULL, "off" },
-		{ "max_age", NULL, "off" },	    { "quiet", NULL, "10s" },
-		{ "keepalive", NULL, "off" },	    { "headless", NULL, "order" },
+		{ "mode", NULL, "on" },          { "balance", NULL, "least_conn" },
+		{ "attempts", NULL, "3" },       { "connect_timeout", NULL, "1500ms" },
+		{ "eject_after", NULL, "1" },    { "eject_timeouts_after", NULL, "2" },
+		{ "eject_for", NULL, "5s" },     { "eject_max", NULL, "5m" },
+		{ "eject_percent", NULL, "50" }, { "slow_start", NULL, "off" },
+		{ "drain", NULL, "leave" },      { "rebalance", NULL, "off" },
+		{ "max_age", NULL, "off" },      { "quiet", NULL, "10s" },
+		{ "keepalive", NULL, "off" },    { "headless", NULL, "order" },
 	};
 	struct table_policy policy = policy_defaults();
 
@@ -221,8 +221,7 @@ static void only_keys_that_close_connections_are_moves(void **state)
 	for (size_t i = 0; i < policy_key_count; i++) {
 		const char *name = policy_keys[i].name;
 
-		assert_int_equal(policy_keys[i].moves, strcmp(name, "drain") == 0 ||
-							       strcmp(name, "rebalance") == 0 ||
+		assert_int_equal(policy_keys[i].moves, strcmp(name, "drain") == 0 || strcmp(name, "rebalance") == 0 ||
 							       strcmp(name, "max_age") == 0);
 	}
 }
