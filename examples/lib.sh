@@ -3,10 +3,10 @@
 # Servers live in a scratch directory and are stopped, by the ids of what was started, when the script ends.
 
 fairdial=$root/build/fairdial
-[ -x "$fairdial" ] && [ -f "$root/build/libfairdial.so" ] || {
-	echo "run 'make' first: $root/build/fairdial is missing" >&2
+if ! [ -x "$fairdial" ] || ! [ -f "$root/build/libfairdial.so" ]; then
+	echo "run 'make' first: $root/build has no fairdial" >&2
 	exit 1
-}
+fi
 unset LD_PRELOAD FAIRDIAL FAIRDIAL_DIR FAIRDIAL_LEDGER FAIRDIAL_ONLY FAIRDIAL_EXCEPT FAIRDIAL_BALANCE FAIRDIAL_SERVICES
 unset FAIRDIAL_TRACE FAIRDIAL_WAIT http_proxy HTTP_PROXY all_proxy ALL_PROXY || true
 
@@ -83,7 +83,7 @@ address_1=$1 address_2=$2 address_3=$3 port=$4
 if [ -t 1 ]; then
 	bold=$(printf '\033[1m') green=$(printf '\033[32m') plain=$(printf '\033[0m') bars=yes
 else
-	bold= green= plain= bars=
+	bold='' green='' plain='' bars=''
 fi
 case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in
 *UTF-8* | *utf8* | *utf-8*) block=█ ;;

@@ -57,10 +57,10 @@ cat >"$scratch/services.json" <<EOF
 EOF
 mkdir "$scratch/run"
 chmod 700 "$scratch/run"
-"$fairdial" publish --services "$scratch/services.json" --dir "$scratch/run"
 
 say "The very same command, where that address is a Service's (least connections; each run is a process of its own):"
 shown "fairdial publish --services services.json --dir run"
+"$fairdial" publish --services "$scratch/services.json" --dir "$scratch/run" >/dev/null
 shown "export LD_PRELOAD=libfairdial.so FAIRDIAL_DIR=run"
 shown "mysql -h $address_1 -e 'select @@server_id'"
 under_fairdial() {
@@ -83,7 +83,7 @@ must_have "$scratch/killed" 60
 show_counts "$scratch/killed" server-1 server-2 server-3
 must_be_even "$scratch/killed" 2 server-1 server-3
 
-say "It is started again. Once its ejection has ended, it takes its share:"
+say "It is started again. Once its ejection has ended, it catches up:"
 start_mariadb 2
 turns=100
 until [ "$(under_fairdial query "$address_1")" = server-2 ]; do

@@ -341,6 +341,8 @@ static int set_items(struct model *model, int kind, const json_t *items, bool se
 	{
 		int item_kind = kind == KUBE_KINDS ? kube_json_kind(item) : kind;
 
+		if (item_kind < 0 && !text_of(item, "kind"))
+			return -EINVAL; /* of a mixed list, which then says nothing of anything */
 		if (item_kind < 0)
 			continue;
 		seen[item_kind] = true;

@@ -29,7 +29,7 @@ static int load_kube(struct model *model, const struct json_source *source, cons
 	int err = kube_json_load(model, root, NULL);
 
 	if (err == -EINVAL)
-		return json_refuse(source, &items_at, report_, "expected a list of objects");
+		return json_refuse(source, &items_at, report_, "expected a list of objects, each with its kind");
 	if (err == -ENOENT)
 		return json_refuse(source, &kind_at, report_,
 				   "expected List, ServiceList, EndpointSliceList, Service or EndpointSlice, got %s",

@@ -30,6 +30,7 @@ struct verb {
 	const char *more; /* a paragraph for --help */
 	const struct cli_option *options; /* the last has no name */
 	int (*run)(const struct verb *verb, int argc, char **argv);
+	bool takes_program; /* its operands are a command line */
 };
 
 extern const struct verb run_verb, publish_verb, status_verb;

@@ -64,7 +64,8 @@ int cli_option(const struct verb *verb, int argc, char **argv)
 		table[i + 1] = (struct option){ verb->options[i].name,
 						verb->options[i].argument ? required_argument : no_argument, NULL, i };
 	opterr = 0;
-	c = getopt_long(argc, argv, "+:h", table, NULL); /* stops at the first operand: a program has options of its own */
+	/* '+' stops at the first operand, where a program follows that has options of its own. */
+	c = getopt_long(argc, argv, verb->takes_program ? "+:h" : ":h", table, NULL);
 	if (c == MAX_OPTIONS || c == 'h') {
 		print_verb_help(verb);
 		exit(EXIT_DONE);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/addresses.h"
 #include "agent/model.h"
 #include "agent/publish.h"
 #include "agent/source.h"
@@ -27,6 +28,7 @@ struct arguments {
 
 static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
 {
+	struct address_ranges ranges;
 	int option;
 
 	while ((option = cli_option(verb, argc, argv)) >= 0) {
@@ -39,6 +41,9 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 	}
 	if (optind < argc)
 		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
+	if (address_ranges_parse(a->range, &ranges) < 0)
+		return cli_fail(verb, EXIT_USAGE, "--address-range %s: expected a prefix such as 240.0.0.0/4, or one of each family",
+				a->range);
 	if (!a->dir)
 		a->dir = getenv("FAIRDIAL_DIR");
 	if (!a->services && !getenv("FAIRDIAL_SERVICES"))
@@ -74,7 +79,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	model_options.address_range = a.range;
 	model = model_new(&model_options);
 	if (!model)
-		return cli_fail(verb, a.range ? EXIT_USAGE : EXIT_FAILED, a.range ? "--address-range: expected a prefix such as 240.0.0.0/4" : "out of memory");
+		return cli_fail(verb, EXIT_FAILED, "out of memory");
 	r = load(&a, model, source, sizeof(source), &why);
 	if (r == 0)
 		r = publish_once(a.dir, model, source, &published, &why);
@@ -88,12 +93,12 @@ static int run(const struct verb *verb, int argc, char **argv)
 }
 
 const struct verb publish_verb = {
-	"publish",
-	"--services FILE|- --dir DIR [--address-range PREFIX]",
-	"checks a services file, or a Kubernetes List, and writes a static table once",
-	"Programs that run under the shim with this directory follow at their next dial. A table that is already\n"
+	.name = "publish",
+	.usage = "--services FILE|- --dir DIR [--address-range PREFIX]",
+	.summary = "checks a services file, or a Kubernetes List, and writes a static table once",
+	.more = "Programs that run under the shim with this directory follow at their next dial. A table that is already\n"
 	"published stays where the services are refused. `kubectl get services,endpointslices -o json |\n"
 	"fairdial publish --services - --dir DIR` takes what a cluster has now.",
-	options,
-	run,
+	.options = options,
+	.run = run,
 };

@@ -349,11 +349,12 @@ static int run(const struct verb *verb, int argc, char **argv)
 }
 
 const struct verb run_verb = {
-	"run",
-	"[--service 'web:80=10.0.0.1:8080,10.0.0.2:8080'] [--services FILE] [--balance POLICY] -- PROGRAM [ARG...]",
-	"runs a program under the shim, with services given here or published before",
-	"Services given here are published first: into $FAIRDIAL_DIR where it is set, else into a private directory\n"
+	.name = "run",
+	.usage = "[--service 'web:80=10.0.0.1:8080,10.0.0.2:8080'] [--services FILE] [--balance POLICY] -- PROGRAM [ARG...]",
+	.summary = "runs a program under the shim, with services given here or published before",
+	.more = "Services given here are published first: into $FAIRDIAL_DIR where it is set, else into a private directory\n"
 	"that is removed when the program ends. The exit status is the program's own.",
-	options,
-	run,
+	.options = options,
+	.run = run,
+	.takes_program = true,
 };

@@ -198,11 +198,11 @@ static int run(const struct verb *verb, int argc, char **argv)
 }
 
 const struct verb status_verb = {
-	"status",
-	"[--json] [--dir DIR] [NAME[.NAMESPACE]]",
-	"services, endpoints, who holds how many connections, how even it is, how old the table is",
-	"ACTIVE counts open connections of this pod, DIALS all since the table was made. Evenness is Jain's index of\n"
+	.name = "status",
+	.usage = "[--json] [--dir DIR] [NAME[.NAMESPACE]]",
+	.summary = "services, endpoints, who holds how many connections, how even it is, how old the table is",
+	.more = "ACTIVE counts open connections of this pod, DIALS all since the table was made. Evenness is Jain's index of\n"
 	"the dials over the usable endpoints: 1 is even, 1/n is all on one of n.",
-	options,
-	run,
+	.options = options,
+	.run = run,
 };

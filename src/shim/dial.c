@@ -122,7 +122,8 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	mode = mode_of(&rules, &port, d->settings);
 	if (mode == MODE_OFF || !is_allowed(view, d->settings, &port))
 		return DIAL_OFF;
-	if (port.stand_down)
+	/* A Service that pins its clients (sessionAffinity) is not to be spread: kube-proxy pins them. */
+	if (port.stand_down || port.affinity_s)
 		return DIAL_STOOD_DOWN;
 	if ((port.flags & SERVICE_OWN_ADDRESS) &&
 	    attach_freshness(d->attachment, rules.stale_after_ms, d->now_ms) == STALE)

@@ -70,6 +70,16 @@ static int check_area(struct check *c)
 	return check_sections(c);
 }
 
+static int check_strings(struct check *c)
+{
+	const struct table_section *s = &c->area.section[SECTION_STRINGS];
+	const uint8_t *strings = (const uint8_t *)c->view->area + s->offset;
+
+	if (table_sum(0, strings, (size_t)s->count * s->stride / 8) != c->area.strings_sum)
+		return WRONG(c, "the texts do not match their sum");
+	return 0;
+}
+
 static int check_policy(struct check *c, const struct table_policy *p)
 {
 	if (p->mode >= MODE_COUNT || p->balance >= BALANCE_COUNT || p->headless >= HEADLESS_COUNT || p->drain >= DRAIN_COUNT)
@@ -202,6 +212,8 @@ int table_check(const struct table *table, char *why, size_t why_size)
 	if (!table_begin(table, &view))
 		return WRONG(&c, "the current generation is being written");
 	r = check_area(&c);
+	if (r == 0)
+		r = check_strings(&c);
 	if (r < 0)
 		return r;
 	c.backends = calloc((size_t)c.head->rows + 1, sizeof(*c.backends));

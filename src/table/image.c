@@ -269,8 +269,6 @@ static int add_service(struct builder *b, const struct spec_service *service)
 	row->stand_down = service->stand_down;
 	row->affinity_s = service->affinity_s;
 	row->policy = service->policy;
-	row->sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
-
 	for (size_t j = 0; j < service->address_count; j++) {
 		struct table_address *address = add_row(b, SECTION_ADDRESSES);
 
@@ -278,6 +276,9 @@ static int add_service(struct builder *b, const struct spec_service *service)
 		address->is_v4 = service->addresses[j].addr.is_v4;
 		address->kind = service->addresses[j].kind;
 	}
+	row->sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
+	row->sum = table_sum(row->sum, row_at(b, SECTION_ADDRESSES, row->first_address),
+			     (uint64_t)row->address_count * sizeof(struct table_address) / 8);
 	for (size_t j = 0; j < service->port_count; j++) {
 		int r = add_port(b, service, i, &service->ports[j]);
 
@@ -371,6 +372,23 @@ static int hash_everything(struct builder *b)
 	return report(b->why, -E2BIG, "cannot index the services: too many of them share a hash");
 }
 
+/* Before any slot is given out: who has one keeps it, also where new endpoints come first. */
+static void keep_slots(struct builder *b, const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->service_count; i++) {
+		const struct spec_service *s = &spec->services[i];
+
+		for (size_t j = 0; j < s->port_count; j++) {
+			const struct spec_port *p = &s->ports[j];
+
+			slots_keep(b->cursors, port_key(slice_of(s->name), text_of(s->namespace), p->port, p->protocol),
+				   b->options->generation);
+			for (size_t k = 0; k < p->endpoint_count; k++)
+				slots_keep(b->rows, addr_key(&p->endpoints[k].addr), b->options->generation);
+		}
+	}
+}
+
 static void fill_area(struct builder *b, const struct spec *spec, uint64_t size)
 {
 	struct table_area *area = (struct table_area *)b->bytes;
@@ -387,6 +405,7 @@ static void fill_area(struct builder *b, const struct spec *spec, uint64_t size)
 	area->head_size = sizeof(*area);
 	memcpy(area->section, b->section, sizeof(area->section));
 	strncpy(area->source, spec->source ? spec->source : "", sizeof(area->source) - 1);
+	area->strings_sum = table_sum(0, row_at(b, SECTION_STRINGS, 0), b->section[SECTION_STRINGS].count);
 	area->sum = table_sum(0, b->bytes + first, (sizeof(*area) - first) / 8);
 }
 
@@ -399,6 +418,7 @@ int image_build(const struct spec *spec, const struct image_options *options, st
 
 	if (r < 0)
 		return r;
+	keep_slots(&b, spec);
 	qsort(spec->services, spec->service_count, sizeof(*spec->services), compare_services);
 	b.section[SECTION_STRINGS].count = 1; /* offset 0 is the empty text */
 	for (size_t i = 0; r == 0 && i < spec->service_count; i++) {

@@ -123,6 +123,7 @@ struct table_area {
 	uint32_t zero;
 	struct table_section section[SECTION_COUNT];
 	char source[TABLE_SOURCE_SIZE];
+	uint64_t strings_sum; /* of SECTION_STRINGS, whose texts are shown to people and decide nothing: for the checker */
 };
 
 enum balance {
@@ -180,7 +181,7 @@ enum stand_down {
 };
 
 struct table_service {
-	uint64_t sum; /* table_sum of the words after it, to the end of the row */
+	uint64_t sum; /* table_sum of the words after it, to the end of the row, then of its addresses' rows */
 	char name[TABLE_NAME_SIZE];
 	char namespace[TABLE_NAME_SIZE]; /* may be empty */
 	uint32_t first_port, port_count;
@@ -266,7 +267,7 @@ _Static_assert(offsetof(struct table_head, sum) == 88, "head: fields may only be
 _Static_assert(offsetof(struct table_head, current) == 128, "head: the changing line");
 _Static_assert(offsetof(struct table_head, retired) == 144, "head: the changing line");
 _Static_assert(offsetof(struct table_area, section) == 72, "area: fields may only be appended");
-_Static_assert(sizeof(struct table_area) == 312, "area: fields may only be appended");
+_Static_assert(sizeof(struct table_area) == 320, "area: fields may only be appended");
 _Static_assert(sizeof(struct table_policy) == 56, "policy is part of rows");
 _Static_assert(sizeof(struct table_service) == 224, "service row");
 _Static_assert(offsetof(struct table_port, policy) == 56, "port row");

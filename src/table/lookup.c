@@ -271,14 +271,23 @@ int table_find_bare(const struct table_view *view, struct slice name)
 
 int table_service(const struct table_view *view, uint32_t i, struct table_service *ret_row)
 {
+	struct table_section addresses;
 	const void *row;
 	uint32_t stride;
+	uint64_t sum;
 	int r = row_at(view, SECTION_SERVICES, sizeof(*ret_row), i, &row, &stride);
 
+	if (r == 0)
+		r = section_of(view, SECTION_ADDRESSES, sizeof(struct table_address), &addresses);
 	if (r < 0)
 		return r;
 	load_words(ret_row, row, WORDS(*ret_row));
-	if (ret_row->sum != table_sum(i, (const uint64_t *)row + 1, stride / 8 - 1))
+	if ((uint64_t)ret_row->first_address + ret_row->address_count > addresses.count)
+		return -EBADMSG;
+	sum = table_sum(i, (const uint64_t *)row + 1, stride / 8 - 1);
+	sum = table_sum(sum, area_at(view, addresses.offset + (uint64_t)ret_row->first_address * addresses.stride),
+			(uint64_t)ret_row->address_count * addresses.stride / 8);
+	if (ret_row->sum != sum)
 		return -EBADMSG;
 	ret_row->name[TABLE_NAME_SIZE - 1] = '\0';
 	ret_row->namespace[TABLE_NAME_SIZE - 1] = '\0';

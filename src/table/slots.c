@@ -29,7 +29,7 @@ static struct slot_entry *find(struct slot_entry *entries, size_t size, struct s
 	return &entries[i];
 }
 
-/* Copies the entries for which `keep` holds into a table of `size` places. */
+/* Copies the entries into a table of `size` places, and releases the slots of those that no recent generation used. */
 static int rebuild(struct slots *slots, size_t size, uint64_t oldest_generation)
 {
 	struct slot_entry *entries = calloc(size, sizeof(*entries));
@@ -94,6 +94,29 @@ int slots_restore(struct slots *slots, struct slot_key key, uint32_t slot, uint6
 	return 0;
 }
 
+int slots_restored(struct slots *slots)
+{
+	uint8_t *taken = calloc((size_t)slots->next + 1, 1);
+	uint32_t *released = calloc((size_t)slots->next + 1, sizeof(*released));
+
+	if (!taken || !released) {
+		free(taken);
+		free(released);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < slots->size; i++)
+		if (slots->entries[i].used)
+			taken[slots->entries[i].slot] = 1;
+	free(slots->free);
+	slots->free = released;
+	slots->free_count = 0;
+	for (uint32_t slot = slots->next; slot-- > 0;) /* the lowest is given out first */
+		if (!taken[slot])
+			slots->free[slots->free_count++] = slot;
+	free(taken);
+	return 0;
+}
+
 static bool free_slot(struct slots *slots, uint32_t *ret_slot)
 {
 	if (slots->next < slots->limit) {
@@ -104,6 +127,14 @@ static bool free_slot(struct slots *slots, uint32_t *ret_slot)
 		return false;
 	*ret_slot = slots->free[--slots->free_count];
 	return true;
+}
+
+void slots_keep(struct slots *slots, struct slot_key key, uint64_t generation)
+{
+	struct slot_entry *entry = find(slots->entries, slots->size, key);
+
+	if (entry->used)
+		entry->generation = generation;
 }
 
 struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t generation, uint64_t now_ms,

@@ -35,9 +35,15 @@ void slots_done(struct slots *slots);
 /* Notes a slot that an earlier generation used. -EEXIST where the slot is taken, -ERANGE, -ENOMEM. */
 int slots_restore(struct slots *slots, struct slot_key key, uint32_t slot, uint64_t added_ms);
 
+/* After the last slots_restore: the slots between those that were noted are free. 0, -ENOMEM. */
+int slots_restored(struct slots *slots);
+
+/* Marks the entry of a key, if it has one, as used in this generation: before the first slots_take of it. */
+void slots_keep(struct slots *slots, struct slot_key key, uint64_t generation);
+
 /*
  * The entry of a key, old or new, marked as used in this generation; NULL with `*error` -ENOSPC where every slot is in
- * use now, or -ENOMEM. Slots that the last generation did not use are given away only when no other is left.
+ * use now, or -ENOMEM. Slots that this generation does not keep are given away only when no other is left.
  */
 struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t generation, uint64_t now_ms,
 			      int *error);

@@ -74,7 +74,7 @@ static int take_directory(struct table_writer *w, struct report *why)
 }
 
 /* Slots go on where the last writer left them: its current generation tells whose they are. */
-static void restore_slots(struct table_writer *w)
+static int restore_slots(struct table_writer *w)
 {
 	struct table_view view;
 	struct table_endpoint endpoint;
@@ -82,12 +82,13 @@ static void restore_slots(struct table_writer *w)
 	struct slot_key key;
 
 	if (!table_begin(&w->table, &view))
-		return;
+		return 0;
 	for (uint32_t i = 0; table_endpoint(&view, i, &endpoint) == 0; i++)
 		slots_restore(&w->rows, image_endpoint_key(&endpoint), endpoint.slot, endpoint.added_ms);
 	for (uint32_t i = 0; table_port(&view, i, &port) == 0; i++)
 		if (image_port_key(&view, &port, &key) == 0)
 			slots_restore(&w->cursors, key, port.cursor, 0);
+	return slots_restored(&w->rows) < 0 || slots_restored(&w->cursors) < 0 ? -ENOMEM : 0;
 }
 
 /* Maps an existing table for writing; leaves none where it cannot be continued. */
@@ -123,7 +124,8 @@ static int continue_table(struct table_writer *w, struct report *why)
 	w->generation = load_relaxed(&head_of(w)->current) >> 1;
 	w->rows.limit = head_of(w)->rows;
 	w->cursors.limit = head_of(w)->cursors;
-	restore_slots(w);
+	if (restore_slots(w) < 0)
+		r = report(why, -ENOMEM, "out of memory");
 out:
 	if (fd >= 0)
 		close(fd);

@@ -200,9 +200,29 @@ static void a_mixed_list_tells_kinds_apart_and_ignores_others(void **state)
 	(void)state;
 	load(model, LIST("{'kind': 'Endpoints', 'apiVersion': 'v1', 'metadata': {'name': 'web', 'namespace': 'shop'}, "
 			 "'subsets': [{'addresses': [{'ip': '10.9.9.9'}], 'ports': [{'port': 1}]}]}, " TYPED_SLICE
-			 ", 7, null, {}, {'kind': 'Pod', 'metadata': {'name': 'web'}}, " TYPED_WEB
+			 ", {'kind': 'Pod', 'metadata': {'name': 'web'}}, " TYPED_WEB
 			 ", {'kind': 'Service', 'apiVersion': 'serving.knative.dev/v1', 'metadata': {'name': 'x', "
 			 "'namespace': 'shop'}, 'spec': {'clusterIP': '10.96.0.7', 'ports': [{'port': 80}]}}"));
+	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP 10.0.0.1:8080*\n");
+	model_free(model);
+}
+
+static void a_mixed_list_with_an_item_of_no_kind_is_refused(void **state)
+{
+	static const char *const items[] = { "7", "null", "{}", "{'metadata': {'name': 'web'}}" };
+	struct model *model = model_of(NULL);
+
+	(void)state;
+	load(model, LIST(TYPED_WEB ", " TYPED_SLICE));
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+		char text[256];
+		json_t *list;
+
+		snprintf(text, sizeof(text), "{'kind': 'List', 'items': [%s]}", items[i]);
+		list = parse(text);
+		assert_int_equal(kube_json_load(model, list, NULL), -EINVAL);
+		json_decref(list);
+	}
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP 10.0.0.1:8080*\n");
 	model_free(model);
 }
@@ -293,6 +313,7 @@ int main(void)
 		cmocka_unit_test(recorded_annotations_and_protocols_are_read),
 		cmocka_unit_test(services_alone_stand_down_for_want_of_slices),
 		cmocka_unit_test(a_mixed_list_tells_kinds_apart_and_ignores_others),
+		cmocka_unit_test(a_mixed_list_with_an_item_of_no_kind_is_refused),
 		cmocka_unit_test(a_list_of_services_only_stands_down),
 		cmocka_unit_test(a_list_loaded_again_deletes_what_it_no_longer_names),
 		cmocka_unit_test(a_page_of_a_list_neither_deletes_nor_completes),
