@@ -51,8 +51,11 @@ struct ledger_head {
 	uint64_t cursors_offset, rows_offset;
 	uint64_t sum; /* table_sum of all words before it */
 
-	/* What changes. */
-	uint64_t mended_ms __attribute__((aligned(64))); /* CLOCK_BOOTTIME when the last mend began */
+	uint64_t zero[6];
+
+	/* What changes, on a line of its own. */
+	uint64_t mended_ms; /* CLOCK_BOOTTIME when the last mend began */
+	uint64_t zero2[7];
 };
 
 struct ledger_row {
@@ -77,6 +80,7 @@ struct ledger_cursor {
 
 _Static_assert(offsetof(struct ledger_head, sum) == 72, "head: fields may only be appended");
 _Static_assert(offsetof(struct ledger_head, mended_ms) == 128, "head: the changing line");
+_Static_assert(sizeof(struct ledger_head) == 192, "head: the changing line");
 _Static_assert(sizeof(struct ledger_row) == 128, "row");
 _Static_assert(offsetof(struct ledger_row, ejected_until) + 8 <= 64, "what a pick reads lies in one cache line");
 _Static_assert(sizeof(struct ledger_cursor) == 64, "cursor: a cache line of its own");

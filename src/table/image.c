@@ -183,7 +183,8 @@ static int add_endpoints(struct builder *b, const struct spec_port *port, struct
 	uint16_t divisor = divisor_of_weights(port);
 	uint32_t zone = 0, node = 0;
 
-	qsort(port->endpoints, port->endpoint_count, sizeof(*port->endpoints), compare_endpoints);
+	if (port->endpoint_count)
+		qsort(port->endpoints, port->endpoint_count, sizeof(*port->endpoints), compare_endpoints);
 	row->first_endpoint = b->section[SECTION_ENDPOINTS].count;
 	for (size_t i = 0; i < port->endpoint_count; i++) {
 		const struct spec_endpoint *from = &port->endpoints[i];
@@ -419,7 +420,8 @@ int image_build(const struct spec *spec, const struct image_options *options, st
 	if (r < 0)
 		return r;
 	keep_slots(&b, spec);
-	qsort(spec->services, spec->service_count, sizeof(*spec->services), compare_services);
+	if (spec->service_count)
+		qsort(spec->services, spec->service_count, sizeof(*spec->services), compare_services);
 	b.section[SECTION_STRINGS].count = 1; /* offset 0 is the empty text */
 	for (size_t i = 0; r == 0 && i < spec->service_count; i++) {
 		if (i && compare_services(&spec->services[i - 1], &spec->services[i]) == 0)

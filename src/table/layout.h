@@ -77,10 +77,13 @@ struct table_head {
 	uint32_t cursors; /* and a cursor for each port slot below this */
 	uint64_t sum;	  /* table_sum of all words before it */
 
+	uint64_t zero[4];
+
 	/* What changes, on a line of its own. */
-	uint64_t current __attribute__((aligned(64))); /* generation << 1 | area; 0: nothing published yet */
-	uint64_t heartbeat_ms;			       /* CLOCK_BOOTTIME; the writer lives */
-	uint64_t retired;			       /* not 0: a file of the same name has taken over */
+	uint64_t current;      /* generation << 1 | area; 0: nothing published yet */
+	uint64_t heartbeat_ms; /* CLOCK_BOOTTIME; the writer lives */
+	uint64_t retired;      /* not 0: a file of the same name has taken over */
+	uint64_t zero2[5];
 };
 
 struct table_section {
@@ -266,6 +269,7 @@ struct table_name {
 _Static_assert(offsetof(struct table_head, sum) == 88, "head: fields may only be appended");
 _Static_assert(offsetof(struct table_head, current) == 128, "head: the changing line");
 _Static_assert(offsetof(struct table_head, retired) == 144, "head: the changing line");
+_Static_assert(sizeof(struct table_head) == 192, "head: the changing line");
 _Static_assert(offsetof(struct table_area, section) == 72, "area: fields may only be appended");
 _Static_assert(sizeof(struct table_area) == 320, "area: fields may only be appended");
 _Static_assert(sizeof(struct table_policy) == 56, "policy is part of rows");

@@ -2,6 +2,7 @@
 /* The file of the table: taking the directory, making the file at its full size, publishing in place. */
 #include "table/writer.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,6 +21,7 @@
 #include "table/map.h"
 #include "table/slots.h"
 
+#define TEMPORARY    ".table."
 #define HEAD_SIZE    4096
 #define MIN_AREA     (64u * 1024)
 #define MIN_ROWS     64u
@@ -73,7 +75,10 @@ static int take_directory(struct table_writer *w, struct report *why)
 	return 0;
 }
 
-/* Slots go on where the last writer left them: its current generation tells whose they are. */
+/*
+ * Slots go on where the last writer left them, or a publish that failed found them: the current generation tells whose
+ * they are.
+ */
 static int restore_slots(struct table_writer *w)
 {
 	struct table_view view;
@@ -81,7 +86,12 @@ static int restore_slots(struct table_writer *w)
 	struct table_port port;
 	struct slot_key key;
 
-	if (!table_begin(&w->table, &view))
+	slots_done(&w->rows);
+	slots_done(&w->cursors);
+	if (slots_init(&w->rows, w->table.base ? head_of(w)->rows : 0) < 0 ||
+	    slots_init(&w->cursors, w->table.base ? head_of(w)->cursors : 0) < 0)
+		return -ENOMEM;
+	if (!w->table.base || !table_begin(&w->table, &view))
 		return 0;
 	for (uint32_t i = 0; table_endpoint(&view, i, &endpoint) == 0; i++)
 		slots_restore(&w->rows, image_endpoint_key(&endpoint), endpoint.slot, endpoint.added_ms);
@@ -89,6 +99,19 @@ static int restore_slots(struct table_writer *w)
 		if (image_port_key(&view, &port, &key) == 0)
 			slots_restore(&w->cursors, key, port.cursor, 0);
 	return slots_restored(&w->rows) < 0 || slots_restored(&w->cursors) < 0 ? -ENOMEM : 0;
+}
+
+/* Files of a writer that was killed before they had their name. The directory is ours alone by now. */
+static void remove_leftovers(struct table_writer *w)
+{
+	DIR *dir = opendir(w->dir);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, TEMPORARY, strlen(TEMPORARY)) == 0)
+			unlinkat(w->dir_fd, entry->d_name, 0);
+	if (dir)
+		closedir(dir);
 }
 
 /* Maps an existing table for writing; leaves none where it cannot be continued. */
@@ -122,8 +145,6 @@ static int continue_table(struct table_writer *w, struct report *why)
 	}
 	w->instance = head_of(w)->instance;
 	w->generation = load_relaxed(&head_of(w)->current) >> 1;
-	w->rows.limit = head_of(w)->rows;
-	w->cursors.limit = head_of(w)->cursors;
 	if (restore_slots(w) < 0)
 		r = report(why, -ENOMEM, "out of memory");
 out:
@@ -148,11 +169,13 @@ int writer_open(const char *dir, const struct writer_options *options, struct ta
 		goto fail;
 	}
 	strcpy(w->dir, dir);
-	if (slots_init(&w->rows, 0) < 0 || slots_init(&w->cursors, 0) < 0) {
+	if (restore_slots(w) < 0) {
 		r = report(why, -ENOMEM, "out of memory");
 		goto fail;
 	}
 	r = take_directory(w, why);
+	if (r == 0)
+		remove_leftovers(w);
 	if (r == 0)
 		r = continue_table(w, why);
 	if (r < 0)
@@ -199,7 +222,7 @@ static int make_file(struct table_writer *w, uint64_t area_size, char *path, str
 	struct table_head *head;
 	int r, fd;
 
-	snprintf(path, PATH_MAX, "%s/.table.XXXXXX", w->dir);
+	snprintf(path, PATH_MAX, "%s/" TEMPORARY "XXXXXX", w->dir);
 	fd = mkostemp(path, O_CLOEXEC);
 	if (fd < 0)
 		return report(why, -errno, "cannot make a file in %s: %s", w->dir, strerror(errno));
@@ -296,25 +319,32 @@ static int raise_limits(struct table_writer *w, const struct spec *spec, struct 
 	return 0;
 }
 
-int writer_publish(struct table_writer *w, const struct spec *spec, struct report *why)
+static int build_and_publish(struct table_writer *w, const struct spec *spec, struct report *why)
 {
 	struct image_options options = { w->instance, w->generation + 1, clock_boot_ms(), clock_wall_ms() };
 	struct image image;
-	int r;
+	int r = raise_limits(w, spec, why);
 
-	r = raise_limits(w, spec, why);
-	if (r < 0)
-		return r;
-	r = image_build(spec, &options, &w->rows, &w->cursors, &image, why);
+	if (r == 0)
+		r = image_build(spec, &options, &w->rows, &w->cursors, &image, why);
 	if (r < 0)
 		return r;
 	if (fits(w, &image))
 		publish_image(&w->table, &image);
 	else
 		r = publish_new_file(w, &image, why);
+	free(image.bytes);
+	return r;
+}
+
+int writer_publish(struct table_writer *w, const struct spec *spec, struct report *why)
+{
+	int r = build_and_publish(w, spec, why);
+
 	if (r == 0)
 		w->generation++;
-	free(image.bytes);
+	else
+		restore_slots(w); /* out of memory again: slots are then given out anew, and scores begin anew */
 	return r;
 }
 

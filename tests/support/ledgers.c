@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/ledgers.h"
+
+#include "support/testing.h"
+
+#include <unistd.h>
+
+#include "base/host.h"
+#include "support/cleanup.h"
+#include "support/process.h"
+#include "support/services.h"
+#include "support/table_builder.h"
+
+int open_ledger(const char *path, uint32_t rows, enum ledger_opening opening, struct ledger *ret_ledger)
+{
+	struct trust trust = { geteuid(), geteuid() };
+	struct ledger_options options = { .rows = rows, .cursors = rows, .mode = 0600, .trust = &trust, .opening = opening };
+
+	return ledger_open(path, &options, ret_ledger);
+}
+
+static void close_ledger(void *what)
+{
+	ledger_close(what);
+	free(what);
+}
+
+struct ledger *new_ledger(uint32_t rows, uint32_t cursors)
+{
+	struct ledger *ledger = calloc(1, sizeof(*ledger));
+	int r;
+
+	if (!ledger)
+		abort();
+	after_test(close_ledger, ledger);
+	r = open_ledger(format("%s/ledger", scratch_dir()), rows > cursors ? rows : cursors, LEDGER_MAKE, ledger);
+	if (r < 0)
+		fail_msg("ledger_open: %s", strerror(-r));
+	return ledger;
+}
+
+struct ledger *guarded_ledger(uint32_t rows, uint32_t cursors)
+{
+	struct ledger *ledger = new_ledger(rows, cursors);
+	struct guarded *g = guarded_new(ledger->size);
+	uint8_t boot_id[16];
+
+	memcpy(g->bytes, ledger->base, g->size);
+	ledger_close(ledger);
+	host_boot_id(boot_id);
+	assert_int_equal(ledger_attach(ledger, g->bytes, g->size, boot_id), 0);
+	after_test((void (*)(void *))memset, NULL);
+	return ledger;
+}
+
+struct ledger_row *row_of(const struct ledger *ledger, uint32_t slot)
+{
+	return (struct ledger_row *)(ledger->base + ledger->rows_offset + (size_t)slot * ledger->row_size);
+}

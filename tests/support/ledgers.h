@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ledgers for tests: made by the real ledger_open in a scratch directory. The tests are TEST() ones. */
+#ifndef FAIRDIAL_TESTS_LEDGERS_H
+#define FAIRDIAL_TESTS_LEDGERS_H
+
+#include "ledger/ledger.h"
+
+/* Shared with children that are forked; unmapped at the end of the test. */
+struct ledger *new_ledger(uint32_t rows, uint32_t cursors);
+
+/* The same bytes in memory that ends where touching more is fatal. */
+struct ledger *guarded_ledger(uint32_t rows, uint32_t cursors);
+
+/* For trust in what the test itself makes. */
+int open_ledger(const char *path, uint32_t rows, enum ledger_opening opening, struct ledger *ret_ledger);
+
+struct ledger_row *row_of(const struct ledger *ledger, uint32_t slot);
+
+#endif
