@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# check_layers.sh BUILD: proves who may include and need whom, from the sources and from BUILD/libfairdial.so. Run in the
-# top folder. Prints each rule; the exit status is 1 if one is broken.
+# check_layers.sh BUILD: proves who may include and need whom, from the sources and from BUILD/libfairdial.so. Run in
+# the top folder. Prints each rule; the exit status is 1 if one is broken.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -53,7 +53,8 @@ may agent base table ledger agent
 may cli base table ledger balance agent cli
 
 includes $(for f in base table ledger balance shim; do sources $f; done) |
-	grep -E '<(curl/|jansson|microhttpd|n?curses|yaml|openssl/)' | rule "only src/agent and src/cli include a library's headers"
+	grep -E '<(curl/|jansson|microhttpd|n?curses|yaml|openssl/)' |
+	rule "only src/agent and src/cli include a library's headers"
 
 for f in $(find src -name '*.[ch]' | sort); do
 	[ "$(dirname "$f" | tr -cd / | wc -c)" -eq 1 ] || echo "$f: not in a folder of src"
@@ -101,10 +102,11 @@ for s in $(echo $shim_sources); do
 	esac
 done | rule "all of src/shim is in libfairdial.so"
 
-# A header of the C library that declares what a guest must not call; FILE:HEADER where it is taken for a declaration only.
+# Headers of the C library that declare what a guest must not call; FILE:HEADER where one is taken for a declaration.
+libc_only='stdio|stdlib|malloc|alloca|pthread|threads|dlfcn|unistd|signal|syslog|locale|wchar|assert|error|err|stdarg|spawn'
 declares='src/shim/next.c:<stdlib.h> src/shim/next.c:<dlfcn.h>'
 includes $shim_sources |
-	grep -E '<(stdio|stdlib|malloc|alloca|pthread|threads|dlfcn|unistd|signal|syslog|locale|wchar|assert|err|error|stdarg|spawn)\.h>' |
+	grep -E "<($libc_only)\.h>" |
 	while IFS= read -r line; do
 		file=${line%%:*} header=${line##*: }
 		case " $declares " in
@@ -161,14 +163,15 @@ against() { # against FILE < names: where the object's exports and that list dif
 	comm -23 "$scratch/defined" "$scratch/list" | sed "s|\$|: exported, but not in $1|"
 	comm -13 "$scratch/defined" "$scratch/list" | sed "s|\$|: in $1, but not exported|"
 }
-against tests/data/shim-exports.txt <tests/data/shim-exports.txt | rule "it defines what tests/data/shim-exports.txt lists"
+against tests/data/shim-exports.txt <tests/data/shim-exports.txt |
+	rule "it defines what tests/data/shim-exports.txt lists"
 sed -n 's/.*[[:space:]]row(\([a-z0-9_]*\)).*/\1/p' src/shim/symbols.h | against src/shim/symbols.h |
 	rule "the rows of src/shim/symbols.h are the same"
 sed -n '/global:/,/local:/s/^[[:space:]]*\([a-z0-9_]*\);$/\1/p' src/shim/exports.map | against src/shim/exports.map |
 	rule "and the names of src/shim/exports.map"
 
-awk '{ sub(/@.*/, "", $8); print $8 }' "$scratch/symbols" |
-	grep -Ex '_*(v?(f|d|s|sn|as)?printf|puts|fputs|fopen|malloc|calloc|realloc|free|abort|exit|pthread_.*|sigaction|fork)(_chk)?' |
+unwanted='v?(f|d|s|sn|as)?printf|puts|fputs|fopen|malloc|calloc|realloc|free|abort|exit|pthread_.*|sigaction|fork'
+awk '{ sub(/@.*/, "", $8); print $8 }' "$scratch/symbols" | grep -Ex "_*($unwanted)(_chk)?" |
 	sort -u | rule "no printf, malloc, exit, thread or signal handler is in it or wanted by it"
 
 exit $broken

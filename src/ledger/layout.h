@@ -55,7 +55,8 @@ struct ledger_head {
 
 	/* What changes, on a line of its own. */
 	uint64_t mended_ms; /* CLOCK_BOOTTIME when the last mend began */
-	uint64_t zero2[7];
+	uint64_t mend_us;   /* how long it took */
+	uint64_t zero2[6];
 };
 
 struct ledger_row {

@@ -11,21 +11,29 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
 #include "ledger/words.h"
 
-#define FORCE_AFTER 4 /* mends in a row that found a backend in motion */
+#define MEND_SELDOM_MS 60000
+#define FORCE_AFTER    4 /* mends in a row that found a backend in motion */
 
-bool mend_due(const struct ledger *ledger, uint64_t now_ms)
+bool mend_due(const struct ledger *ledger, bool may_block, uint64_t now_ms)
 {
 	struct ledger_head *head = (struct ledger_head *)ledger->base;
-	uint64_t last;
+	uint64_t last, interval = MEND_EVERY_MS;
 
 	if (!head)
 		return false;
 	last = load_relaxed(&head->mended_ms);
+	if (!may_block) {
+		uint64_t took_us = load_relaxed(&head->mend_us); /* a thousand times as long: as many milliseconds */
+
+		if (took_us > interval)
+			interval = took_us < MEND_SELDOM_MS ? took_us : MEND_SELDOM_MS;
+	}
 	/* A time in the future is damage, and must not stop mending for good. */
-	if (last <= now_ms && now_ms - last < MEND_EVERY_MS)
+	if (last <= now_ms && now_ms - last < interval)
 		return false;
 	return swap_if(&head->mended_ms, last, now_ms);
 }
@@ -269,12 +277,15 @@ static int dump(int fd, uint8_t family, const struct ledger *ledger, const struc
 
 int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
 {
+	struct ledger_head *head = (struct ledger_head *)ledger->base;
+	uint64_t begun_ns = clock_read_ns(CLOCK_MONOTONIC);
 	uint32_t number = (uint32_t)now_ms | 1;
-	uint16_t port = common_port(list);
+	uint16_t port;
 	int fd, r;
 
-	if (!ledger->base || list->count == 0)
+	if (!head || list->count == 0)
 		return -ENOENT;
+	port = common_port(list);
 	if (!enter())
 		return -EBUSY;
 	fd = r = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
@@ -287,6 +298,7 @@ int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now
 		if (r == 0)
 			for_each_row(ledger, list, number, end_row);
 	}
+	store_relaxed(&head->mend_us, (clock_read_ns(CLOCK_MONOTONIC) - begun_ns) / 1000);
 	leave();
 	return r;
 }

@@ -27,8 +27,12 @@ struct mend_list {
 	bool (*at)(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key);
 };
 
-/* True for the one caller of all processes whose turn it is to mend now. */
-bool mend_due(const struct ledger *ledger, uint64_t now_ms);
+/*
+ * True for the one caller of all processes whose turn it is to mend now: once a second where the caller may block. One
+ * that may not, because it would hold up an event loop, waits a thousand times as long as the last mend took, if
+ * that is longer: so no more than a thousandth of anybody's time goes there.
+ */
+bool mend_due(const struct ledger *ledger, bool may_block, uint64_t now_ms);
 
 /*
  * Mends. 0, or a negative errno where the kernel would not say, and nothing changed. Takes 0.3 ms with few sockets, 13 ms

@@ -195,13 +195,22 @@ static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct
 	return true;
 }
 
-/* Only from a dial that may wait a third of a millisecond, and once a second for the whole pod. */
+/* Policies that compare open connections. */
+static bool by_load(const struct dial *d)
+{
+	return d->balance == BALANCE_LEAST_CONN || d->balance == BALANCE_P2C;
+}
+
+/*
+ * By whoever's turn it is in the pod. Non-blocking programs too: in a pod that has no others, every connection that was
+ * ever closed would count, and a new endpoint would get all dials until it had caught up with the past.
+ */
 static void mend_if_due(struct dial *d, const struct table_view *view)
 {
 	struct backends backends = { view, &d->pick.rows };
 	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
 
-	if (d->blocking && d->balance == BALANCE_LEAST_CONN && mend_due(d->pick.ledger, d->now_ms))
+	if (by_load(d) && mend_due(d->pick.ledger, d->blocking, d->now_ms))
 		mend(d->pick.ledger, &list, d->now_ms);
 }
 
@@ -222,9 +231,7 @@ static int open_rows(struct dial *d, const struct table_view *view)
 
 static bool claim(struct dial *d, const struct candidate *candidate, int tries)
 {
-	bool by_load = d->balance == BALANCE_LEAST_CONN || d->balance == BALANCE_P2C;
-
-	if (by_load && tries < CLAIM_TRIES)
+	if (by_load(d) && tries < CLAIM_TRIES)
 		return ledger_claim_if(d->pick.ledger, candidate->key, &candidate->load);
 	ledger_claim(d->pick.ledger, candidate->key);
 	return true;

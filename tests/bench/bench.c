@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench BUILD [PART...]: measures what fairdial costs and prints one table. Timings never fail it; what cannot be measured does.
- * Parts: declined choose instructions calls dial start memory.
+ * bench BUILD [PART...]: measures what fairdial costs and prints one table. Timings never fail it; what cannot be
+ * measured does. Parts: declined choose instructions calls dial start memory.
  */
 #include "bench.h"
 

@@ -12,7 +12,7 @@ BENCH_DIR := $(BUILD)/bench
 BENCH_SRC := $(wildcard tests/bench/bench*.c) tests/bench/run.c tests/bench/stats.c tests/bench/tables.c
 
 .PHONY: bench
-bench: $(BENCH_DIR)/bench $(BENCH_DIR)/worker $(BENCH_DIR)/choose $(BENCH_DIR)/empty.so $(BENCH_DIR)/libfairdial-stripped.so
+bench: $(addprefix $(BENCH_DIR)/,bench worker choose empty.so libfairdial-stripped.so)
 	$(Q)$(BENCH_DIR)/bench $(BUILD) $(BENCH)
 
 $(BENCH_DIR):

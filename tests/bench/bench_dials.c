@@ -7,17 +7,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* "the bare call, 412 ns" */
-static const char *with_time(char *buf, size_t size, const char *what, const double *values, size_t n, double scale,
-			     const char *unit)
-{
-	snprintf(buf, size, "%s, %.4g %s", what, median_of(values, n) / scale, unit);
-	return buf;
-}
-
 void bench_declined(const struct bench *bench)
 {
-	enum { LIVES = 12, ROUNDS = 30, N = LIVES * ROUNDS };
+	enum { LIVES = 15, ROUNDS = 30, N = LIVES * ROUNDS };
 	const char *const argv[] = { bench->worker, "udp", "127.0.0.1", "9", NULL };
 	const struct side sides[] = {
 		{ .argv = argv },
@@ -31,19 +23,20 @@ void bench_declined(const struct bench *bench)
 	double *values = alternate(bench, sides, COUNT(sides), LIVES, ROUNDS);
 	char against[64];
 
-	section("a dial that is not ours: UDP connect() to an address that no Service has, added time");
+	section("a dial that is not ours: UDP connect() to an address that no Service has, added time (quickest tenths)");
 	if (!values) {
 		row_failed("UDP connect()", "a worker failed");
 		return;
 	}
-	with_time(against, sizeof(against), "the bare call", values, N, 1, "ns");
+	snprintf(against, sizeof(against), "the bare call, %.4g ns", quick_median(values, LIVES, ROUNDS));
 	for (size_t i = 1; i < COUNT(sides); i++)
-		row(names[i], against, difference(values + i * N, values, N), "ns",
+		row(names[i], against, quick_difference(values + i * N, values, LIVES, ROUNDS), "ns",
 		    sides[i].preload ? 30 : NO_TARGET);
 	free(values);
 }
 
-static void choose_from(const struct bench *bench, const char *dir, const char *services, const char *title, double target)
+static void choose_from(const struct bench *bench, const char *dir, const char *services, const char *title,
+			double target)
 {
 	enum { LIVES = 6, ROUNDS = 40, N = LIVES * ROUNDS };
 	static const char *const policies[] = { "round_robin", "least_conn", "random", "p2c", "hash" };
@@ -77,9 +70,8 @@ void bench_choose(const struct bench *bench)
 static void whole_dial(const struct bench *bench, const char *kind, const char *title)
 {
 	enum { LIVES = 6, ROUNDS = 20, N = LIVES * ROUNDS };
-	const char *const *p = (const char *const[]){ bench->ports[0], bench->ports[1], bench->ports[2], bench->ports[3],
-						      bench->ports[4] };
-	const char *const direct[] = { bench->worker, kind, "127.0.0.1", p[0], p[1], p[2], p[3], p[4], NULL };
+	const char *const direct[] = { bench->worker,	kind,		 "127.0.0.1",	  bench->ports[0],
+				       bench->ports[1], bench->ports[2], bench->ports[3], bench->ports[4], NULL };
 	const char *const ours[] = { bench->worker, kind, "127.80.0.1", "80", NULL };
 	const struct side sides[] = {
 		{ .argv = direct },
@@ -94,14 +86,15 @@ static void whole_dial(const struct bench *bench, const char *kind, const char *
 		row_failed(title, "a worker failed");
 		return;
 	}
-	with_time(against, sizeof(against), "dialed directly", values, N, 1000, "us");
+	snprintf(against, sizeof(against), "dialed directly, %.4g us", median_of(values, N) / 1000);
 	for (size_t i = 1; i < COUNT(sides); i++) {
 		struct summary added = difference(values + i * N, values, N);
 
 		snprintf(what, sizeof(what), "%s, %s, ratio", title, tables[i]);
 		row(what, against, ratio(values + i * N, values, N), "x", NO_TARGET);
 		snprintf(what, sizeof(what), "%s, %s, added", title, tables[i]);
-		row(what, against, (struct summary){ added.median / 1000, added.low / 1000, added.high / 1000 }, "us", NO_TARGET);
+		added = (struct summary){ added.median / 1000, added.low / 1000, added.high / 1000 };
+		row(what, against, added, "us", NO_TARGET);
 	}
 	free(values);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * choose SERVICES [ours|declined COUNT]: what the shim itself computes for a dial, without the kernel's part: the shim's own
- * objects, all but the hooks, called as the hook calls them. Dials the first SERVICES Services of the table in an order that
- * caches cannot guess; by turns as worker.c does, or COUNT times for callgrind to count `one_dial` or `one_decline`.
+ * choose SERVICES [ours|declined COUNT]: what the shim itself computes for a dial, without the kernel's part: its own
+ * objects, all but the hooks, called as the hook calls them. Dials the first SERVICES Services of the table in an
+ * order that caches cannot guess; by turns as worker.c does, or COUNT times for callgrind to count `one_dial` or
+ * `one_decline`.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

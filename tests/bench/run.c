@@ -93,7 +93,8 @@ void worker_stop(struct worker *worker)
 }
 
 /* One life of all sides. Every second round goes backwards, so that nobody always follows the same one. */
-static bool live(const struct bench *bench, struct worker *workers, size_t n, unsigned rounds, unsigned step, double *values)
+static bool live(const struct bench *bench, struct worker *workers, size_t n, unsigned rounds, unsigned step,
+		 double *values)
 {
 	for (unsigned round = 0; round <= rounds; round++) {
 		for (size_t k = 0; k < n; k++) {

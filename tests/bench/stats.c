@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool failed;
 
@@ -53,9 +54,46 @@ struct summary ratio(const double *of, const double *to, size_t n)
 	return combine(of, to, n, 1, true);
 }
 
+static double quickest_tenth(const double *values, size_t n)
+{
+	double *sorted = malloc(n * sizeof(*sorted));
+	double quick = NAN;
+
+	if (!sorted)
+		return quick;
+	memcpy(sorted, values, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), compare);
+	quick = sorted[n / 10];
+	free(sorted);
+	return quick;
+}
+
+struct summary quick_difference(const double *of, const double *from, size_t lives, size_t rounds)
+{
+	double *values = calloc(lives, sizeof(*values));
+	struct summary s = { NAN, NAN, NAN };
+
+	if (!values)
+		return s;
+	for (size_t i = 0; i < lives; i++)
+		values[i] = quickest_tenth(of + i * rounds, rounds) - quickest_tenth(from + i * rounds, rounds);
+	s = summarize(values, lives);
+	free(values);
+	return s;
+}
+
+double quick_median(const double *values, size_t lives, size_t rounds)
+{
+	double *zero = calloc(lives * rounds, sizeof(*zero));
+	double median = zero ? quick_difference(values, zero, lives, rounds).median : NAN;
+
+	free(zero);
+	return median;
+}
+
 void table_heading(void)
 {
-	printf("%-43s %-31s %13s  %-19s %s\n", "what", "compared with", "median", "quartiles", "target");
+	printf("%-43s %-27s %13s  %-19s %s\n", "what", "compared with", "median", "quartiles", "target");
 }
 
 void section(const char *title)
@@ -69,8 +107,12 @@ void row(const char *what, const char *against, struct summary value, const char
 
 	snprintf(median, sizeof(median), "%.4g %s", value.median, unit);
 	snprintf(spread, sizeof(spread), "%.4g to %.4g", value.low, value.high);
-	printf("  %-41s %-31s %13s  %-19s", what, against, median, spread);
-	if (target != NO_TARGET)
+	if (value.low == value.high)
+		snprintf(spread, sizeof(spread), "the same");
+	printf("  %-41s %-27s %13s  %-19s", what, against, median, spread);
+	if (target == NO_TARGET)
+		printf(" -");
+	else
 		printf(" <= %-4g %s", target, value.median <= target ? "ok" : "over");
 	putchar('\n');
 	fflush(stdout);

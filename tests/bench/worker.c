@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker udp ADDR PORT | tcp ADDR PORT... | tcp-nonblock ADDR PORT... | memory ADDR PORT: a turn for each byte that it reads, and
- * what it measured as a double. worker once N tcp|tcp-nonblock ADDR PORT...: N dials, for strace to watch. A plain program:
- * the same with the shim and without.
+ * worker udp ADDR PORT | tcp ADDR PORT... | tcp-nonblock ADDR PORT... | memory ADDR PORT: a turn for each byte that it
+ * reads, and what it measured as a double. worker once N tcp|tcp-nonblock ADDR PORT...: N dials, for strace to watch. A
+ * plain program: the same with the shim and without.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -94,7 +94,7 @@ static double number_after(const char *line, const char *key)
 }
 
 /*
- * KiB that this process alone holds. Mappings that are shared by their nature (the table, the ledger) are left out: which of
+ * KiB that this process alone holds. Mappings that are shared by nature (the table, the ledger) are left out: which of
  * their pages another process has mapped too is chance.
  */
 static double private_memory(void)

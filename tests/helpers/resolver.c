@@ -70,6 +70,7 @@ int main(int argc, char **argv)
 {
 	const char *name = argv[1];
 	struct addrinfo *list;
+	int error;
 
 	if (argc != 2)
 		return 2;
@@ -91,8 +92,10 @@ int main(int argc, char **argv)
 	ask("no name", NULL, "80", AF_INET, SOCK_STREAM, 0);
 	ask("passive", NULL, "80", AF_INET, SOCK_STREAM, AI_PASSIVE);
 	ask("neither", NULL, NULL, AF_INET, SOCK_STREAM, 0);
-	printf("without hints: %d\n", getaddrinfo(name, "80", NULL, &list));
-	freeaddrinfo(list);
+	error = getaddrinfo(name, "80", NULL, &list);
+	printf("without hints: %d\n", error);
+	if (!error)
+		freeaddrinfo(list);
 	show_host("gethostbyname", gethostbyname(name), &h_errno);
 	show_host("gethostbyname2", gethostbyname2(name, AF_INET), &h_errno);
 	show_host("gethostbyname2, IPv6", gethostbyname2(name, AF_INET6), &h_errno);

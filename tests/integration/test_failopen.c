@@ -366,12 +366,13 @@ static struct process *dial_on_tmpfs(const struct scene *scene, const char *then
 
 	if (run_shell(NULL, "%s mount -t tmpfs none %s", unshare, scene->s->dir)->exit_status)
 		skip_because("no mount namespace of its own (run as root)");
-	return run_shell(NULL,
-			 "%s sh -c 'cd / && mount -t tmpfs -o size=8m,mode=755 none %s && "
-			 "%s publish --services %s --dir %s >/dev/null && { %s; } && export LD_PRELOAD=%s FAIRDIAL_DIR=%s && "
-			 "exec %s --count 6 %s %s'",
-			 unshare, scene->s->dir, built("fairdial"), scene->s->file, scene->s->dir, then,
-			 built("libfairdial.so"), scene->s->dir, built("helpers/dialer"), scene->host, scene->port);
+	return run_shell(
+		NULL,
+		"%s sh -c 'cd / && mount -t tmpfs -o size=8m,mode=755 none %s && "
+		"%s publish --services %s --dir %s >/dev/null && { %s; } && export LD_PRELOAD=%s FAIRDIAL_DIR=%s && "
+		"exec %s --count 6 %s %s'",
+		unshare, scene->s->dir, built("fairdial"), scene->s->file, scene->s->dir, then, built("libfairdial.so"),
+		scene->s->dir, built("helpers/dialer"), scene->host, scene->port);
 }
 
 static void full_disk_is_not_noticed(void **state)
@@ -400,9 +401,12 @@ static void full_disk_refuses_a_publish_and_keeps_the_table(void **state)
 static void readonly_directory_is_not_noticed(void **state)
 {
 	struct scene one = scene();
-	struct process *p = dial_on_tmpfs(&one, format("mount -o remount,ro %s", one.s->dir));
+	struct process *p;
 
 	(void)state;
+	if (geteuid())
+		skip_because("only root may mount a filesystem again, read-only");
+	p = dial_on_tmpfs(&one, format("mount -o remount,ro %s", one.s->dir));
 	assert_clean(p);
 	assert_even_answers(p->out_text, 4, 6, 6);
 }

@@ -43,13 +43,13 @@ static struct services *services_of_two(const struct backends *b, size_t count, 
 	return s;
 }
 
-static void assert_oddities_are_the_same(size_t endpoints, const char *more)
+static void assert_oddities_are_the_same(const char *program, size_t endpoints, const char *more)
 {
 	struct backends *b = backends_start(endpoints + 1, ONE_PORT);
 	int dead = unused_port();
 	struct services *s = services_of_two(b, endpoints, dead, more);
 	const char *port = format("%d", backends_port(b, 0)), *dead_port = format("%d", dead);
-	const char *program = built("helpers/oddities"), *host = backends_address(b, 0);
+	const char *host = backends_address(b, 0);
 	struct process *native = run(NULL, program, host, port, dead_port, NULL);
 
 	assert_clean(native);
@@ -60,20 +60,54 @@ static void assert_oddities_are_the_same(size_t endpoints, const char *more)
 static void odd_calls_return_the_same_over_three_endpoints(void **state)
 {
 	(void)state;
-	assert_oddities_are_the_same(3, "\"balance\": \"round_robin\"");
-	assert_oddities_are_the_same(3, "\"balance\": \"least_conn\"");
+	assert_oddities_are_the_same(built("helpers/oddities"), 3, "\"balance\": \"round_robin\"");
+	assert_oddities_are_the_same(built("helpers/oddities"), 3, "\"balance\": \"least_conn\"");
 }
 
 static void odd_calls_return_the_same_over_one_endpoint(void **state)
 {
 	(void)state;
-	assert_oddities_are_the_same(1, NULL);
+	assert_oddities_are_the_same(built("helpers/oddities"), 1, NULL);
 }
 
 static void odd_calls_return_the_same_when_observed(void **state)
 {
 	(void)state;
-	assert_oddities_are_the_same(2, "\"mode\": \"observe\"");
+	assert_oddities_are_the_same(built("helpers/oddities"), 2, "\"mode\": \"observe\"");
+}
+
+/* A helper built for musl, in a scratch directory. */
+static const char *for_musl(const char *name)
+{
+	char *program = format("%s/%s", scratch_dir(), name);
+	const char *source = repository(format("tests/helpers/%s.c", name));
+
+	if (!program_exists("musl-gcc"))
+		skip_because("there is no musl-gcc");
+	assert_clean(run(NULL, "musl-gcc", "-D_GNU_SOURCE", "-o", program, source, NULL));
+	return program;
+}
+
+static void odd_calls_return_the_same_under_musl(void **state)
+{
+	(void)state;
+	assert_oddities_are_the_same(for_musl("oddities"), 3, NULL);
+}
+
+static void program_of_musl_is_spread_by_name_and_by_address(void **state)
+{
+	struct backends *b = backends_start(7, ONE_PORT);
+	struct services *s = services_of_web(b, "\"balance\": \"round_robin\"");
+	const char *program = for_musl("dialer");
+	struct process *p = run(s->env, program, "--count", "7", "web", "80", NULL);
+
+	(void)state;
+	assert_clean(p);
+	assert_even_answers(p->out_text, 7, 7, 0);
+	p = run(s->env, program, "--count", "7", "--nonblocking", SERVICE_ADDRESS, "80", NULL);
+	assert_clean(p);
+	assert_even_answers(p->out_text, 7, 7, 0);
+	assert_status_matches(s, "web", b);
 }
 
 /* Hosts 2 and 3 are the addresses of the Services; the others are their endpoints, and behave alike. */
@@ -162,6 +196,8 @@ int main(int argc, char **argv)
 		TEST(odd_calls_return_the_same_over_three_endpoints),
 		TEST(odd_calls_return_the_same_over_one_endpoint),
 		TEST(odd_calls_return_the_same_when_observed),
+		TEST(odd_calls_return_the_same_under_musl),
+		TEST(program_of_musl_is_spread_by_name_and_by_address),
 		TEST(calls_that_take_a_while_end_the_same),
 		TEST(service_name_answers_as_a_name_in_etc_hosts_does),
 		TEST(other_names_answer_as_without),

@@ -3,6 +3,7 @@
 #include "support/testing.h"
 
 #include <signal.h>
+#include <stdbool.h>
 
 #include "support/backends.h"
 #include "support/cleanup.h"
@@ -73,15 +74,13 @@ static void thousand_blocking_processes_in_a_row_are_within_two_of_each_other_un
 	assert_status_matches(s, "web", b);
 }
 
-static void fifty_processes_that_hold_seven_connections_hold_fifty_on_each_backend(void **state)
+static void assert_fifty_holders_are_even(const char *const *argv)
 {
 	struct backends *b = backends_start(BACKENDS, ONE_PORT);
 	struct services *s = services_of_web(b, LEAST_CONN);
-	const char *const *argv = DIALER("--count", "7", "--hold");
 	struct process *holder[50];
 	unsigned open[BACKENDS];
 
-	(void)state;
 	for (size_t i = 0; i < 50; i++)
 		holder[i] = process_start(&(struct start){ .argv = argv, .env = s->env, .interactive = true });
 	for (size_t i = 0; i < 50; i++)
@@ -91,6 +90,18 @@ static void fifty_processes_that_hold_seven_connections_hold_fifty_on_each_backe
 	assert_even(open, BACKENDS, 350, 0);
 	for (size_t i = 0; i < BACKENDS; i++)
 		assert_int_equal(services_backend(s, "web", b, i).active, 50);
+}
+
+static void fifty_processes_that_hold_seven_connections_hold_fifty_on_each_backend(void **state)
+{
+	(void)state;
+	assert_fifty_holders_are_even(DIALER("--count", "7", "--hold"));
+}
+
+static void fifty_processes_that_do_not_block_hold_fifty_on_each_backend_too(void **state)
+{
+	(void)state;
+	assert_fifty_holders_are_even(DIALER("--count", "7", "--hold", "--nonblocking"));
 }
 
 static void ten_thousand_dials_of_eight_threads_are_exact_under_round_robin(void **state)
@@ -192,26 +203,28 @@ static bool active_is_true(struct services *s, const struct backends *b)
 	return true;
 }
 
-static void killed_process_gives_its_hundred_connections_back_within_three_seconds_of_dials(void **state)
+static struct process *hold(struct services *s, const char *count)
 {
-	struct backends *b = backends_start(BACKENDS, ONE_PORT);
-	struct services *s = services_of_web(b, LEAST_CONN);
-	const char *const *argv = DIALER("--count", "100", "--hold");
-	struct process *p = process_start(&(struct start){ .argv = argv, .env = s->env, .interactive = true });
-	long end;
+	struct process *p = process_start(
+		&(struct start){ .argv = DIALER("--count", count, "--hold"), .env = s->env, .interactive = true });
 
-	(void)state;
 	process_expect(p, "ready\n", LIMIT_MS);
-	assert_true(active_is_true(s, b));
+	return p;
+}
+
+static void kill_and_wait(struct process *p)
+{
 	process_signal(p, SIGKILL);
 	process_wait(p, LIMIT_MS);
-	backends_wait_open(b, 0, LIMIT_MS);
-	end = now_ms() + 3000; /* the bound is the requirement */
+}
+
+/* Dials, two by two that stay, until the counts are true. */
+static void assert_counts_become_true(struct services *s, const struct backends *b)
+{
+	long end = now_ms() + 3000; /* the bound is the requirement */
+
 	do {
-		/* Two that stay, so that what is true is not nothing; each dial may mend. */
-		p = process_start(&(struct start){
-			.argv = DIALER("--count", "2", "--hold"), .env = s->env, .interactive = true });
-		process_expect(p, "ready\n", LIMIT_MS);
+		hold(s, "2");
 		if (active_is_true(s, b))
 			return;
 	} while (now_ms() < end);
@@ -221,6 +234,66 @@ static void killed_process_gives_its_hundred_connections_back_within_three_secon
 	fail_msg("three seconds later the counts are still wrong");
 }
 
+static void killed_process_gives_its_hundred_connections_back_within_three_seconds_of_dials(void **state)
+{
+	struct backends *b = backends_start(BACKENDS, ONE_PORT);
+	struct services *s = services_of_web(b, LEAST_CONN);
+	struct process *p = hold(s, "100");
+
+	(void)state;
+	assert_true(active_is_true(s, b));
+	kill_and_wait(p);
+	backends_wait_open(b, 0, LIMIT_MS);
+	assert_counts_become_true(s, b);
+}
+
+static void processes_killed_in_the_middle_of_dials_leave_no_count_behind(void **state)
+{
+	struct backends *b = backends_start(BACKENDS, ONE_PORT);
+	struct services *s = services_of_web(b, LEAST_CONN);
+	struct process *p[8];
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		p[i] = process_start(&(struct start){ .argv = DIALER("--count", "100000", "--threads", "4",
+								     i % 2 ? "--nonblocking" : "--timeout=9999"),
+						      .env = s->env });
+	for (size_t i = 0; i < 8; i++)
+		process_line(p[i], LIMIT_MS);
+	for (size_t i = 0; i < 8; i++)
+		kill_and_wait(p[i]);
+	backends_wait_open(b, 0, LIMIT_MS);
+	assert_counts_become_true(s, b);
+}
+
+/* Thirty connections of a killed process on each of three backends: only who knows that they are gone dials those. */
+static void places_of_a_killed_process_are_given_out_again(void **state)
+{
+	struct backends *b = backends_start(BACKENDS, ONE_PORT);
+	struct services *s = services_open();
+	unsigned open[BACKENDS];
+	struct process *p;
+	long end;
+
+	(void)state;
+	services_publish(s, service_entry("web", SERVICE_ADDRESS, 80, backends_places(b), 3, LEAST_CONN));
+	p = hold(s, "90");
+	services_publish_web(s, b, LEAST_CONN);
+	kill_and_wait(p);
+	backends_wait_open(b, 0, LIMIT_MS);
+	end = now_ms() + 3000;
+	do {
+		p = hold(s, "7");
+		for (size_t i = 0; i < BACKENDS; i++)
+			open[i] = backends_open(b, i);
+		if (open[0] == 1 && open[1] == 1 && open[2] == 1)
+			break;
+		kill_and_wait(p);
+		backends_wait_open(b, 0, LIMIT_MS);
+	} while (now_ms() < end);
+	assert_even(open, BACKENDS, 7, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +301,7 @@ int main(void)
 		TEST(thousand_curl_processes_in_a_row_are_within_two_of_each_other_under_least_conn),
 		TEST(thousand_blocking_processes_in_a_row_are_within_two_of_each_other_under_least_conn),
 		TEST(fifty_processes_that_hold_seven_connections_hold_fifty_on_each_backend),
+		TEST(fifty_processes_that_do_not_block_hold_fifty_on_each_backend_too),
 		TEST(ten_thousand_dials_of_eight_threads_are_exact_under_round_robin),
 		TEST(dials_by_name_and_by_address_blocking_or_not_are_one_turn),
 		TEST(weights_are_kept_under_round_robin),
@@ -235,6 +309,8 @@ int main(void)
 		TEST(p2c_levels_connections_that_are_held),
 		TEST(hash_keeps_one_client_on_one_backend),
 		TEST(killed_process_gives_its_hundred_connections_back_within_three_seconds_of_dials),
+		TEST(processes_killed_in_the_middle_of_dials_leave_no_count_behind),
+		TEST(places_of_a_killed_process_are_given_out_again),
 	};
 
 	return RUN_TESTS(tests);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What failures do to an endpoint's score: ejections, their end, and suspicion. */
+#include "support/testing.h"
+
+#include "support/cleanup.h"
+#include "support/ledgers.h"
+
+#define NOW  1000000000ull
+#define TICK (1u << LEDGER_TICK_SHIFT)
+
+static const struct ledger_key key = { 3, 0xaaaa };
+
+static bool report_at(const struct ledger *ledger, enum ledger_outcome outcome, unsigned refusals, unsigned timeouts,
+		      uint64_t now_ms)
+{
+	struct ledger_verdict verdict = { (uint16_t)refusals, (uint16_t)timeouts, 5000 };
+
+	return ledger_report(ledger, key, outcome, &verdict, now_ms);
+}
+
+static bool is_ejected(const struct ledger *ledger, uint64_t now_ms)
+{
+	return ledger_load(ledger, key, now_ms).ejected;
+}
+
+/* ---- ejection ---- */
+
+static void enough_refusals_in_a_row_eject(void **state)
+{
+	(void)state;
+	for (unsigned after = 1; after <= 5; after++) {
+		struct ledger *ledger = new_ledger(8, 8);
+
+		for (unsigned i = 1; i < after; i++) {
+			assert_false(report_at(ledger, OUTCOME_REFUSED, after, 2, NOW));
+			assert_false(is_ejected(ledger, NOW));
+		}
+		assert_true(report_at(ledger, OUTCOME_REFUSED, after, 2, NOW)); /* this report did it */
+		assert_true(is_ejected(ledger, NOW));
+		assert_false(report_at(ledger, OUTCOME_REFUSED, after, 2, NOW)); /* it was already */
+		assert_int_equal(ledger_score(ledger, key, NOW).failures, after + 1);
+	}
+}
+
+static void enough_timeouts_in_a_row_eject(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	assert_false(report_at(ledger, OUTCOME_TIMED_OUT, 1, 3, NOW));
+	assert_false(report_at(ledger, OUTCOME_TIMED_OUT, 1, 3, NOW));
+	assert_false(is_ejected(ledger, NOW));
+	assert_true(report_at(ledger, OUTCOME_TIMED_OUT, 1, 3, NOW));
+	assert_true(is_ejected(ledger, NOW));
+}
+
+static void refusals_and_timeouts_are_counted_apart(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	assert_false(report_at(ledger, OUTCOME_REFUSED, 3, 2, NOW));
+	assert_false(report_at(ledger, OUTCOME_REFUSED, 3, 2, NOW));
+	assert_false(report_at(ledger, OUTCOME_TIMED_OUT, 3, 2, NOW));
+	assert_false(is_ejected(ledger, NOW));
+	assert_true(report_at(ledger, OUTCOME_REFUSED, 3, 2, NOW));
+}
+
+static void a_success_ends_the_row_and_the_ejection(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		assert_false(report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW));
+		assert_false(report_at(ledger, OUTCOME_TIMED_OUT, 2, 2, NOW));
+		assert_false(report_at(ledger, OUTCOME_SUCCESS, 2, 2, NOW));
+	}
+	assert_false(is_ejected(ledger, NOW));
+	assert_false(report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW));
+	assert_true(report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW));
+	assert_true(is_ejected(ledger, NOW));
+	assert_false(report_at(ledger, OUTCOME_SUCCESS, 2, 2, NOW));
+	assert_false(is_ejected(ledger, NOW));
+	assert_int_equal(ledger_score(ledger, key, NOW).failures, 12);
+}
+
+static void an_ejection_ends_by_itself_and_the_next_failure_renews_it(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	assert_true(report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW) == false);
+	assert_true(report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW));
+	assert_in_range(ledger_score(ledger, key, NOW).ejected_ms, 5000 - TICK, 5000 + TICK);
+	assert_true(is_ejected(ledger, NOW + 5000 - TICK));
+	assert_false(is_ejected(ledger, NOW + 5000 + TICK));
+	assert_int_equal(ledger_score(ledger, key, NOW + 5000 + TICK).ejected_ms, 0);
+	assert_true(report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW + 6000));
+	assert_true(is_ejected(ledger, NOW + 6000));
+}
+
+static void a_threshold_of_zero_never_ejects(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		assert_false(report_at(ledger, OUTCOME_REFUSED, 0, 0, NOW));
+		assert_false(report_at(ledger, OUTCOME_TIMED_OUT, 0, 0, NOW));
+	}
+	assert_false(is_ejected(ledger, NOW));
+	assert_int_equal(ledger_score(ledger, key, NOW).failures, 200);
+}
+
+static void very_long_rows_of_failures_do_not_overflow(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	for (int i = 0; i < 70000; i++)
+		report_at(ledger, OUTCOME_TIMED_OUT, 1, 0, NOW);
+	assert_false(is_ejected(ledger, NOW)); /* timeouts did not run over into refusals */
+	for (int i = 0; i < 70000; i++)
+		report_at(ledger, OUTCOME_REFUSED, 0, 65535, NOW);
+	assert_true(is_ejected(ledger, NOW)); /* 65535 timeouts are remembered */
+}
+
+static void times_may_wrap(void **state)
+{
+	static const uint64_t nows[] = { 0, 1, 15, ((1ull << 36) - 8), ((1ull << 36) - 4000), 1ull << 36 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(nows) / sizeof(nows[0]); i++) {
+		struct ledger *ledger = new_ledger(8, 8);
+
+		assert_true(report_at(ledger, OUTCOME_REFUSED, 1, 2, nows[i]));
+		assert_true(is_ejected(ledger, nows[i] + 4900));
+		assert_false(is_ejected(ledger, nows[i] + 5100));
+	}
+}
+
+/* ---- suspicion ---- */
+
+static void what_never_succeeded_is_suspect(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8), none = { .base = NULL };
+
+	(void)state;
+	assert_true(ledger_suspect(ledger, key, NOW));
+	assert_true(ledger_suspect(&none, key, NOW));
+	report_at(ledger, OUTCOME_REFUSED, 1, 2, NOW);
+	assert_true(ledger_suspect(ledger, key, NOW));
+}
+
+static void a_success_of_the_last_ten_seconds_clears(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	report_at(ledger, OUTCOME_SUCCESS, 1, 2, NOW);
+	assert_false(ledger_suspect(ledger, key, NOW));
+	assert_false(ledger_suspect(ledger, key, NOW + 10000 - TICK));
+	assert_true(ledger_suspect(ledger, key, NOW + 10000 + 2 * TICK));
+	report_at(ledger, OUTCOME_SUCCESS, 1, 2, NOW + 20000);
+	assert_false(ledger_suspect(ledger, key, NOW + 20000));
+}
+
+static void a_failure_after_the_success_makes_suspect(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	report_at(ledger, OUTCOME_SUCCESS, 5, 5, NOW);
+	report_at(ledger, OUTCOME_TIMED_OUT, 5, 5, NOW + 1000);
+	assert_true(ledger_suspect(ledger, key, NOW + 1000));
+	report_at(ledger, OUTCOME_SUCCESS, 5, 5, NOW + 2000);
+	assert_false(ledger_suspect(ledger, key, NOW + 2000));
+}
+
+static void a_failure_within_the_same_moment_makes_suspect(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	report_at(ledger, OUTCOME_SUCCESS, 5, 5, NOW);
+	report_at(ledger, OUTCOME_REFUSED, 5, 5, NOW);
+	assert_true(ledger_suspect(ledger, key, NOW));
+	report_at(ledger, OUTCOME_SUCCESS, 5, 5, NOW);
+	assert_false(ledger_suspect(ledger, key, NOW));
+}
+
+/* Another process may have read the clock a moment after us. */
+static void what_somebody_reported_a_moment_ahead_counts(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	report_at(ledger, OUTCOME_SUCCESS, 5, 5, NOW + TICK);
+	assert_false(ledger_suspect(ledger, key, NOW));
+	report_at(ledger, OUTCOME_REFUSED, 5, 5, NOW + 3 * TICK);
+	assert_in_range(ledger_failure_age(ledger, key, NOW + 2 * TICK), 0, 2);
+}
+
+static void the_age_of_a_failure_grows(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	assert_int_equal(ledger_failure_age(ledger, key, NOW), UINT32_MAX);
+	report_at(ledger, OUTCOME_REFUSED, 1, 2, NOW);
+	assert_int_equal(ledger_failure_age(ledger, key, NOW), 0);
+	assert_in_range(ledger_failure_age(ledger, key, NOW + 16000), 999, 1001);
+	report_at(ledger, OUTCOME_TIMED_OUT, 1, 2, NOW + 16000);
+	assert_int_equal(ledger_failure_age(ledger, key, NOW + 16000), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(enough_refusals_in_a_row_eject),
+		TEST(enough_timeouts_in_a_row_eject),
+		TEST(refusals_and_timeouts_are_counted_apart),
+		TEST(a_success_ends_the_row_and_the_ejection),
+		TEST(an_ejection_ends_by_itself_and_the_next_failure_renews_it),
+		TEST(a_threshold_of_zero_never_ejects),
+		TEST(very_long_rows_of_failures_do_not_overflow),
+		TEST(times_may_wrap),
+		TEST(what_never_succeeded_is_suspect),
+		TEST(a_success_of_the_last_ten_seconds_clears),
+		TEST(a_failure_after_the_success_makes_suspect),
+		TEST(a_failure_within_the_same_moment_makes_suspect),
+		TEST(what_somebody_reported_a_moment_ahead_counts),
+		TEST(the_age_of_a_failure_grows),
+	};
+
+	return RUN_TESTS(tests);
+}
