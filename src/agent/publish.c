@@ -78,7 +78,7 @@ static void count(const struct spec *spec, struct published *published)
 /* Not being able to is no failure: programs make one themselves, or do without. */
 static void make_ledger(const char *dir, const struct table *table)
 {
-	const struct trust trust = { geteuid(), geteuid() };
+	const struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	const struct ledger_options options = { table_head(table)->rows, table_head(table)->cursors, 0600, &trust, LEDGER_MAKE };
 	struct ledger ledger;
 	char path[PATH_MAX];

@@ -33,7 +33,7 @@ bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_c
 	if (!is_left(pick, i, ret_candidate))
 		return false;
 	ret_candidate->load = ledger_load(pick->ledger, ret_candidate->key, pick->now_ms);
-	return !ret_candidate->load.ejected;
+	return pick->all_in || !ret_candidate->load.ejected;
 }
 
 bool pick_has_left(const struct pick *pick)
@@ -260,7 +260,7 @@ const struct balance_policy *balance_policy(uint8_t balance)
 	return balance < BALANCE_COUNT ? &policies[balance] : NULL;
 }
 
-/* All are ejected, so none is: healthiest first. */
+/* All that are in have been tried: of the others, healthiest first. */
 static bool longest_healthy(const struct pick *pick, struct candidate *ret_chosen)
 {
 	uint32_t best = 0;
@@ -283,11 +283,29 @@ static bool longest_healthy(const struct pick *pick, struct candidate *ret_chose
 	return found;
 }
 
-bool pick_next(const struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
+static bool too_many_are_out(const struct pick *pick)
+{
+	uint32_t usable = 0, out = 0;
+
+	if (!ledger_any_ejected(pick->ledger, pick->now_ms))
+		return false;
+	for (uint32_t i = 0; i < pick->rows.count; i++) {
+		struct table_endpoint_brief brief = table_rows_brief(&pick->rows, i);
+
+		if (!(brief.flags & ENDPOINT_USABLE))
+			continue;
+		usable++;
+		out += ledger_load(pick->ledger, (struct ledger_key){ brief.slot, brief.tag }, pick->now_ms).ejected;
+	}
+	return (uint64_t)out * 100 > (uint64_t)usable * pick->eject_percent;
+}
+
+bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
 {
 	const struct balance_policy *policy = balance_policy(balance);
 
 	if (!policy)
 		policy = &policies[BALANCE_LEAST_CONN];
+	pick->all_in = too_many_are_out(pick);
 	return policy->next(pick, ret_chosen) || longest_healthy(pick, ret_chosen);
 }

@@ -112,7 +112,7 @@ int cli_shim_path(char ret_path[PATH_MAX])
 
 struct trust cli_trust(void)
 {
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	char shim[PATH_MAX];
 	struct stat st;
 

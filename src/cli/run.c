@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fairdial run: a program under the shim. Where nothing has to be removed afterwards, it becomes the program. Else it stays as the
- * program's parent, in its process group: what the terminal sends reaches both, what is sent to `run` alone is handed
- * on, and the end of the program, by status or signal, becomes its own.
+ * program's parent, in its process group: what the terminal sends reaches both, what another process sends to `run` is handed
+ * on (so a signal to the whole group reaches the program twice, as with sudo(8)), and the end of the program, by status or
+ * signal, becomes its own.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -226,7 +227,7 @@ static void handed_on(sigset_t *set)
 	sigdelset(set, SIGSYS);
 }
 
-static pid_t start(const struct verb *verb, char **program, const sigset_t *mask)
+static pid_t start(const struct verb *verb, char **program, const sigset_t *mask, const struct sigaction *child_action)
 {
 	pid_t parent = getpid(), child = fork();
 
@@ -235,18 +236,34 @@ static pid_t start(const struct verb *verb, char **program, const sigset_t *mask
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* who kills `run` with SIGKILL means the program */
 	if (getppid() != parent)
 		_exit(EXIT_FAILED);
+	sigaction(SIGCHLD, child_action, NULL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	_exit(become(verb, program));
 }
 
-/* True when the child has ended. A child that was stopped (Ctrl-Z) stops us too, so that the shell takes over. */
-static bool has_ended(pid_t child, int *status)
+/* Ctrl-Z, or a background job that wants the terminal: the shell, which watches us, is to see us stop as well. */
+static bool is_job_control(int sig)
 {
-	while (waitpid(child, status, WNOHANG | WUNTRACED) == child) {
-		if (!WIFSTOPPED(*status))
+	return (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU) && getpid() != 1;
+}
+
+/* True when the program has ended. As PID 1 of a container we are also parent to whatever its programs leave behind. */
+static bool has_ended(pid_t child, int *ret_status)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid != child)
+			continue;
+		if (!WIFSTOPPED(status)) {
+			*ret_status = status;
 			return true;
-		raise(SIGSTOP);
-		kill(child, SIGCONT);
+		}
+		if (is_job_control(WSTOPSIG(status))) {
+			raise(SIGSTOP);
+			kill(child, SIGCONT);
+		}
 	}
 	return false;
 }
@@ -287,13 +304,15 @@ static int end_as(int status)
 static int run_child(const struct verb *verb, const struct arguments *a, const char *dir)
 {
 	int status, lock = hold_private(dir);
+	const struct sigaction by_default = { .sa_handler = SIG_DFL };
+	struct sigaction child_action;
 	sigset_t set, before;
 	pid_t child;
 
 	handed_on(&set);
-	signal(SIGCHLD, SIG_DFL);
+	sigaction(SIGCHLD, &by_default, &child_action); /* ignored, as some start us, there would be nothing to wait for */
 	sigprocmask(SIG_BLOCK, &set, &before);
-	child = start(verb, a->program, &before);
+	child = start(verb, a->program, &before, &child_action);
 	if (child < 0) {
 		status = errno;
 		remove_private(dir);
@@ -340,6 +359,9 @@ static int run(const struct verb *verb, int argc, char **argv)
 		return r;
 	if (cli_shim_path(shim) < 0)
 		return cli_fail(verb, EXIT_FAILED, "cannot find libfairdial.so beside the tool (looked for %s): build or install it",
+				shim);
+	if (strpbrk(shim, ": \t\n"))
+		return cli_fail(verb, EXIT_FAILED, "LD_PRELOAD cannot name %s, for the space or colon in it: install it elsewhere",
 				shim);
 	if (has_services(&a))
 		return run_with_services(verb, &a, shim);

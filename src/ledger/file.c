@@ -40,8 +40,14 @@ int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint
 	if (table_sum(0, &head, offsetof(struct ledger_head, sum) / 8) != head.sum || !is_sound(&head, size) ||
 	    memcmp(head.boot_id, boot_id, 16) != 0)
 		return -EBADMSG;
-	*ret_ledger = (struct ledger){ base,	    size,      head.cursors_offset, head.rows_offset,
-				       head.cursors, head.rows, head.cursor_size,    head.row_size };
+	*ret_ledger = (struct ledger){ .base = base,
+				       .size = size,
+				       .cursors_offset = head.cursors_offset,
+				       .rows_offset = head.rows_offset,
+				       .cursors = head.cursors,
+				       .rows = head.rows,
+				       .cursor_size = head.cursor_size,
+				       .row_size = head.row_size };
 	return 0;
 }
 
@@ -58,7 +64,16 @@ static int map_file(int fd, size_t size, int prot, const uint8_t boot_id[16], st
 	return r;
 }
 
-/* -EUCLEAN: it is ours, and of no use as it is. */
+/* Something else altogether, which a wrong FAIRDIAL_LEDGER names, is not ours to replace. */
+static bool was_ledger(int fd, size_t size)
+{
+	uint64_t magic = 0;
+
+	return size == 0 || (sys_call(SYS_pread64, fd, (long)&magic, sizeof(magic), 0, 0, 0) == sizeof(magic) &&
+			     magic == LEDGER_MAGIC);
+}
+
+/* -EUCLEAN: it is a ledger and ours, and of no use as it is. */
 static int open_existing(const char *path, const struct ledger_options *options, const uint8_t boot_id[16],
 			 struct ledger *ret_ledger)
 {
@@ -78,13 +93,18 @@ static int open_existing(const char *path, const struct ledger_options *options,
 	r = -EPERM;
 	if (!S_ISREG(st.st_mode) || !(mine || st.st_uid == 0 || st.st_uid == options->trust->shim_uid))
 		goto out;
-	r = map_file(fd, (size_t)st.st_size, prot, boot_id, ret_ledger);
+	if ((uint64_t)st.st_size < sizeof(struct ledger_head))
+		r = -EBADMSG;
+	else
+		r = map_file(fd, (size_t)st.st_size, prot, boot_id, ret_ledger);
+	if (r == 0)
+		ret_ledger->id = (struct file_id){ st.st_dev, st.st_ino };
 	if (options->opening != LEDGER_MAKE)
 		goto out;
 	if (r == 0 && mine && (ret_ledger->rows < options->rows || ret_ledger->cursors < options->cursors)) {
 		ledger_close(ret_ledger);
 		r = -EUCLEAN;
-	} else if (r == -EBADMSG && mine) {
+	} else if (r == -EBADMSG && mine && was_ledger(fd, (size_t)st.st_size)) {
 		r = -EUCLEAN;
 	}
 out:
@@ -96,8 +116,11 @@ out:
 static int fill(int fd, uint64_t size)
 {
 	static const char zeros[4096];
-	int r = sys_fallocate(fd, 0, (int64_t)size);
+	int r;
 
+	do {
+		r = sys_fallocate(fd, 0, (int64_t)size);
+	} while (r == -EINTR); /* tmpfs gives up when a signal is waiting */
 	if (r != -EOPNOTSUPP)
 		return r;
 	for (uint64_t done = 0; done < size;) {

@@ -24,7 +24,7 @@
  * the count it decided on, so that two processes cannot both take the last place. `landed` follows when connect(2) has
  * returned, so claims - landed dials are between their claim and the kernel's list of sockets. `gone` is what
  * failed and what a mend found closed. A mend (mend.h) sets gone := claims when its dump began - sockets it found;
- * claims made since are kept by the arithmetic. The last two words of `mend` are its notes.
+ * claims made since are kept by the arithmetic. The words `mend_…` and `unsettled…` are its notes.
  *
  * Times are CLOCK_BOOTTIME in units of 16 ms, modulo 2^32 (two years), compared by signed difference.
  */
@@ -56,7 +56,9 @@ struct ledger_head {
 	/* What changes, on a line of its own. */
 	uint64_t mended_ms; /* CLOCK_BOOTTIME when the last mend began */
 	uint64_t mend_us;   /* how long it took */
-	uint64_t zero2[6];
+	uint64_t mends;	    /* their number */
+	uint64_t ejecting_until_ms; /* CLOCK_BOOTTIME: the end of the ejection that ends last */
+	uint64_t zero2[4];
 };
 
 struct ledger_row {
@@ -69,14 +71,16 @@ struct ledger_row {
 	/* Notes of a mend, tagged by its own number instead of the backend's tag. */
 	uint64_t mend_claims, mend_landed, mend_gone, mend_found;
 	/* What it could not settle: tagged by the backend. */
-	uint64_t unsettled; /* times in a row */
-	uint64_t unsettled_claims;
-	uint64_t zero[2];
+	uint64_t unsettled;	  /* times in a row */
+	uint64_t unsettled_state; /* claims and landed then, folded into one */
+	uint64_t unsettled_since; /* time when that state was first seen */
+	uint64_t zero;
 };
 
 struct ledger_cursor {
-	uint64_t next; /* whose turn it is; tagged by the port */
-	uint64_t zero[7];
+	uint64_t next;	 /* whose turn it is; tagged by the port */
+	uint64_t mended; /* time of the last mend of its endpoints; tagged by the port */
+	uint64_t zero[6];
 };
 
 _Static_assert(offsetof(struct ledger_head, sum) == 72, "head: fields may only be appended");

@@ -110,7 +110,24 @@ static uint32_t longer_streak(uint32_t streak, enum ledger_outcome outcome)
 	return refusals << 16 | timeouts;
 }
 
-static bool note_failure(struct ledger_row *row, uint32_t tag, enum ledger_outcome outcome,
+static void note_ejection(const struct ledger *ledger, uint64_t until_ms)
+{
+	uint64_t *word = &((struct ledger_head *)ledger->base)->ejecting_until_ms;
+
+	for (int i = 0; i < WORD_TRIES; i++) {
+		uint64_t before = load_relaxed(word);
+
+		if ((before >= until_ms && before - until_ms <= MAX_EJECTION_MS) || swap_if(word, before, until_ms))
+			return;
+	}
+}
+
+bool ledger_any_ejected(const struct ledger *ledger, uint64_t now_ms)
+{
+	return ledger->base && load_relaxed(&((const struct ledger_head *)ledger->base)->ejecting_until_ms) >= now_ms;
+}
+
+static bool note_failure(const struct ledger *ledger, struct ledger_row *row, uint32_t tag, enum ledger_outcome outcome,
 			 const struct ledger_verdict *verdict, uint64_t now_ms)
 {
 	uint32_t streak = longer_streak(word_read(&row->streak, tag), outcome);
@@ -123,6 +140,7 @@ static bool note_failure(struct ledger_row *row, uint32_t tag, enum ledger_outco
 	if (!is_enough(streak, verdict) || (until && is_ahead(until, ledger_ticks(now_ms))))
 		return false;
 	word_write(&row->ejected_until, tag, time_word(now_ms + verdict->eject_for_ms));
+	note_ejection(ledger, now_ms + verdict->eject_for_ms);
 	return true;
 }
 
@@ -134,23 +152,38 @@ bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledg
 	if (!row)
 		return false;
 	if (outcome != OUTCOME_SUCCESS)
-		return note_failure(row, key.tag, outcome, verdict, now_ms);
+		return note_failure(ledger, row, key.tag, outcome, verdict, now_ms);
 	note_success(row, key.tag, now_ms);
 	return false;
+}
+
+/* Another process may have read its clock a little after us. */
+static uint32_t age_of(uint32_t then, uint32_t now)
+{
+	return (int32_t)(now - then) > 0 ? now - then : 0;
 }
 
 bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
 {
 	const struct ledger_row *row = ledger_row(ledger, key);
-	uint32_t now = ledger_ticks(now_ms), success, failure;
+	uint32_t now = ledger_ticks(now_ms), success;
 
 	if (!row)
 		return true;
 	success = word_read(&row->last_success, key.tag);
+	return !success || age_of(success, now) > SUSPECT_AFTER_MS >> LEDGER_TICK_SHIFT || ledger_doubted(ledger, key);
+}
+
+bool ledger_doubted(const struct ledger *ledger, struct ledger_key key)
+{
+	const struct ledger_row *row = ledger_row(ledger, key);
+	uint32_t success, failure;
+
+	if (!row)
+		return false;
+	success = word_read(&row->last_success, key.tag);
 	failure = word_read(&row->last_failure, key.tag);
-	if (!success || now - success > SUSPECT_AFTER_MS >> LEDGER_TICK_SHIFT)
-		return true;
-	return failure && (int32_t)(failure - success) > 0;
+	return failure && (!success || (int32_t)(failure - success) > 0);
 }
 
 uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
@@ -158,7 +191,7 @@ uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, 
 	const struct ledger_row *row = ledger_row(ledger, key);
 	uint32_t failure = row ? word_read(&row->last_failure, key.tag) : 0;
 
-	return failure ? ledger_ticks(now_ms) - failure : UINT32_MAX;
+	return failure ? age_of(failure, ledger_ticks(now_ms)) : UINT32_MAX;
 }
 
 struct ledger_score ledger_score(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
@@ -178,31 +211,23 @@ struct ledger_score ledger_score(const struct ledger *ledger, struct ledger_key 
 	return score;
 }
 
-static uint64_t *cursor_word(const struct ledger *ledger, struct ledger_key cursor)
-{
-	if (!ledger->base || cursor.slot >= ledger->cursors)
-		return NULL;
-	return &((struct ledger_cursor *)(ledger->base + ledger->cursors_offset +
-					  (uint64_t)cursor.slot * ledger->cursor_size))->next;
-}
-
 bool ledger_turn(const struct ledger *ledger, struct ledger_key cursor, uint32_t *ret_turn)
 {
-	uint64_t *word = cursor_word(ledger, cursor);
+	uint64_t *word = cursor_word(ledger, cursor, offsetof(struct ledger_cursor, next));
 
 	return word && word_add(word, cursor.tag, 1, ret_turn);
 }
 
 uint32_t ledger_cursor(const struct ledger *ledger, struct ledger_key cursor)
 {
-	const uint64_t *word = cursor_word(ledger, cursor);
+	const uint64_t *word = cursor_word(ledger, cursor, offsetof(struct ledger_cursor, next));
 
 	return word ? word_read(word, cursor.tag) : 0;
 }
 
 void ledger_set_cursor(const struct ledger *ledger, struct ledger_key cursor, uint32_t next)
 {
-	uint64_t *word = cursor_word(ledger, cursor);
+	uint64_t *word = cursor_word(ledger, cursor, offsetof(struct ledger_cursor, next));
 
 	if (word)
 		word_write(word, cursor.tag, next);

@@ -20,6 +20,7 @@ struct ledger {
 	size_t size;
 	uint64_t cursors_offset, rows_offset;
 	uint32_t cursors, rows, cursor_size, row_size;
+	struct file_id id; /* set by ledger_open */
 };
 
 /* Whose row: from the table's endpoint. For cursors: from its port. */
@@ -90,6 +91,12 @@ bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledg
 
 /* No success in the last ten seconds, or a failure since: worth waiting for its answer. */
 bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
+
+/* Its last failure is younger than its last success. */
+bool ledger_doubted(const struct ledger *ledger, struct ledger_key key);
+
+/* False where certainly nobody is ejected: then no row need be asked. */
+bool ledger_any_ejected(const struct ledger *ledger, uint64_t now_ms);
 
 /* When it last failed, as an age in ticks; UINT32_MAX: never. */
 uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);

@@ -16,82 +16,107 @@
 #include "ledger/words.h"
 
 #define MEND_SELDOM_MS 60000
-#define FORCE_AFTER    4 /* mends in a row that found a backend in motion */
+#define FORCE_AFTER	4 /* mends in a row that found a backend in motion */
+#define ABANDONED_AFTER_MS 10000
 
-bool mend_due(const struct ledger *ledger, bool may_block, uint64_t now_ms)
+/* A thousand times as long as the last one took: as many milliseconds as that were microseconds. */
+static uint64_t interval_of(const struct ledger_head *head, bool may_block)
+{
+	uint64_t took_us = load_relaxed(&head->mend_us);
+
+	if (may_block || took_us < MEND_EVERY_MS)
+		return MEND_EVERY_MS;
+	return took_us < MEND_SELDOM_MS ? took_us : MEND_SELDOM_MS;
+}
+
+bool mend_due(const struct ledger *ledger, struct ledger_key cursor, bool may_block, uint64_t now_ms)
 {
 	struct ledger_head *head = (struct ledger_head *)ledger->base;
-	uint64_t last, interval = MEND_EVERY_MS;
+	uint64_t *mended = cursor_word(ledger, cursor, offsetof(struct ledger_cursor, mended));
+	uint32_t now = ledger_ticks(now_ms), own;
+	uint64_t last, before;
 
-	if (!head)
+	if (!head || !mended)
 		return false;
 	last = load_relaxed(&head->mended_ms);
-	if (!may_block) {
-		uint64_t took_us = load_relaxed(&head->mend_us); /* a thousand times as long: as many milliseconds */
-
-		if (took_us > interval)
-			interval = took_us < MEND_SELDOM_MS ? took_us : MEND_SELDOM_MS;
-	}
+	before = load_relaxed(mended);
+	own = word_value(before, cursor.tag);
 	/* A time in the future is damage, and must not stop mending for good. */
-	if (last <= now_ms && now_ms - last < interval)
+	if ((last <= now_ms && now_ms - last < MEND_GAP_MS) ||
+	    (own && (uint64_t)(now - own) << LEDGER_TICK_SHIFT < interval_of(head, may_block)))
 		return false;
-	return swap_if(&head->mended_ms, last, now_ms);
+	return swap_if(&head->mended_ms, last, now_ms) && swap_if(mended, before, word_make(cursor.tag, now ? now : 1));
 }
 
 /* ---- the notes in the rows ---- */
 
-static void begin_row(struct ledger_row *row, uint32_t tag, uint32_t number)
+static void begin_row(struct ledger_row *row, uint32_t tag, uint32_t number, uint64_t now_ms)
 {
 	/* In this order: if all claims have landed, what was released is in `gone` (see ledger_release). */
 	uint32_t landed = word_value(load_acquire(&row->landed), tag);
 	uint32_t claims = word_value(load_acquire(&row->claims), tag);
 	uint32_t gone = word_value(load_acquire(&row->gone), tag);
 
+	(void)now_ms;
 	word_write(&row->mend_landed, number, landed);
 	word_write(&row->mend_claims, number, claims);
 	word_write(&row->mend_gone, number, gone);
 	word_write(&row->mend_found, number, 0);
 }
 
-/* Whether its owner may be taken for dead, or too busy to ever stand still: then the kernel's word is as good as any. */
-static bool force_row(struct ledger_row *row, uint32_t tag, uint32_t claims, uint32_t landed, bool *ret_abandoned)
+/*
+ * In motion for several mends: its dials never pause, and the kernel's word is as good as any. The very same state for long: a
+ * claimer was killed between its claim and its landing, and the claims are taken to have landed.
+ */
+static bool force_row(struct ledger_row *row, uint32_t tag, uint32_t claims, uint32_t landed, uint64_t now_ms,
+		      bool *ret_abandoned)
 {
-	uint32_t times = word_read(&row->unsettled, tag) + 1;
-	bool same = times > 1 && word_read(&row->unsettled_claims, tag) == claims - landed + (claims << 8);
+	uint32_t state = claims - landed + (claims << 8), now = ledger_ticks(now_ms) | 1;
+	uint32_t times = word_read(&row->unsettled, tag) + 1, since = word_read(&row->unsettled_since, tag);
 
-	*ret_abandoned = same;
+	if (times == 1 || word_read(&row->unsettled_state, tag) != state) {
+		word_write(&row->unsettled_state, tag, state);
+		word_write(&row->unsettled_since, tag, now);
+		since = now;
+	}
 	word_write(&row->unsettled, tag, times);
-	word_write(&row->unsettled_claims, tag, claims - landed + (claims << 8));
-	return same || times >= FORCE_AFTER;
+	*ret_abandoned = (int32_t)(claims - landed) < 0 ||
+			 (int32_t)(now - since) > ABANDONED_AFTER_MS >> LEDGER_TICK_SHIFT;
+	return *ret_abandoned || times >= FORCE_AFTER;
 }
 
-static void end_row(struct ledger_row *row, uint32_t tag, uint32_t number)
+/* Whether the four notes of a row are still this mend's: another one writes its own over them. */
+static bool notes_are(const struct ledger_row *row, uint32_t number)
+{
+	return load_acquire(&row->mend_claims) >> 32 == number && load_acquire(&row->mend_landed) >> 32 == number &&
+	       load_acquire(&row->mend_gone) >> 32 == number && load_acquire(&row->mend_found) >> 32 == number;
+}
+
+static void end_row(struct ledger_row *row, uint32_t tag, uint32_t number, uint64_t now_ms)
 {
 	uint32_t claims = word_read(&row->mend_claims, number), landed = word_read(&row->mend_landed, number);
 	uint32_t gone = word_read(&row->mend_gone, number), found = word_read(&row->mend_found, number);
 	bool abandoned = false;
+	uint64_t before;
 
-	if (load_relaxed(&row->mend_gone) >> 32 != number || load_relaxed(&row->mend_claims) >> 32 != number)
-		return; /* another mend has begun meanwhile */
+	if (!notes_are(row, number))
+		return;
 	if (claims != landed || word_value(load_acquire(&row->claims), tag) != claims) {
-		if (!force_row(row, tag, claims, landed, &abandoned))
+		if (!force_row(row, tag, claims, landed, now_ms, &abandoned))
 			return;
 	}
 	if (word_read(&row->unsettled, tag))
 		word_write(&row->unsettled, tag, 0);
-	if (claims - gone == found && !abandoned)
-		return;
 	/* Fails if something was released meanwhile: next time. Against what was read, whatever its tag. */
-	uint64_t before = load_relaxed(&row->gone);
-
-	if (word_value(before, tag) == gone)
+	before = load_relaxed(&row->gone);
+	if (claims - gone != found && word_value(before, tag) == gone)
 		swap_if(&row->gone, before, word_make(tag, claims - found));
 	if (abandoned)
 		word_write(&row->landed, tag, claims);
 }
 
 static void for_each_row(const struct ledger *ledger, const struct mend_list *list, uint32_t number,
-			 void (*visit)(struct ledger_row *, uint32_t, uint32_t))
+			 uint64_t now_ms, void (*visit)(struct ledger_row *, uint32_t, uint32_t, uint64_t))
 {
 	for (uint32_t i = 0; i < list->count; i++) {
 		struct ledger_row *row;
@@ -102,7 +127,18 @@ static void for_each_row(const struct ledger *ledger, const struct mend_list *li
 			return;
 		row = ledger_row(ledger, key);
 		if (row)
-			visit(row, key.tag, number);
+			visit(row, key.tag, number, now_ms);
+	}
+}
+
+/* Only onto this mend's own note. */
+static void count_found(struct ledger_row *row, uint32_t number)
+{
+	for (int i = 0; i < WORD_TRIES; i++) {
+		uint64_t before = load_relaxed(&row->mend_found);
+
+		if (before >> 32 != number || swap_if(&row->mend_found, before, before + 1))
+			return;
 	}
 }
 
@@ -123,8 +159,8 @@ static void count_socket(const struct ledger *ledger, const struct mend_list *li
 		order = addr_compare(&addr, peer);
 		if (order == 0) {
 			row = ledger_row(ledger, key);
-			if (row && load_relaxed(&row->mend_found) >> 32 == number)
-				word_write(&row->mend_found, number, word_read(&row->mend_found, number) + 1);
+			if (row)
+				count_found(row, number);
 			return;
 		}
 		if (order < 0)
@@ -279,24 +315,25 @@ int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now
 {
 	struct ledger_head *head = (struct ledger_head *)ledger->base;
 	uint64_t begun_ns = clock_read_ns(CLOCK_MONOTONIC);
-	uint32_t number = (uint32_t)now_ms | 1;
+	uint32_t number;
 	uint16_t port;
 	int fd, r;
 
 	if (!head || list->count == 0)
 		return -ENOENT;
+	number = (uint32_t)add_relaxed(&head->mends, 1) | 1u << 31; /* never 0, never that of a mend at the same time */
 	port = common_port(list);
 	if (!enter())
 		return -EBUSY;
 	fd = r = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd >= 0) {
-		for_each_row(ledger, list, number, begin_row);
+		for_each_row(ledger, list, number, now_ms, begin_row);
 		r = dump(fd, AF_INET, ledger, list, number, port);
 		if (r == 0)
 			r = dump(fd, AF_INET6, ledger, list, number, port); /* v4-mapped sockets are of this family */
 		sys_close(fd);
 		if (r == 0)
-			for_each_row(ledger, list, number, end_row);
+			for_each_row(ledger, list, number, now_ms, end_row);
 	}
 	store_relaxed(&head->mend_us, (clock_read_ns(CLOCK_MONOTONIC) - begun_ns) / 1000);
 	leave();

@@ -18,7 +18,8 @@
 #include "base/addr.h"
 #include "ledger/ledger.h"
 
-#define MEND_EVERY_MS 1000
+#define MEND_EVERY_MS 1000 /* the endpoints of one port */
+#define MEND_GAP_MS   100  /* any in the pod */
 
 /* Backends in the order of addr_compare. False where number `i` can no longer be told. */
 struct mend_list {
@@ -28,11 +29,11 @@ struct mend_list {
 };
 
 /*
- * True for the one caller of all processes whose turn it is to mend now: once a second where the caller may block. One
- * that may not, because it would hold up an event loop, waits a thousand times as long as the last mend took, if
- * that is longer: so no more than a thousandth of anybody's time goes there.
+ * True for the one caller of all processes whose turn it is to mend the endpoints of a port now: once a second for a port,
+ * ten times for the pod. A caller that may not block, because it would hold up an event loop, waits a thousand times as
+ * long as the last mend took, if that is longer: so no more than a thousandth of anybody's time goes there.
  */
-bool mend_due(const struct ledger *ledger, bool may_block, uint64_t now_ms);
+bool mend_due(const struct ledger *ledger, struct ledger_key cursor, bool may_block, uint64_t now_ms);
 
 /*
  * Mends. 0, or a negative errno where the kernel would not say, and nothing changed. Takes 0.3 ms with few sockets, 13 ms

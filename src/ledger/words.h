@@ -57,6 +57,14 @@ static inline struct ledger_row *ledger_row(const struct ledger *ledger, struct 
 	return (struct ledger_row *)(ledger->base + ledger->rows_offset + (uint64_t)key.slot * ledger->row_size);
 }
 
+/* A word of a port's cursor. */
+static inline uint64_t *cursor_word(const struct ledger *ledger, struct ledger_key cursor, size_t offset)
+{
+	if (!ledger->base || cursor.slot >= ledger->cursors)
+		return NULL;
+	return (uint64_t *)(ledger->base + ledger->cursors_offset + (uint64_t)cursor.slot * ledger->cursor_size + offset);
+}
+
 /* Of two counters that only grow and of their damage. */
 static inline uint32_t active_of(uint32_t claims, uint32_t gone)
 {

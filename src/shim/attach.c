@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/attach.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "base/clock.h"
@@ -35,6 +36,7 @@ const struct settings *attach_settings(void)
 	return &settings;
 }
 
+__attribute__((noinline))
 static void trace_attach(const struct settings *s, const char *dir, int result)
 {
 	char buf[256];
@@ -62,29 +64,70 @@ static bool boot_matches(const struct table *table)
 	return __builtin_memcmp(head->boot_id, boot_id, 16) == 0;
 }
 
-__attribute__((noinline)) /* its path need not lie on the stack beside attach_dir's */
-static void open_ledger(const struct settings *s, const char *dir, const struct trust *trust, struct attachment *to)
+static void ledger_path(const struct settings *s, const char *dir, char path[SETTINGS_PATH + 8])
 {
-	const struct table_head *head = table_head(&to->table);
-	struct ledger_options options = { head->rows, head->cursors, 0600, trust, LEDGER_MAKE };
-	char path[SETTINGS_PATH + 8];
-	struct text text = text_into(path, sizeof(path));
+	struct text text = text_into(path, SETTINGS_PATH + 8);
 
 	text_add(&text, s->ledger[0] ? s->ledger : dir);
 	if (!s->ledger[0])
 		text_add(&text, "/ledger");
-	if (text.full || ledger_open(path, &options, &to->ledger) < 0)
-		to->ledger.base = NULL;
 }
 
-static bool attach_dir(const struct settings *s, const char *dir)
+__attribute__((noinline)) /* its path need not lie on the stack beside attach_dir's */
+static void open_ledger(const struct settings *s, const char *dir, const struct trust *trust, const struct table *table,
+			struct ledger *ret_ledger)
 {
-	struct trust trust = { sys_geteuid(), s->shim_uid };
-	struct table table;
-	struct file_id id;
+	struct ledger_options options = { table_head(table)->rows, table_head(table)->cursors, 0600, trust, LEDGER_MAKE };
+	char path[SETTINGS_PATH + 8];
+
+	ledger_path(s, dir, path);
+	if (ledger_open(path, &options, ret_ledger) < 0)
+		ret_ledger->base = NULL;
+}
+
+static bool is_same_file(const struct file_id *a, const struct file_id *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+/* What the process has already: an old table without a successor, or a ledger that still cannot be had. */
+static bool is_attached(const struct file_id *table_id, const struct ledger *ledger)
+{
+	const struct attachment *last = load_acquire_ptr(&current);
+
+	if (!last || !is_same_file(&last->id, table_id) || !ledger->base != !last->ledger.base)
+		return false;
+	return !ledger->base || is_same_file(&last->ledger.id, &ledger->id);
+}
+
+/* Puts both where every dial finds them. False where the process has had too many: it keeps the last. */
+static bool install(const char *dir, const struct table *table, const struct file_id *id, const struct ledger *ledger)
+{
+	uint64_t place = add_relaxed(&attachments_used, 1);
 	struct attachment *to;
 	struct text path;
-	uint64_t place;
+
+	if (place >= MAX_ATTACHMENTS) {
+		add_relaxed(&attachments_used, (uint64_t)-1);
+		return false;
+	}
+	to = &attachments[place];
+	to->table = *table;
+	to->id = *id;
+	to->ledger = *ledger;
+	to->identity = host_identity();
+	path = text_into(to->dir, sizeof(to->dir));
+	text_add(&path, dir);
+	store_release_ptr(&current, to);
+	return true;
+}
+
+static bool attach_dir(const struct settings *s, const char *dir, bool no_link)
+{
+	struct trust trust = { sys_geteuid(), s->shim_uid, no_link };
+	struct ledger ledger = { .base = NULL };
+	struct table table;
+	struct file_id id;
 	int r;
 
 	if (s->shim_uid == UINT32_MAX)
@@ -92,33 +135,16 @@ static bool attach_dir(const struct settings *s, const char *dir)
 	r = table_map(dir, &trust, &table, &id);
 	if (r == 0 && !boot_matches(&table)) {
 		table_unmap(&table);
-		r = -1;
+		r = -ESTALE;
 	}
 	trace_attach(s, dir, r);
 	if (r < 0)
 		return false;
-
-	const struct attachment *last = load_acquire_ptr(&current);
-
-	if (last && last->id.dev == id.dev && last->id.ino == id.ino) {
-		table_unmap(&table); /* the same as before: it is only old */
-		return true;
-	}
-	place = add_relaxed(&attachments_used, 1);
-	if (place >= MAX_ATTACHMENTS) {
-		add_relaxed(&attachments_used, (uint64_t)-1);
+	open_ledger(s, dir, &trust, &table, &ledger);
+	if (is_attached(&id, &ledger) || !install(dir, &table, &id, &ledger)) {
+		ledger_close(&ledger);
 		table_unmap(&table);
-		return false;
 	}
-	to = &attachments[place];
-	to->table = table;
-	to->id = id;
-	to->identity = host_identity();
-	path = text_into(to->path, sizeof(to->path));
-	text_add(&path, dir);
-	text_add(&path, "/table");
-	open_ledger(s, dir, &trust, to);
-	store_release_ptr(&current, to);
 	return true;
 }
 
@@ -129,17 +155,17 @@ static bool attach_user_dir(const struct settings *s)
 
 	text_add(&path, "/tmp/fairdial-");
 	text_add_number(&path, sys_geteuid(), 10);
-	return attach_dir(s, dir);
+	return attach_dir(s, dir, true);
 }
 
 static void look(const struct settings *s)
 {
 	if (s->has_dir) {
 		if (s->dir[0])
-			attach_dir(s, s->dir);
+			attach_dir(s, s->dir, false);
 		return;
 	}
-	if ((s->beside[0] && attach_dir(s, s->beside)) || attach_dir(s, "/run/fairdial"))
+	if ((s->beside[0] && attach_dir(s, s->beside, false)) || attach_dir(s, "/run/fairdial", false))
 		return;
 	attach_user_dir(s);
 }
@@ -182,11 +208,28 @@ enum freshness attach_freshness(const struct attachment *attachment, uint32_t st
 	return heartbeat + stale_after_ms >= now_ms ? QUIET : STALE;
 }
 
+__attribute__((noinline)) /* once a second; its path is not for the stack of every dial */
+static bool is_as_on_disk(const struct settings *s, const struct attachment *attachment)
+{
+	char path[SETTINGS_PATH + 8];
+	struct text text = text_into(path, sizeof(path));
+
+	text_add(&text, attachment->dir);
+	text_add(&text, "/table");
+	if (!file_is_current(path, &attachment->id))
+		return false;
+	ledger_path(s, attachment->dir, path);
+	return attachment->ledger.base && file_is_current(path, &attachment->ledger.id);
+}
+
 void attach_refresh(const struct attachment *attachment)
 {
-	const struct settings *s = attach_settings();
+	const struct settings *s;
 
-	if (s && look_is_due() && !table_is_current(attachment->path, &attachment->id))
+	if (!look_is_due())
+		return;
+	s = attach_settings();
+	if (s && !is_as_on_disk(s, attachment))
 		look(s);
 }
 

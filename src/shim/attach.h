@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The process's hold on table and ledger. Mapped when the object is loaded, so that a program which changes its root or its
- * user later keeps them; looked for again, once a second at most, by dials that find none, an aged or a retired one.
+ * user later keeps them; looked for again, once a second at most, where there is none, or where another file has their
+ * name.
  *
  * Async-signal-safe. A mapping is never given back while the process lives, because another thread may be reading it; their
  * number is bounded.
@@ -21,7 +22,7 @@ struct attachment {
 	struct ledger ledger;
 	struct file_id id;
 	uint64_t identity; /* of this pod */
-	char path[SETTINGS_PATH + 8]; /* of the table */
+	char dir[SETTINGS_PATH]; /* of the table */
 };
 
 /* The settings, read at the first call. NULL while another thread reads them, or a handler interrupted that. */
@@ -37,7 +38,7 @@ enum freshness {
 };
 enum freshness attach_freshness(const struct attachment *attachment, uint32_t stale_after_ms, uint64_t now_ms);
 
-/* Called by a dial that is ours: looks whether the table's name leads to another file by now. Cheap. */
+/* Called by dials and lookups: once a second, whether the names of table and ledger lead to other files by now. */
 void attach_refresh(const struct attachment *attachment);
 
 #endif

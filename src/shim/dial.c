@@ -54,10 +54,9 @@ bool dial_is_service(const struct sockaddr *sa, uint32_t len)
 	struct table_view view;
 	struct addr dest;
 
-	if (!addr_from_sockaddr(&dest, sa, len))
-		return false;
+	/* In this order: where there is no table, not even the caller's address is looked at, which may be a bad one. */
 	attachment = attach_get();
-	if (!attachment)
+	if (!attachment || !addr_from_sockaddr(&dest, sa, len))
 		return false;
 	for (int i = 0; i < TABLE_TRIES; i++) {
 		int r;
@@ -65,8 +64,11 @@ bool dial_is_service(const struct sockaddr *sa, uint32_t len)
 		if (!table_begin(&attachment->table, &view))
 			continue;
 		r = table_find_port(&view, &dest, PROTOCOL_TCP);
-		if (table_end(&view))
-			return r >= 0;
+		if (!table_end(&view))
+			continue;
+		if (r < 0)
+			attach_refresh(attachment); /* another file may have it by now: for the next dial */
+		return r >= 0;
 	}
 	return false;
 }
@@ -103,6 +105,7 @@ static void take_rules(struct dial *d, const struct table_rules *rules, const st
 	d->attempts = policy->attempts ? policy->attempts : 1;
 	d->verdict = (struct ledger_verdict){ policy->eject_after, policy->eject_timeouts_after, policy->eject_for_ms };
 	d->connect_timeout_ms = policy->connect_timeout_ms;
+	d->pick.eject_percent = policy->eject_percent;
 	d->service = port->service;
 	d->pick.cursor = (struct ledger_key){ port->cursor, port->cursor_tag };
 	d->pick.rank = rules->client_rank;
@@ -130,6 +133,7 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 		return DIAL_STALE;
 	take_rules(d, &rules, &port);
 	d->seq = view->seq;
+	d->area = view->area;
 	return mode == MODE_OBSERVE ? DIAL_OBSERVED : DIAL_OURS;
 }
 
@@ -210,7 +214,7 @@ static void mend_if_due(struct dial *d, const struct table_view *view)
 	struct backends backends = { view, &d->pick.rows };
 	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
 
-	if (by_load(d) && mend_due(d->pick.ledger, d->blocking, d->now_ms))
+	if (by_load(d) && mend_due(d->pick.ledger, d->pick.cursor, d->blocking, d->now_ms))
 		mend(d->pick.ledger, &list, d->now_ms);
 }
 
@@ -222,9 +226,10 @@ static int open_rows(struct dial *d, const struct table_view *view)
 
 	if (r < 0)
 		return r;
-	if (view->seq != d->seq) {
+	if (view->seq != d->seq || view->area != d->area) {
 		memset(d->pick.tried, 0, sizeof(d->pick.tried));
 		d->seq = view->seq;
+		d->area = view->area;
 	}
 	return table_endpoint_rows(view, &port, d->v4, &d->pick.rows);
 }
@@ -271,8 +276,9 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		pick_mark_tried(&d->pick, candidate.index);
 		ret_choice->addr = table_endpoint_addr(&row);
 		ret_choice->key = candidate.key;
-		ret_choice->others = pick_has_left(&d->pick);
+		ret_choice->others = d->attempt < d->pick.rows.count && pick_has_left(&d->pick);
 		ret_choice->suspect = ledger_suspect(d->pick.ledger, candidate.key, d->now_ms);
+		ret_choice->doubted = ledger_doubted(d->pick.ledger, candidate.key);
 		return true;
 	}
 	return false;

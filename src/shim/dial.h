@@ -43,7 +43,8 @@ struct dial {
 	struct ledger_verdict verdict;
 	uint32_t connect_timeout_ms;
 	uint32_t service; /* row, for the trace */
-	uint64_t seq;	  /* of the generation that `pick` counts in */
+	uint64_t seq;	  /* with `area`: the generation that `pick` counts in */
+	const void *area;
 	uint64_t now_ms;
 	struct pick pick;
 };
@@ -53,6 +54,7 @@ struct dial_choice {
 	struct ledger_key key;
 	bool others;  /* more endpoints could follow this one */
 	bool suspect; /* worth waiting for its answer */
+	bool doubted; /* its last dial failed: success has to be seen, not assumed */
 };
 
 /* Whether the destination is a Service's: all that a dial which is not ours costs. */

@@ -9,6 +9,8 @@
  *	- a non-blocking one keeps its error until SO_ERROR is read, and is left with connect(AF_UNSPEC);
  *	- a socket that was bound without a port gets another one then, so a socket that already has one is dialed once.
  *
+ * "Has a port" includes sockets whose earlier connect failed, which keep theirs.
+ *
  * Extra system calls of a healthy dial: SO_PROTOCOL, getsockname and F_GETFL; blocking: TCP_USER_TIMEOUT got, set and set
  * back; non-blocking: one poll. At most six.
  */
@@ -20,6 +22,7 @@
 #include <sys/socket.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/sys.h"
 #include "shim/dial.h"
 #include "shim/next.h"
@@ -32,17 +35,18 @@
 struct target {
 	int fd;
 	const struct sockaddr *sa; /* the caller's */
+	uint32_t len;
 	bool fresh;		   /* never dialed nor bound: may dial again on failure */
 };
 
 /* ---- the socket ---- */
 
-static bool is_unconnected(int fd)
+static int tcp_state(int fd)
 {
 	uint8_t state = 0; /* the first byte of struct tcp_info */
 	uint32_t len = sizeof(state);
 
-	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) == 0 && state == TCP_CLOSE;
+	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) == 0 ? state : -1;
 }
 
 static enum dial_reason look_at_socket(struct target *target, struct dial *dial)
@@ -60,7 +64,7 @@ static enum dial_reason look_at_socket(struct target *target, struct dial *dial)
 	if (sys_getsockname(target->fd, &name, &len) < 0)
 		return DIAL_NOT_TCP;
 	target->fresh = name.in.sin_port == 0;
-	if (!target->fresh && !is_unconnected(target->fd))
+	if (!target->fresh && tcp_state(target->fd) != TCP_CLOSE)
 		return DIAL_IN_USE;
 	flags = sys_fcntl_getfl(target->fd);
 	dial->blocking = flags >= 0 && !(flags & O_NONBLOCK);
@@ -69,7 +73,12 @@ static enum dial_reason look_at_socket(struct target *target, struct dial *dial)
 
 /* ---- what an error says of the endpoint ---- */
 
-enum blame { BLAME_NOBODY, BLAME_REFUSED, BLAME_TIMED_OUT };
+enum blame {
+	BLAME_NOBODY,
+	BLAME_ROUTE, /* this socket or this host has no way there: the endpoint has not been asked, the next one may be */
+	BLAME_REFUSED,
+	BLAME_TIMED_OUT,
+};
 
 static enum blame blame_for(int error)
 {
@@ -77,9 +86,10 @@ static enum blame blame_for(int error)
 	case ECONNREFUSED:
 	case ECONNRESET:
 	case EHOSTUNREACH:
-	case ENETUNREACH:
 	case EHOSTDOWN:
 		return BLAME_REFUSED;
+	case ENETUNREACH:
+		return BLAME_ROUTE;
 	case ETIMEDOUT:
 		return BLAME_TIMED_OUT;
 	default:
@@ -87,9 +97,19 @@ static enum blame blame_for(int error)
 	}
 }
 
-static enum ledger_outcome outcome_of(enum blame blame)
+/* Ends a choice that came to nothing. */
+static void end_failed(struct dial *dial, const struct dial_choice *choice, enum blame blame)
 {
-	return blame == BLAME_TIMED_OUT ? OUTCOME_TIMED_OUT : OUTCOME_REFUSED;
+	if (blame == BLAME_REFUSED || blame == BLAME_TIMED_OUT)
+		dial_failed(dial, choice, blame == BLAME_TIMED_OUT ? OUTCOME_TIMED_OUT : OUTCOME_REFUSED);
+	else
+		dial_dropped(dial, choice);
+}
+
+/* A connect that returned 0. With TCP_FASTOPEN_CONNECT it may not have sent anything yet. */
+static bool is_answered(int fd, const struct dial_choice *choice)
+{
+	return !choice->doubted || tcp_state(fd) == TCP_ESTABLISHED;
 }
 
 /* The kernel goes on with the dial by itself. */
@@ -101,41 +121,80 @@ static bool is_under_way(int error)
 static int call_connect(const struct target *target, const struct dial_choice *choice)
 {
 	char sa[SOCKADDR_SIZE] __attribute__((aligned(8)));
-	uint32_t len = addr_to_sockaddr(&choice->addr, target->sa, sa);
-
-	return next_connect(target->fd, (const struct sockaddr *)sa, len) == 0 ? 0 : errno_get();
+	memset(sa, 0, sizeof(sa));
+	addr_to_sockaddr(&choice->addr, target->sa, sa);
+	/* The caller's length: a wrong one has an error of its own. */
+	return next_connect(target->fd, (const struct sockaddr *)sa, target->len < sizeof(sa) ? target->len : sizeof(sa)) == 0
+		       ? 0
+		       : errno_get();
 }
 
 /* ---- blocking ---- */
 
-struct timeout_guard {
+/* What a blocking dial changes on the socket for its own time, and puts back. */
+struct patience {
 	int fd;
-	unsigned own; /* what the program had set */
-	bool changed;
+	unsigned handshake_ms;	  /* TCP_USER_TIMEOUT as the program had set it */
+	struct timeval send;	  /* SO_SNDTIMEO likewise */
+	bool handshake_changed, send_changed;
+	uint64_t begun_ns;
 };
 
 /* TCP_USER_TIMEOUT bounds the handshake too, and unlike SO_SNDTIMEO ends it: tcp(7), and RFC 5482. */
-static void bound_handshake(struct timeout_guard *guard, int fd, unsigned timeout_ms)
+static void bound_handshake(struct patience *patience, unsigned timeout_ms)
 {
 	int own = 0;
 
-	*guard = (struct timeout_guard){ fd, 0, false };
-	if (timeout_ms == 0 || sys_getsockopt_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &own) < 0)
+	patience->begun_ns = clock_read_ns(CLOCK_MONOTONIC);
+	if (timeout_ms == 0 || sys_getsockopt_int(patience->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &own) < 0)
 		return;
-	guard->own = (unsigned)own;
-	if (guard->own && guard->own <= timeout_ms)
+	patience->handshake_ms = (unsigned)own;
+	if (own && patience->handshake_ms <= timeout_ms)
 		return;
-	guard->changed = sys_setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) == 0;
+	patience->handshake_changed =
+		sys_setsockopt(patience->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) == 0;
 }
 
-static void unbound_handshake(const struct timeout_guard *guard)
+static void put_back(const struct patience *patience)
 {
-	if (guard->changed)
-		sys_setsockopt(guard->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &guard->own, sizeof(guard->own));
+	if (patience->handshake_changed)
+		sys_setsockopt(patience->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience->handshake_ms,
+			       sizeof(patience->handshake_ms));
+	if (patience->send_changed)
+		sys_setsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &patience->send, sizeof(patience->send));
+}
+
+/*
+ * After a failure: whether the program's own patience allows another attempt. With SO_SNDTIMEO the attempts share its
+ * time, so that the last one ends when, and as, a single one would have; a TCP_USER_TIMEOUT shorter than ours is used up.
+ */
+static bool may_go_on(struct patience *patience, enum blame blame)
+{
+	const struct timeval *own = &patience->send;
+	struct timeval left;
+	uint32_t len = sizeof(patience->send);
+	uint64_t own_us, spent_us;
+
+	if (blame == BLAME_TIMED_OUT && patience->handshake_ms && !patience->handshake_changed)
+		return false;
+	if (!patience->send_changed &&
+	    sys_getsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &patience->send, &len) < 0)
+		return true;
+	own_us = (uint64_t)own->tv_sec * 1000000u + (uint64_t)own->tv_usec;
+	if (own_us == 0)
+		return true;
+	spent_us = (clock_read_ns(CLOCK_MONOTONIC) - patience->begun_ns) / 1000u;
+	if (spent_us >= own_us)
+		return false;
+	left.tv_sec = (time_t)((own_us - spent_us) / 1000000u);
+	left.tv_usec = (suseconds_t)((own_us - spent_us) % 1000000u);
+	patience->send_changed = sys_setsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left)) == 0;
+	return true;
 }
 
 /* One endpoint after the other until one answers. 0, or the error of the last. */
-static int dial_in_turn(struct dial *dial, const struct target *target, struct dial_choice *choice)
+static int dial_in_turn(struct dial *dial, const struct target *target, struct dial_choice *choice,
+			struct patience *patience)
 {
 	unsigned timeouts = 0;
 
@@ -145,31 +204,28 @@ static int dial_in_turn(struct dial *dial, const struct target *target, struct d
 
 		dial_trace(dial, choice, DIAL_OURS, error);
 		if (error == 0 || is_under_way(error)) {
-			dial_landed(dial, choice, error == 0);
+			dial_landed(dial, choice, error == 0 && is_answered(target->fd, choice));
 			return error;
 		}
-		if (blame == BLAME_NOBODY) {
-			dial_dropped(dial, choice);
+		end_failed(dial, choice, blame);
+		if (blame == BLAME_NOBODY || !target->fresh)
 			return error;
-		}
-		dial_failed(dial, choice, outcome_of(blame));
 		if (blame == BLAME_TIMED_OUT && ++timeouts >= dial->attempts)
 			return error;
-		if (!target->fresh || !dial_choose(dial, choice))
+		if (!may_go_on(patience, blame) || !dial_choose(dial, choice))
 			return error;
 	}
 }
 
 static int dial_blocking(struct dial *dial, const struct target *target, struct dial_choice *choice)
 {
-	struct timeout_guard guard = { target->fd, 0, false };
+	struct patience patience = { .fd = target->fd };
 	int error;
 
-	/* With nobody to go on to, the kernel's own patience is the better one. */
-	if (target->fresh && choice->others)
-		bound_handshake(&guard, target->fd, dial->connect_timeout_ms);
-	error = dial_in_turn(dial, target, choice);
-	unbound_handshake(&guard);
+	/* Of a Service with a single endpoint the kernel's own patience is the better one: there is nobody to go on to. */
+	bound_handshake(&patience, target->fresh && choice->others ? dial->connect_timeout_ms : 0);
+	error = dial_in_turn(dial, target, choice, &patience);
+	put_back(&patience);
 	return error;
 }
 
@@ -198,7 +254,7 @@ static int leave_failed_dial(int fd)
 	memset(&none, 0, sizeof(none));
 	none.sa_family = AF_UNSPEC;
 	sys_connect(fd, &none, sizeof(none));
-	return error;
+	return error ? error : ECONNABORTED; /* another thread has read it */
 }
 
 /* What became of a dial under way. True if it failed and the next endpoint is to be dialed. */
@@ -218,10 +274,7 @@ static bool failed_at_once(struct dial *dial, const struct target *target, const
 	}
 	*error = leave_failed_dial(target->fd);
 	blame = blame_for(*error);
-	if (blame == BLAME_NOBODY)
-		dial_dropped(dial, choice);
-	else
-		dial_failed(dial, choice, outcome_of(blame));
+	end_failed(dial, choice, blame);
 	return blame != BLAME_NOBODY;
 }
 
@@ -233,7 +286,7 @@ static int dial_nonblocking(struct dial *dial, const struct target *target, stru
 
 		dial_trace(dial, choice, DIAL_OURS, error);
 		if (error == 0) {
-			dial_landed(dial, choice, true);
+			dial_landed(dial, choice, is_answered(target->fd, choice));
 			return 0;
 		}
 		if (is_under_way(error)) {
@@ -245,7 +298,7 @@ static int dial_nonblocking(struct dial *dial, const struct target *target, stru
 			dial_dropped(dial, choice);
 			return error;
 		} else {
-			dial_failed(dial, choice, outcome_of(blame)); /* no route: known without a packet */
+			end_failed(dial, choice, blame); /* no way there: known without a packet */
 		}
 		if (!dial_choose(dial, choice))
 			return error;
@@ -278,7 +331,7 @@ static bool begin(struct dial *dial, struct target *target, struct dial_choice *
 __attribute__((noinline)) /* keeps its stack out of the dials that are not ours */
 static int connect_service(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	struct target target = { fd, sa, false };
+	struct target target = { fd, sa, len, false };
 	struct dial_choice choice;
 	struct dial dial;
 	int before = errno_get(), error;
@@ -308,7 +361,10 @@ static ssize_t send_to(const struct target *target, const struct dial_choice *ch
 	char sa[SOCKADDR_SIZE] __attribute__((aligned(8)));
 	struct msghdr copy = *msg;
 
-	copy.msg_namelen = addr_to_sockaddr(&choice->addr, target->sa, sa);
+	memset(sa, 0, sizeof(sa));
+	addr_to_sockaddr(&choice->addr, target->sa, sa);
+	if (copy.msg_namelen > sizeof(sa))
+		copy.msg_namelen = sizeof(sa);
 	copy.msg_name = sa;
 	return next_sendmsg(target->fd, &copy, flags);
 }
@@ -316,7 +372,7 @@ static ssize_t send_to(const struct target *target, const struct dial_choice *ch
 __attribute__((noinline))
 static ssize_t fastopen_service(int fd, const struct msghdr *msg, int flags)
 {
-	struct target target = { fd, msg->msg_name, false };
+	struct target target = { fd, msg->msg_name, msg->msg_namelen, false };
 	struct dial_choice choice;
 	struct dial dial;
 	int before = errno_get();
@@ -334,12 +390,9 @@ static ssize_t fastopen_service(int fd, const struct msghdr *msg, int flags)
 			errno_set(error ? error : before);
 			return n;
 		}
-		if (blame == BLAME_NOBODY)
-			dial_dropped(&dial, &choice);
-		else
-			dial_failed(&dial, &choice, outcome_of(blame));
+		end_failed(&dial, &choice, blame);
 		/* After a timeout the data in the SYN may have been processed: only a refusal is dialed again. */
-		if (blame != BLAME_REFUSED || !dial.blocking || !target.fresh || !dial_choose(&dial, &choice)) {
+		if (blame == BLAME_NOBODY || blame == BLAME_TIMED_OUT || !dial.blocking || !target.fresh || !dial_choose(&dial, &choice)) {
 			errno_set(error);
 			return -1;
 		}

@@ -110,7 +110,8 @@ static int answer_list(struct answer *answer, const char *service, const struct 
 		return EAI_NONAME;
 	/* None of these means anything for a number, and AI_ADDRCONFIG would have a lone loopback answer nothing. */
 	own.ai_flags &= ~(AI_PASSIVE | AI_ADDRCONFIG | AI_ALL);
-	if (own.ai_family == AF_UNSPEC && answer->has_v4 && answer->has_v6 && !(own.ai_flags & AI_CANONNAME)) {
+	if (own.ai_family == AF_UNSPEC && answer->has_v4 && answer->has_v6 && !(own.ai_flags & AI_CANONNAME) &&
+	    (service || own.ai_socktype != SOCK_RAW)) { /* which knows no services, not even "0" */
 		r = ask_for_both(service, &own, res);
 	} else {
 		if (own.ai_family == AF_UNSPEC && answer->has_v4)

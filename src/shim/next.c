@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 
 #include "base/sys.h"
 #include "table/atomics.h"
@@ -13,6 +14,7 @@
 extern __typeof__(dlsym) dlsym __attribute__((weak));
 extern __typeof__(dladdr) dladdr __attribute__((weak));
 extern __typeof__(getenv) getenv __attribute__((weak));
+extern __typeof__(getauxval) getauxval __attribute__((weak));
 extern int *__errno_location(void) __attribute__((weak));
 
 /*
@@ -99,6 +101,11 @@ int next_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 	if (next->sendmmsg)
 		return next->sendmmsg(fd, msgs, n, flags);
 	return (int)to_errno(sys_sendmmsg(fd, msgs, n, flags));
+}
+
+bool next_is_privileged(void)
+{
+	return getauxval && getauxval(AT_SECURE);
 }
 
 const char *next_getenv(const char *name)

@@ -6,6 +6,7 @@
 #ifndef FAIRDIAL_SHIM_NEXT_H
 #define FAIRDIAL_SHIM_NEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shim/symbols.h"
@@ -29,6 +30,9 @@ int next_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 /* The caller's errno, where there is a libc to keep one. */
 int errno_get(void);
 void errno_set(int value);
+
+/* Whether the program has more rights than who started it (AT_SECURE): then the environment is not to be believed. */
+bool next_is_privileged(void);
 
 /* The text of a variable, or NULL; belongs to the environment. */
 const char *next_getenv(const char *name);

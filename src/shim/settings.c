@@ -17,6 +17,26 @@ static bool copy_value(char *to, size_t size, struct slice value)
 	return !text.full;
 }
 
+/* As long as the program is where it was started; it may change its directory later. */
+static void make_absolute(char path[SETTINGS_PATH])
+{
+	char absolute[SETTINGS_PATH];
+	struct text text;
+	long n;
+
+	if (path[0] == '\0' || path[0] == '/')
+		return;
+	n = sys_call(SYS_getcwd, (long)absolute, sizeof(absolute), 0, 0, 0, 0);
+	if (n <= 1 || absolute[0] != '/') {
+		path[0] = '\0';
+		return;
+	}
+	text = (struct text){ absolute, sizeof(absolute), (size_t)n - 1, false };
+	text_add_char(&text, '/');
+	text_add(&text, path);
+	copy_value(path, SETTINGS_PATH, (struct slice){ absolute, text.full ? 0 : text.len });
+}
+
 static struct slice variable(const char *name)
 {
 	return slice_of(next_getenv(name));
@@ -89,6 +109,11 @@ void settings_read(struct settings *s)
 {
 	struct slice trace_path;
 
+	/* The shim can only be in such a program through /etc/ld.so.preload; it stays out of it. */
+	if (next_is_privileged()) {
+		s->mode = MODE_OFF;
+		return;
+	}
 	s->mode = parse_mode(variable("FAIRDIAL"));
 	s->balance = parse_balance(variable("FAIRDIAL_BALANCE"));
 	s->has_dir = variable("FAIRDIAL_DIR").len > 0;
@@ -102,6 +127,10 @@ void settings_read(struct settings *s)
 	    !copy_value(s->except, sizeof(s->except), variable("FAIRDIAL_EXCEPT")))
 		s->mode = MODE_OFF;
 	find_shim(s);
+	make_absolute(s->dir);
+	make_absolute(s->ledger);
+	make_absolute(s->beside);
+	make_absolute(s->trace_path);
 }
 
 /* NAME, or NAME.NAMESPACE. */

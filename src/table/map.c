@@ -54,7 +54,7 @@ int table_map(const char *dir, const struct trust *trust, struct table *ret_tabl
 	struct stat st;
 	int dir_fd, fd, r;
 
-	dir_fd = sys_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	dir_fd = sys_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (trust->no_link ? O_NOFOLLOW : 0), 0);
 	if (dir_fd < 0)
 		return dir_fd;
 	r = sys_fstat(dir_fd, &st);
@@ -73,7 +73,7 @@ close_dir:
 	return r;
 }
 
-bool table_is_current(const char *path, const struct file_id *id)
+bool file_is_current(const char *path, const struct file_id *id)
 {
 	struct stat st;
 

@@ -16,6 +16,7 @@
 struct trust {
 	uint32_t euid;
 	uint32_t shim_uid; /* the owner of libfairdial.so; the same as euid where it is not known */
+	bool no_link;	   /* the directory itself may not be a symbolic link: it lies where anybody can make one */
 };
 
 /* Owned by somebody trusted, and written by nobody else. A directory with the sticky bit may be open to all. */
@@ -31,8 +32,8 @@ struct file_id {
 };
 int table_map(const char *dir, const struct trust *trust, struct table *ret_table, struct file_id *ret_id);
 
-/* Whether the file at `path` (DIR/table) is still the one that was mapped. */
-bool table_is_current(const char *path, const struct file_id *id);
+/* Whether the file at `path` is still the one that was mapped. */
+bool file_is_current(const char *path, const struct file_id *id);
 
 void table_unmap(struct table *table);
 

@@ -54,7 +54,7 @@ static uint64_t random_word(void)
 static int take_directory(struct table_writer *w, struct report *why)
 {
 	struct stat st;
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 
 	if (mkdir(w->dir, 0755) < 0 && errno != EEXIST)
 		return report(why, -errno, "cannot make the directory %s: %s", w->dir, strerror(errno));
@@ -117,7 +117,7 @@ static void remove_leftovers(struct table_writer *w)
 /* Maps an existing table for writing; leaves none where it cannot be continued. */
 static int continue_table(struct table_writer *w, struct report *why)
 {
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	struct stat st;
 	char reason[128];
 	void *base = MAP_FAILED;

@@ -225,7 +225,7 @@ static void unmap(void *table)
 
 struct table *map_table(const char *dir)
 {
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	struct table *table = calloc(1, sizeof(*table));
 	int r;
 

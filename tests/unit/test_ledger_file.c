@@ -59,7 +59,7 @@ static uint32_t active_in(const char *path)
 static void it_is_made_whole_with_its_mode_and_size(void **state)
 {
 	char *dir = scratch_dir(), *path = format("%s/ledger", dir);
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	struct ledger_options options = { .rows = 1000, .cursors = 30, .mode = 0666, .trust = &trust };
 	mode_t before = umask(077);
 	struct ledger ledger;

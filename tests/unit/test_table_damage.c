@@ -337,7 +337,7 @@ static void a_table_cut_at_any_size_is_refused(void **state)
 
 static void a_cut_file_is_not_mapped(void **state)
 {
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	const char *dir = scratch_dir(), *path = format("%s/table", dir);
 	struct table table;
 	size_t size;

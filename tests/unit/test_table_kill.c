@@ -50,7 +50,7 @@ static void add(uint64_t *word, uint64_t n)
 
 static int map_quietly(const char *dir, struct table *table)
 {
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 
 	return table_map(dir, &trust, table, NULL);
 }

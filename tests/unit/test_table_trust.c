@@ -19,7 +19,7 @@ enum { SOMEBODY = 12345, THE_SHIMS_OWNER = 12346 };
 
 static int map(const char *dir)
 {
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	struct table table;
 	int r = table_map(dir, &trust, &table, NULL);
 
@@ -153,17 +153,17 @@ static void what_is_no_file_is_refused_at_once(void **state)
 static void the_mapped_file_is_told_from_a_later_one(void **state)
 {
 	char *dir = published(), *path = format("%s/table", dir);
-	struct trust trust = { geteuid(), geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	struct file_id id;
 	struct table table;
 
 	(void)state;
 	assert_int_equal(table_map(dir, &trust, &table, &id), 0);
-	assert_true(table_is_current(path, &id));
+	assert_true(file_is_current(path, &id));
 	assert_int_equal(rename(path, format("%s/old", dir)), 0);
-	assert_false(table_is_current(path, &id));
+	assert_false(file_is_current(path, &id));
 	publish_once(dir, builder_web("10.0.0.2:80"));
-	assert_false(table_is_current(path, &id));
+	assert_false(file_is_current(path, &id));
 	table_unmap(&table);
 	table_unmap(&table); /* twice does no harm */
 }

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A port of a table to pick from, and what was picked, counted. The tests are TEST() ones. */
+#ifndef FAIRDIAL_TESTS_PICKS_H
+#define FAIRDIAL_TESTS_PICKS_H
+
+#include "balance/balance.h"
+
+enum { MAX_ENDPOINTS = 512 };
+
+struct picks {
+	struct table *table;
+	struct ledger ledger; /* base NULL after picks_forget_ledger */
+	struct pick pick;
+	unsigned counts[MAX_ENDPOINTS]; /* by place in the list */
+};
+
+/*
+ * Endpoints as in builder_port, all IPv4; places are in the order of addresses. With a ledger of its own; identity 1, rank
+ * unknown.
+ */
+struct picks *new_picks(const char *endpoints);
+
+/* The same with `count` endpoints of weight 1. */
+struct picks *new_picks_of(unsigned count);
+
+void picks_forget_ledger(struct picks *p);
+
+/* The next one by this policy, counted; -1: none. It is claimed and landed, as a dial does, where `claim`. */
+int next_of(struct picks *p, uint8_t balance, bool claim);
+
+/* Calls next_of so often; counts begin at zero. The test fails where none is picked. */
+void pick_many(struct picks *p, uint8_t balance, bool claim, unsigned n);
+
+struct ledger_key key_of(const struct picks *p, unsigned i);
+
+/* Ejects one, as a dial would: refused at this time. */
+void eject(struct picks *p, unsigned i, uint64_t now_ms);
+
+#endif
