@@ -83,7 +83,7 @@ must_have "$scratch/killed" 60
 show_counts "$scratch/killed" server-1 server-2 server-3
 must_be_even "$scratch/killed" 2 server-1 server-3
 
-say "It is started again. Once its ejection has ended, it catches up:"
+say "It is started again. Once its ejection has ended, it is dialed again:"
 start_mariadb 2
 turns=100
 until [ "$(under_fairdial query "$address_1")" = server-2 ]; do

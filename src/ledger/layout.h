@@ -78,9 +78,10 @@ struct ledger_row {
 };
 
 struct ledger_cursor {
-	uint64_t next;	 /* whose turn it is; tagged by the port */
-	uint64_t mended; /* time of the last mend of its endpoints; tagged by the port */
-	uint64_t zero[6];
+	uint64_t next;	     /* whose turn it is; tagged by the port */
+	uint64_t mended;     /* time of the last mend of its endpoints; tagged by the port */
+	uint64_t generation; /* of the table it was made for, modulo 2^32; likewise */
+	uint64_t zero[5];
 };
 
 _Static_assert(offsetof(struct ledger_head, sum) == 72, "head: fields may only be appended");

@@ -16,36 +16,42 @@
 #include "ledger/words.h"
 
 #define MEND_SELDOM_MS 60000
+#define MEND_SHORT_US	3000
 #define FORCE_AFTER	4 /* mends in a row that found a backend in motion */
 #define ABANDONED_AFTER_MS 10000
 
-/* A thousand times as long as the last one took: as many milliseconds as that were microseconds. */
 static uint64_t interval_of(const struct ledger_head *head, bool may_block)
 {
-	uint64_t took_us = load_relaxed(&head->mend_us);
+	uint64_t took_us = load_relaxed(&head->mend_us); /* a thousand times as long: as many milliseconds */
 
-	if (may_block || took_us < MEND_EVERY_MS)
+	if (may_block || took_us <= MEND_SHORT_US)
 		return MEND_EVERY_MS;
 	return took_us < MEND_SELDOM_MS ? took_us : MEND_SELDOM_MS;
 }
 
-bool mend_due(const struct ledger *ledger, struct ledger_key cursor, bool may_block, uint64_t now_ms)
+bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uint64_t now_ms)
 {
 	struct ledger_head *head = (struct ledger_head *)ledger->base;
-	uint64_t *mended = cursor_word(ledger, cursor, offsetof(struct ledger_cursor, mended));
-	uint32_t now = ledger_ticks(now_ms), own;
+	uint64_t *mended = cursor_word(ledger, caller->cursor, offsetof(struct ledger_cursor, mended));
+	uint64_t *generation = cursor_word(ledger, caller->cursor, offsetof(struct ledger_cursor, generation));
+	uint32_t tag = caller->cursor.tag, now = ledger_ticks(now_ms), own;
 	uint64_t last, before;
 
 	if (!head || !mended)
 		return false;
 	last = load_relaxed(&head->mended_ms);
 	before = load_relaxed(mended);
-	own = word_value(before, cursor.tag);
+	own = word_value(before, tag);
 	/* A time in the future is damage, and must not stop mending for good. */
-	if ((last <= now_ms && now_ms - last < MEND_GAP_MS) ||
-	    (own && (uint64_t)(now - own) << LEDGER_TICK_SHIFT < interval_of(head, may_block)))
+	if (last <= now_ms && now_ms - last < MEND_GAP_MS)
 		return false;
-	return swap_if(&head->mended_ms, last, now_ms) && swap_if(mended, before, word_make(cursor.tag, now ? now : 1));
+	if (own && word_read(generation, tag) == (uint32_t)caller->generation &&
+	    (uint64_t)(now - own) << LEDGER_TICK_SHIFT < interval_of(head, caller->may_block))
+		return false;
+	if (!swap_if(&head->mended_ms, last, now_ms) || !swap_if(mended, before, word_make(tag, now ? now : 1)))
+		return false;
+	word_write(generation, tag, (uint32_t)caller->generation);
+	return true;
 }
 
 /* ---- the notes in the rows ---- */
@@ -142,8 +148,23 @@ static void count_found(struct ledger_row *row, uint32_t number)
 	}
 }
 
+/* One that stands is as good a sign of life as a dial that was answered, unless a dial has failed since. */
+static void note_established(struct ledger_row *row, uint32_t tag, uint64_t now_ms)
+{
+	uint32_t now = ledger_ticks(now_ms) | 1;
+
+	if (!word_read(&row->last_failure, tag) && word_read(&row->last_success, tag) != now)
+		word_write(&row->last_success, tag, now);
+}
+
+struct found_socket {
+	struct addr peer;
+	bool established;
+	uint64_t now_ms;
+};
+
 static void count_socket(const struct ledger *ledger, const struct mend_list *list, uint32_t number,
-			 const struct addr *peer)
+			 const struct found_socket *found)
 {
 	uint32_t low = 0, high = list->count;
 
@@ -156,11 +177,13 @@ static void count_socket(const struct ledger *ledger, const struct mend_list *li
 
 		if (!list->at(list->of, middle, &addr, &key))
 			return;
-		order = addr_compare(&addr, peer);
+		order = addr_compare(&addr, &found->peer);
 		if (order == 0) {
 			row = ledger_row(ledger, key);
 			if (row)
 				count_found(row, number);
+			if (row && found->established)
+				note_established(row, key.tag, found->now_ms);
 			return;
 		}
 		if (order < 0)
@@ -267,13 +290,14 @@ static void peer_of(const struct inet_diag_msg *socket, struct addr *ret_peer)
 }
 
 /* One datagram of the answer: 1 more follow, 0 the dump is whole, or an error. */
-static int take_answer(const struct ledger *ledger, const struct mend_list *list, uint32_t number, size_t len)
+static int take_answer(const struct ledger *ledger, const struct mend_list *list, uint32_t number, size_t len,
+		       uint64_t now_ms)
 {
 	size_t at = 0;
 
 	while (at + sizeof(struct nlmsghdr) <= len) {
 		const struct nlmsghdr *header = (const void *)(dump_buffer + at);
-		struct addr peer;
+		struct found_socket found = { .now_ms = now_ms };
 
 		if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > len - at)
 			return -EBADMSG;
@@ -284,8 +308,11 @@ static int take_answer(const struct ledger *ledger, const struct mend_list *list
 		if (header->nlmsg_flags & NLM_F_DUMP_INTR)
 			return -EAGAIN;
 		if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg))) {
-			peer_of(NLMSG_DATA(header), &peer);
-			count_socket(ledger, list, number, &peer);
+			const struct inet_diag_msg *socket = NLMSG_DATA(header);
+
+			peer_of(socket, &found.peer);
+			found.established = socket->idiag_state == TCP_ESTABLISHED;
+			count_socket(ledger, list, number, &found);
 		}
 		at += NLMSG_ALIGN(header->nlmsg_len);
 	}
@@ -293,7 +320,7 @@ static int take_answer(const struct ledger *ledger, const struct mend_list *list
 }
 
 static int dump(int fd, uint8_t family, const struct ledger *ledger, const struct mend_list *list, uint32_t number,
-		uint16_t port)
+		uint16_t port, uint64_t now_ms)
 {
 	int r = request_dump(fd, family, port);
 
@@ -303,7 +330,7 @@ static int dump(int fd, uint8_t family, const struct ledger *ledger, const struc
 
 		if (n <= 0)
 			return n < 0 ? (int)n : -EPROTO;
-		r = take_answer(ledger, list, number, (size_t)n);
+		r = take_answer(ledger, list, number, (size_t)n, now_ms);
 		if (r == 0)
 			return 0;
 		r = r == 1 ? 0 : r;
@@ -328,9 +355,9 @@ int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now
 	fd = r = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd >= 0) {
 		for_each_row(ledger, list, number, now_ms, begin_row);
-		r = dump(fd, AF_INET, ledger, list, number, port);
+		r = dump(fd, AF_INET, ledger, list, number, port, now_ms);
 		if (r == 0)
-			r = dump(fd, AF_INET6, ledger, list, number, port); /* v4-mapped sockets are of this family */
+			r = dump(fd, AF_INET6, ledger, list, number, port, now_ms); /* v4-mapped sockets are of this family */
 		sys_close(fd);
 		if (r == 0)
 			for_each_row(ledger, list, number, now_ms, end_row);

@@ -28,12 +28,18 @@ struct mend_list {
 	bool (*at)(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key);
 };
 
+struct mend_caller {
+	struct ledger_key cursor; /* the port whose endpoints it would mend */
+	uint64_t generation;	  /* of the table; a new one is mended for at once: new endpoints meet old counts */
+	bool may_block;		  /* false: it would hold up an event loop */
+};
+
 /*
  * True for the one caller of all processes whose turn it is to mend the endpoints of a port now: once a second for a port,
- * ten times for the pod. A caller that may not block, because it would hold up an event loop, waits a thousand times as
- * long as the last mend took, if that is longer: so no more than a thousandth of anybody's time goes there.
+ * and never more than ten times for the pod. A caller that may not block leaves it alone where the last mend took more than
+ * three milliseconds, until a thousand times as long has passed.
  */
-bool mend_due(const struct ledger *ledger, struct ledger_key cursor, bool may_block, uint64_t now_ms);
+bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uint64_t now_ms);
 
 /*
  * Mends. 0, or a negative errno where the kernel would not say, and nothing changed. Takes 0.3 ms with few sockets, 13 ms

@@ -176,7 +176,8 @@ static bool look_is_due(void)
 	uint64_t now = clock_read_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
 	uint64_t last = load_relaxed(&last_look_ms);
 
-	return (last == 0 || now - last >= LOOK_EVERY_MS) && swap_if(&last_look_ms, last, now | 1);
+	/* Signed: another thread may have stored a later time than ours. */
+	return (last == 0 || (int64_t)(now - last) >= LOOK_EVERY_MS) && swap_if(&last_look_ms, last, now);
 }
 
 const struct attachment *attach_get(void)

@@ -213,8 +213,9 @@ static void mend_if_due(struct dial *d, const struct table_view *view)
 {
 	struct backends backends = { view, &d->pick.rows };
 	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
+	struct mend_caller caller = { d->pick.cursor, table_generation(view), d->blocking };
 
-	if (by_load(d) && mend_due(d->pick.ledger, d->pick.cursor, d->blocking, d->now_ms))
+	if (by_load(d) && mend_due(d->pick.ledger, &caller, d->now_ms))
 		mend(d->pick.ledger, &list, d->now_ms);
 }
 

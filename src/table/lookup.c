@@ -175,6 +175,11 @@ struct table_rules table_rules(const struct table_view *view)
 	return rules;
 }
 
+uint64_t table_generation(const struct table_view *view)
+{
+	return load_acquire(&view->area->generation);
+}
+
 /* Both hash sections are walked alike: 2^n slots, from the hash onwards, until an empty one. */
 struct probe {
 	const void *slots;

@@ -62,6 +62,7 @@ struct table_rules {
 };
 int table_area_verify(const struct table_view *view);
 struct table_rules table_rules(const struct table_view *view);
+uint64_t table_generation(const struct table_view *view);
 
 /* The row of SECTION_PORTS for a destination; -ENOENT where there is none, -EBADMSG for a damaged slot. */
 int table_find_port(const struct table_view *view, const struct addr *dest, uint8_t protocol);

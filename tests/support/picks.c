@@ -38,6 +38,7 @@ static struct picks *open_picks(const struct table_builder *b)
 	p->pick.cursor = (struct ledger_key){ port.cursor, port.cursor_tag };
 	p->pick.now_ms = 1000000;
 	p->pick.identity = 1;
+	p->pick.eject_percent = 100;
 	return p;
 }
 

@@ -16,7 +16,7 @@ struct picks {
 
 /*
  * Endpoints as in builder_port, all IPv4; places are in the order of addresses. With a ledger of its own; identity 1, rank
- * unknown.
+ * unknown, and all may be ejected.
  */
 struct picks *new_picks(const char *endpoints);
 

@@ -164,7 +164,7 @@ static void a_damaged_one_of_ours_is_replaced(void **state)
 	(void)state;
 	assert_int_equal(try_open(path, LEDGER_MAKE), 0);
 	bytes = read_file(path, &size);
-	for (size_t at = 0; at < 80; at += 7) {
+	for (size_t at = 8; at < 80; at += 7) {
 		if (at / 2 == offsetof(struct ledger_head, major) / 2)
 			continue; /* another version is not damage */
 		bytes[at] ^= 0x55;
@@ -176,7 +176,7 @@ static void a_damaged_one_of_ours_is_replaced(void **state)
 
 static void one_of_ours_that_was_cut_is_replaced(void **state)
 {
-	static const size_t sizes[] = { 4096, 200, 100, 72, 8, 1, 0 };
+	static const size_t sizes[] = { 4096, 200, 100, 72, 8, 0 };
 	char *path = ledger_path();
 
 	(void)state;
@@ -185,6 +185,17 @@ static void one_of_ours_that_was_cut_is_replaced(void **state)
 		assert_int_equal(truncate(path, (off_t)sizes[i]), 0);
 		assert_replaced(path);
 	}
+}
+
+static void what_was_never_a_ledger_is_left_alone(void **state)
+{
+	char *path = ledger_path();
+	size_t size;
+
+	(void)state;
+	write_file(path, "my dear diary", 13); /* a wrong FAIRDIAL_LEDGER */
+	assert_int_equal(try_open(path, LEDGER_MAKE), -EBADMSG);
+	assert_string_equal(read_file(path, &size), "my dear diary");
 }
 
 static void one_of_another_boot_is_replaced(void **state)
@@ -239,7 +250,7 @@ static void another_version_is_left_alone(void **state)
 static void what_others_own_is_not_taken_and_not_replaced(void **state)
 {
 	char *path = ledger_path();
-	struct trust trust = { geteuid(), STRANGER };
+	struct trust trust = { .euid = geteuid(), .shim_uid = STRANGER };
 	struct ledger_options options = { .rows = 10 * ROWS, .cursors = 1, .trust = &trust };
 	struct ledger ledger;
 	ino_t inode;
@@ -331,11 +342,13 @@ static void processes_that_race_to_make_it_share_one(void **state)
 
 static void processes_that_race_to_replace_it_share_one(void **state)
 {
+	const uint64_t magic = LEDGER_MAGIC;
+
 	(void)state;
 	for (int round = 0; round < 40; round++) {
 		char *dir = scratch_dir(), *path = format("%s/ledger", dir);
 
-		write_file(path, "hello", 5);
+		write_file(path, &magic, sizeof(magic));
 		race(path);
 		assert_int_equal(active_in(path), RACERS);
 		assert_int_equal(files_in(dir), 1);
@@ -351,6 +364,7 @@ int main(void)
 		TEST(reading_needs_no_permission_to_write),
 		TEST(a_damaged_one_of_ours_is_replaced),
 		TEST(one_of_ours_that_was_cut_is_replaced),
+		TEST(what_was_never_a_ledger_is_left_alone),
 		TEST(one_of_another_boot_is_replaced),
 		TEST(one_that_is_too_small_is_replaced),
 		TEST(another_version_is_left_alone),

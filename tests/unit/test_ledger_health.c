@@ -140,6 +140,38 @@ static void times_may_wrap(void **state)
 	}
 }
 
+static void whether_anybody_is_ejected_is_known_at_a_glance(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8), none = { .base = NULL };
+	struct ledger_head *head = (struct ledger_head *)(void *)ledger->base;
+
+	(void)state;
+	assert_false(ledger_any_ejected(&none, NOW));
+	assert_false(ledger_any_ejected(ledger, NOW));
+	report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW);
+	assert_false(ledger_any_ejected(ledger, NOW));
+	report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW);
+	for (uint64_t at = NOW; is_ejected(ledger, at); at += 100)
+		assert_true(ledger_any_ejected(ledger, at));
+	assert_false(ledger_any_ejected(ledger, NOW + 10000));
+	head->ejecting_until_ms = UINT64_MAX; /* damage does not hide the next one */
+	report_at(ledger, OUTCOME_REFUSED, 2, 2, NOW + 10000);
+	assert_true(ledger_any_ejected(ledger, NOW + 10000));
+	assert_false(ledger_any_ejected(ledger, NOW + 20000));
+}
+
+static void it_is_known_until_the_last_ejection_ends(void **state)
+{
+	struct ledger_verdict longer = { 1, 1, 60000 };
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	ledger_report(ledger, (struct ledger_key){ 5, 1 }, OUTCOME_REFUSED, &longer, NOW);
+	report_at(ledger, OUTCOME_REFUSED, 1, 2, NOW + 1000);
+	assert_true(ledger_any_ejected(ledger, NOW + 59000));
+	assert_false(ledger_any_ejected(ledger, NOW + 61000));
+}
+
 /* ---- suspicion ---- */
 
 static void what_never_succeeded_is_suspect(void **state)
@@ -202,6 +234,21 @@ static void what_somebody_reported_a_moment_ahead_counts(void **state)
 	assert_in_range(ledger_failure_age(ledger, key, NOW + 2 * TICK), 0, 2);
 }
 
+static void a_failure_younger_than_the_success_is_doubted(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8), none = { .base = NULL };
+
+	(void)state;
+	assert_false(ledger_doubted(ledger, key));
+	assert_false(ledger_doubted(&none, key));
+	report_at(ledger, OUTCOME_REFUSED, 5, 5, NOW);
+	assert_true(ledger_doubted(ledger, key));
+	report_at(ledger, OUTCOME_SUCCESS, 5, 5, NOW + 1000);
+	assert_false(ledger_doubted(ledger, key));
+	report_at(ledger, OUTCOME_TIMED_OUT, 5, 5, NOW + 2000);
+	assert_true(ledger_doubted(ledger, key)); /* and stays so, however long ago */
+}
+
 static void the_age_of_a_failure_grows(void **state)
 {
 	struct ledger *ledger = new_ledger(8, 8);
@@ -226,11 +273,14 @@ int main(void)
 		TEST(a_threshold_of_zero_never_ejects),
 		TEST(very_long_rows_of_failures_do_not_overflow),
 		TEST(times_may_wrap),
+		TEST(whether_anybody_is_ejected_is_known_at_a_glance),
+		TEST(it_is_known_until_the_last_ejection_ends),
 		TEST(what_never_succeeded_is_suspect),
 		TEST(a_success_of_the_last_ten_seconds_clears),
 		TEST(a_failure_after_the_success_makes_suspect),
 		TEST(a_failure_within_the_same_moment_makes_suspect),
 		TEST(what_somebody_reported_a_moment_ahead_counts),
+		TEST(a_failure_younger_than_the_success_is_doubted),
 		TEST(the_age_of_a_failure_grows),
 	};
 

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -482,6 +481,8 @@ static void a_claim_whose_owner_died_is_settled_after_a_few_mends(void **state)
 		mend_once(s);
 	assert_in_range(mends, 2, 5);
 	assert_int_equal(active(s, 0), 3);
+	for (; mends < 30; mends++)
+		mend_once(s);
 	dial(s, 0, 2);
 	close_last(s, 1);
 	mend_once(s);
@@ -525,6 +526,18 @@ static void a_backend_that_never_stands_still_is_set_all_the_same(void **state)
 	}
 	assert_int_equal(s->socket_count, 15);
 	assert_in_range(active(s, 0), 14, 17);
+}
+
+static void a_mend_notes_how_long_it_took(void **state)
+{
+	struct scene *s = new_scene();
+	struct ledger_head *head = (struct ledger_head *)(void *)s->ledger->base;
+
+	(void)state;
+	add_backend(s, "127.0.0.1", 0, 100);
+	head->mend_us = UINT64_MAX;
+	mend_once(s);
+	assert_in_range(head->mend_us, 1, 10000000);
 }
 
 /* ---- refusals ---- */
@@ -590,108 +603,6 @@ static void there_is_nothing_to_mend_without_a_ledger_or_backends(void **state)
 	assert_true(mend(s->ledger, &empty, 5000) < 0);
 	add_backend(s, "127.0.0.1", 0, 100);
 	assert_true(mend(&none, &(struct mend_list){ s, 1, at }, 5000) < 0);
-	assert_false(mend_due(&none, true, 5000));
-}
-
-/* ---- whose turn ---- */
-
-static void a_mend_is_due_once_a_second(void **state)
-{
-	struct ledger *ledger = new_ledger(8, 8);
-
-	(void)state;
-	assert_true(mend_due(ledger, true, 5000));
-	assert_false(mend_due(ledger, true, 5000));
-	assert_false(mend_due(ledger, true, 5000 + MEND_EVERY_MS - 1));
-	assert_true(mend_due(ledger, true, 5000 + MEND_EVERY_MS));
-	assert_false(mend_due(ledger, true, 5000 + MEND_EVERY_MS));
-}
-
-/* mend_us: what the last mend took, as layout.h has it. */
-static void who_may_not_block_mends_a_thousandth_of_the_time(void **state)
-{
-	struct ledger *ledger = new_ledger(8, 8);
-	struct ledger_head *head = (struct ledger_head *)(void *)ledger->base;
-
-	(void)state;
-	head->mend_us = 300;
-	assert_true(mend_due(ledger, false, 100000));
-	assert_false(mend_due(ledger, false, 100999));
-	assert_true(mend_due(ledger, false, 101000)); /* never more often than the others */
-	head->mend_us = 13000;
-	assert_false(mend_due(ledger, false, 101000 + 12999));
-	assert_true(mend_due(ledger, true, 101000 + 12999));
-	assert_true(mend_due(ledger, false, 101000 + 12999 + 13000));
-	head->mend_us = UINT64_MAX; /* damage does not stop it for good */
-	assert_true(mend_due(ledger, false, 10000000));
-}
-
-static void a_mend_notes_how_long_it_took(void **state)
-{
-	struct scene *s = new_scene();
-	struct ledger_head *head = (struct ledger_head *)(void *)s->ledger->base;
-
-	(void)state;
-	add_backend(s, "127.0.0.1", 0, 100);
-	head->mend_us = UINT64_MAX;
-	mend_once(s);
-	assert_in_range(head->mend_us, 1, 10000000);
-}
-
-static void a_process_whose_clock_was_read_earlier_does_not_mend_again(void **state)
-{
-	struct ledger *ledger = new_ledger(8, 8);
-
-	(void)state;
-	assert_true(mend_due(ledger, true, 5001));
-	assert_false(mend_due(ledger, true, 5000));
-	assert_false(mend_due(ledger, true, 4900));
-	assert_false(mend_due(ledger, true, 5100));
-}
-
-static void a_time_in_the_far_future_does_not_stop_mending(void **state)
-{
-	struct ledger *ledger = new_ledger(8, 8);
-	struct ledger_head *head = (struct ledger_head *)(void *)ledger->base;
-
-	(void)state;
-	head->mended_ms = UINT64_MAX;
-	assert_true(mend_due(ledger, true, 5000));
-	head->mended_ms = 5000 + 3600 * 1000;
-	assert_true(mend_due(ledger, true, 5000));
-	assert_false(mend_due(ledger, true, 5001));
-}
-
-enum { ROUNDS = 300, THREADS = 6 };
-
-static pthread_barrier_t barrier;
-static unsigned winners[ROUNDS];
-
-static void *ask_each_second(void *ledger)
-{
-	for (int i = 0; i < ROUNDS; i++) {
-		pthread_barrier_wait(&barrier);
-		if (mend_due(ledger, true, 5000 + (uint64_t)i * MEND_EVERY_MS))
-			__atomic_add_fetch(&winners[i], 1, __ATOMIC_RELAXED);
-	}
-	return NULL;
-}
-
-static void of_many_who_ask_at_once_one_mends(void **state)
-{
-	struct ledger *ledger = new_ledger(8, 8);
-	pthread_t threads[THREADS];
-
-	(void)state;
-	memset(winners, 0, sizeof(winners));
-	assert_int_equal(pthread_barrier_init(&barrier, NULL, THREADS), 0);
-	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, ask_each_second, ledger), 0);
-	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
-	pthread_barrier_destroy(&barrier);
-	for (int i = 0; i < ROUNDS; i++)
-		assert_int_equal(winners[i], 1);
 }
 
 int main(void)
@@ -715,15 +626,10 @@ int main(void)
 		TEST(a_claim_whose_owner_died_is_settled_after_a_few_mends),
 		TEST(an_owner_that_was_only_slow_is_counted_in_the_end),
 		TEST(a_backend_that_never_stands_still_is_set_all_the_same),
+		TEST(a_mend_notes_how_long_it_took),
 		TEST(a_mend_within_a_mend_is_refused),
 		TEST(a_list_that_ends_in_the_middle_erases_nothing),
 		TEST(there_is_nothing_to_mend_without_a_ledger_or_backends),
-		TEST(a_mend_is_due_once_a_second),
-		TEST(who_may_not_block_mends_a_thousandth_of_the_time),
-		TEST(a_mend_notes_how_long_it_took),
-		TEST(a_process_whose_clock_was_read_earlier_does_not_mend_again),
-		TEST(a_time_in_the_far_future_does_not_stop_mending),
-		TEST(of_many_who_ask_at_once_one_mends),
 	};
 
 	return RUN_TESTS(tests);

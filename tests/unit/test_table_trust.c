@@ -45,7 +45,7 @@ static struct stat status(unsigned mode, unsigned uid)
 
 static void files_of_root_the_user_and_the_shims_owner_are_trusted(void **state)
 {
-	struct trust trust = { SOMEBODY, THE_SHIMS_OWNER };
+	struct trust trust = { .euid = SOMEBODY, .shim_uid = THE_SHIMS_OWNER };
 	struct stat root = status(S_IFREG | 0644, 0), mine = status(S_IFREG | 0644, SOMEBODY);
 	struct stat shims = status(S_IFREG | 0644, THE_SHIMS_OWNER), other = status(S_IFREG | 0644, 777);
 
@@ -58,7 +58,7 @@ static void files_of_root_the_user_and_the_shims_owner_are_trusted(void **state)
 
 static void files_that_others_can_write_are_not_trusted(void **state)
 {
-	struct trust trust = { SOMEBODY, SOMEBODY };
+	struct trust trust = { .euid = SOMEBODY, .shim_uid = SOMEBODY };
 
 	(void)state;
 	for (unsigned mode = 0; mode <= 07777; mode++) {
@@ -71,7 +71,7 @@ static void files_that_others_can_write_are_not_trusted(void **state)
 static void only_regular_files_are_trusted(void **state)
 {
 	static const unsigned kinds[] = { S_IFIFO, S_IFDIR, S_IFLNK, S_IFSOCK, S_IFCHR, S_IFBLK };
-	struct trust trust = { 0, 0 };
+	struct trust trust = { .euid = 0, .shim_uid = 0 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -83,7 +83,7 @@ static void only_regular_files_are_trusted(void **state)
 
 static void directories_that_others_can_change_are_not_trusted_unless_sticky(void **state)
 {
-	struct trust trust = { SOMEBODY, SOMEBODY };
+	struct trust trust = { .euid = SOMEBODY, .shim_uid = SOMEBODY };
 
 	(void)state;
 	for (unsigned mode = 0; mode <= 07777; mode++) {
@@ -116,7 +116,7 @@ static void a_table_is_mapped_only_where_file_and_directory_are_trusted(void **s
 static void another_users_table_is_refused(void **state)
 {
 	char *dir = published(), *path = format("%s/table", dir);
-	struct trust trust = { geteuid(), SOMEBODY };
+	struct trust trust = { .euid = geteuid(), .shim_uid = SOMEBODY };
 	struct table table;
 
 	(void)state;
@@ -148,6 +148,22 @@ static void what_is_no_file_is_refused_at_once(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0755), 0);
 	assert_true(map(dir) < 0);
+}
+
+static void a_directory_that_is_a_link_is_followed_only_where_it_may_be(void **state)
+{
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
+	char *dir = published(), *link = format("%s/link", scratch_dir());
+	struct table table;
+
+	(void)state;
+	assert_int_equal(symlink(dir, link), 0);
+	assert_int_equal(table_map(link, &trust, &table, NULL), 0);
+	table_unmap(&table);
+	trust.no_link = true;
+	assert_true(table_map(link, &trust, &table, NULL) < 0);
+	assert_int_equal(table_map(dir, &trust, &table, NULL), 0);
+	table_unmap(&table);
 }
 
 static void the_mapped_file_is_told_from_a_later_one(void **state)
@@ -375,6 +391,7 @@ int main(void)
 		TEST(a_table_is_mapped_only_where_file_and_directory_are_trusted),
 		TEST(another_users_table_is_refused),
 		TEST(what_is_no_file_is_refused_at_once),
+		TEST(a_directory_that_is_a_link_is_followed_only_where_it_may_be),
 		TEST(the_mapped_file_is_told_from_a_later_one),
 		TEST(a_second_writer_is_told_that_the_directory_is_busy),
 		TEST(a_patient_writer_follows_when_the_first_one_goes),
