@@ -25,7 +25,7 @@ TOOL_CFLAGS := $(COMMON) $(san_flags) $(CFLAGS)
 # The shim lives without a C library: no calls that a compiler would invent, no thread-local storage, no canary.
 is_clang := $(findstring clang,$(CC))
 SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
-	$(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(CFLAGS)
+	-falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(CFLAGS)
 # A dial may come from a signal handler on a small stack; a name lookup has the libc's own appetite beside it.
 stack_limit = $(if $(findstring names,$1),4096,512)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,defs \

@@ -152,8 +152,9 @@ static void count_found(struct ledger_row *row, uint32_t number)
 static void note_established(struct ledger_row *row, uint32_t tag, uint64_t now_ms)
 {
 	uint32_t now = ledger_ticks(now_ms) | 1;
+	uint32_t success = word_read(&row->last_success, tag), failure = word_read(&row->last_failure, tag);
 
-	if (!word_read(&row->last_failure, tag) && word_read(&row->last_success, tag) != now)
+	if (success != now && (!failure || (success && (int32_t)(success - failure) >= 0)))
 		word_write(&row->last_success, tag, now);
 }
 

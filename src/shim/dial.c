@@ -17,21 +17,19 @@
 /* ---- finding the port ---- */
 
 /*
- * What has been found whole: a sum need not be computed for every dial. Keyed by generation and row, so a new generation
- * is looked at again. Two threads may overwrite each other's notes, which costs a computation.
+ * The generation whose head has been found whole: its sum need not be computed for every dial. Two threads may overwrite
+ * each other's note, which costs a computation.
  */
-static uint64_t verified[64];
-
-static bool verify_once(const struct table_view *view, uint32_t what, const struct table_port *port)
+static bool head_is_whole(const struct table_view *view)
 {
-	uint64_t note = hash_mix(view->seq ^ (uintptr_t)view->area << 8, what) | 1;
-	uint64_t *place = &verified[note >> 32 & 63];
+	static uint64_t whole;
+	uint64_t note = hash_mix(view->seq, (uintptr_t)view->area) | 1;
 
-	if (load_relaxed(place) == note)
+	if (load_relaxed(&whole) == note)
 		return true;
-	if ((port ? table_port_verify(view, what, port) : table_area_verify(view)) < 0)
+	if (table_area_verify(view) < 0)
 		return false;
-	store_relaxed(place, note);
+	store_relaxed(&whole, note);
 	return true;
 }
 
@@ -42,10 +40,18 @@ static int find_port(const struct table_view *view, const struct addr *dest, str
 
 	if (r < 0)
 		return r;
-	if (!verify_once(view, UINT32_MAX, NULL) || !verify_once(view, (uint32_t)row, ret_port) ||
-	    ret_port->port != addr_port(dest))
-		return -EBADMSG;
-	return row;
+	return head_is_whole(view) && ret_port->port == addr_port(dest) ? row : -EBADMSG;
+}
+
+/* A dial that finds nothing: another file may have it by now. Not worth a look at the clock each time. */
+static void count_miss(const struct attachment *attachment)
+{
+	static uint64_t misses;
+	uint64_t n = load_relaxed(&misses) + 1;
+
+	store_relaxed(&misses, n); /* two threads may count one: it is a hint */
+	if (n % 16 == 0)
+		attach_refresh(attachment);
 }
 
 bool dial_is_service(const struct sockaddr *sa, uint32_t len)
@@ -67,7 +73,7 @@ bool dial_is_service(const struct sockaddr *sa, uint32_t len)
 		if (!table_end(&view))
 			continue;
 		if (r < 0)
-			attach_refresh(attachment); /* another file may have it by now: for the next dial */
+			count_miss(attachment);
 		return r >= 0;
 	}
 	return false;
@@ -112,6 +118,14 @@ static void take_rules(struct dial *d, const struct table_rules *rules, const st
 	d->pick.peers = rules->client_peers;
 }
 
+static void take_endpoints(struct dial *d, const struct table_view *view, const struct table_port *port)
+{
+	d->seq = view->seq;
+	d->area = view->area;
+	d->first_endpoint = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
+	d->endpoint_count = d->v4 ? port->v4_count : port->v6_count;
+}
+
 static enum dial_reason judge(struct dial *d, const struct table_view *view)
 {
 	struct table_rules rules;
@@ -132,8 +146,7 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	    attach_freshness(d->attachment, rules.stale_after_ms, d->now_ms) == STALE)
 		return DIAL_STALE;
 	take_rules(d, &rules, &port);
-	d->seq = view->seq;
-	d->area = view->area;
+	take_endpoints(d, view, &port);
 	return mode == MODE_OBSERVE ? DIAL_OBSERVED : DIAL_OURS;
 }
 
@@ -222,17 +235,16 @@ static void mend_if_due(struct dial *d, const struct table_view *view)
 /* The endpoints as they are now; the places of those that were tried hold for one generation. */
 static int open_rows(struct dial *d, const struct table_view *view)
 {
-	struct table_port port;
-	int r = find_port(view, &d->dest, &port);
-
-	if (r < 0)
-		return r;
 	if (view->seq != d->seq || view->area != d->area) {
+		struct table_port port;
+		int r = find_port(view, &d->dest, &port);
+
+		if (r < 0)
+			return r;
 		memset(d->pick.tried, 0, sizeof(d->pick.tried));
-		d->seq = view->seq;
-		d->area = view->area;
+		take_endpoints(d, view, &port);
 	}
-	return table_endpoint_rows(view, &port, d->v4, &d->pick.rows);
+	return table_endpoint_rows(view, d->first_endpoint, d->endpoint_count, &d->pick.rows);
 }
 
 static bool claim(struct dial *d, const struct candidate *candidate, int tries)

@@ -43,6 +43,7 @@ struct dial {
 	struct ledger_verdict verdict;
 	uint32_t connect_timeout_ms;
 	uint32_t service; /* row, for the trace */
+	uint32_t first_endpoint, endpoint_count; /* of the socket's family, in that generation: */
 	uint64_t seq;	  /* with `area`: the generation that `pick` counts in */
 	const void *area;
 	uint64_t now_ms;

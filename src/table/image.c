@@ -209,6 +209,7 @@ static int add_endpoints(struct builder *b, const struct spec_port *port, struct
 		zone = to->zone = add_string(b, from->zone, zone);
 		node = to->node = add_string(b, from->node, node);
 		to->added_ms = from->added_ms ? from->added_ms : entry->added_ms;
+		to->check = table_endpoint_check(to, row->first_endpoint + (uint32_t)i);
 		if (to->is_v4)
 			row->v4_count++;
 		else
@@ -224,7 +225,6 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 	uint32_t i = b->section[SECTION_PORTS].count;
 	struct table_port *row = add_row(b, SECTION_PORTS);
 	struct slot_entry *entry;
-	uint64_t sum;
 	int r, error = 0;
 
 	entry = slots_take(b->cursors, key, b->options->generation, b->options->boot_ms, &error);
@@ -246,9 +246,7 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 	r = add_endpoints(b, port, row);
 	if (r < 0)
 		return r;
-	sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
-	row->sum = table_sum(sum, row_at(b, SECTION_ENDPOINTS, row->first_endpoint),
-			     (uint64_t)port->endpoint_count * sizeof(struct table_endpoint) / 8);
+	row->sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
 	return 0;
 }
 

@@ -197,7 +197,7 @@ struct table_service {
 };
 
 struct table_port {
-	uint64_t sum; /* table_sum of the words after it, to the end of the row, then of its endpoints' rows */
+	uint64_t sum; /* table_sum of the words after it, to the end of the row */
 	uint32_t service;
 	uint32_t name;	       /* string; may be empty */
 	uint32_t app_protocol; /* string; may be empty */
@@ -234,7 +234,7 @@ struct table_endpoint {
 	uint32_t node;	   /* string; may be empty */
 	uint64_t added_ms; /* CLOCK_BOOTTIME when first published; 0: before anybody looked */
 	uint32_t given_weight; /* as the source has it, before the common divisor is taken out; for people */
-	uint32_t zero2;
+	uint32_t check;	       /* table_endpoint_check of all the others: whoever dials it makes sure of this row alone */
 };
 
 enum table_address_kind {

@@ -36,6 +36,14 @@ uint32_t table_key_check(const struct table_key *key)
 	return (uint32_t)table_sum(0, words, 3);
 }
 
+uint32_t table_endpoint_check(const struct table_endpoint *row, uint32_t i)
+{
+	struct table_endpoint copy = *row;
+
+	copy.check = 0;
+	return (uint32_t)table_sum(i, &copy, WORDS(copy));
+}
+
 uint32_t table_tag(uint64_t instance, const struct addr *backend)
 {
 	uint32_t tag = (uint32_t)addr_hash(backend, instance);
@@ -311,30 +319,10 @@ int table_port(const struct table_view *view, uint32_t i, struct table_port *ret
 	if (r < 0)
 		return r;
 	load_words(ret_row, row, WORDS(*ret_row));
-	if ((uint64_t)ret_row->first_endpoint + ret_row->v4_count + ret_row->v6_count > endpoints.count)
+	if ((uint64_t)ret_row->first_endpoint + ret_row->v4_count + ret_row->v6_count > endpoints.count ||
+	    ret_row->sum != table_sum(i, (const uint64_t *)row + 1, stride / 8 - 1))
 		return -EBADMSG;
 	return 0;
-}
-
-int table_port_verify(const struct table_view *view, uint32_t i, const struct table_port *row)
-{
-	struct table_section endpoints;
-	const uint64_t *at;
-	const void *port;
-	uint32_t stride;
-	uint64_t sum;
-	int r = row_at(view, SECTION_PORTS, sizeof(*row), i, &port, &stride);
-
-	if (r == 0)
-		r = section_of(view, SECTION_ENDPOINTS, sizeof(struct table_endpoint), &endpoints);
-	if (r < 0)
-		return r;
-	if ((uint64_t)row->first_endpoint + row->v4_count + row->v6_count > endpoints.count)
-		return -EBADMSG;
-	sum = table_sum(i, (const uint64_t *)port + 1, stride / 8 - 1);
-	at = area_at(view, endpoints.offset + (uint64_t)row->first_endpoint * endpoints.stride);
-	sum = table_sum(sum, at, (uint64_t)(row->v4_count + row->v6_count) * endpoints.stride / 8);
-	return sum == row->sum ? 0 : -EBADMSG;
 }
 
 int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpoint *ret_row)
@@ -343,23 +331,22 @@ int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpo
 	uint32_t stride;
 	int r = row_at(view, SECTION_ENDPOINTS, sizeof(*ret_row), i, &row, &stride);
 
-	if (r == 0)
-		load_words(ret_row, row, WORDS(*ret_row));
-	return r;
+	if (r < 0)
+		return r;
+	load_words(ret_row, row, WORDS(*ret_row));
+	return ret_row->check == table_endpoint_check(ret_row, i) ? 0 : -EBADMSG;
 }
 
-int table_endpoint_rows(const struct table_view *view, const struct table_port *port, bool v4, struct table_rows *ret_rows)
+int table_endpoint_rows(const struct table_view *view, uint32_t first, uint32_t count, struct table_rows *ret_rows)
 {
 	struct table_section s;
 	int r = section_of(view, SECTION_ENDPOINTS, sizeof(struct table_endpoint), &s);
-	uint64_t first = port->first_endpoint + (v4 ? 0 : (uint64_t)port->v4_count);
-	uint32_t count = v4 ? port->v4_count : port->v6_count;
 
 	if (r < 0)
 		return r;
-	if (first + count > s.count)
+	if ((uint64_t)first + count > s.count)
 		return -EBADMSG;
-	*ret_rows = (struct table_rows){ area_at(view, s.offset + first * s.stride), s.stride, count, (uint32_t)first };
+	*ret_rows = (struct table_rows){ area_at(view, s.offset + (uint64_t)first * s.stride), s.stride, count, first };
 	return 0;
 }
 

@@ -78,22 +78,21 @@ int table_service(const struct table_view *view, uint32_t i, struct table_servic
 int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpoint *ret_row);
 int table_address(const struct table_view *view, uint32_t i, struct table_address *ret_row);
 
-/* The row, and that its endpoints lie within the table, but not yet its sum, which costs a look at each of them. */
+/* The same; also that its endpoints lie within the table. Each of them has a check of its own. */
 int table_port(const struct table_view *view, uint32_t i, struct table_port *ret_row);
-int table_port_verify(const struct table_view *view, uint32_t i, const struct table_port *row);
 
 uint32_t table_count(const struct table_view *view, enum table_section_id id);
 
 /* Copies a text of SECTION_STRINGS, cut to `size` - 1 bytes. Always NUL-terminated; "" beyond the end. */
 void table_string(const struct table_view *view, uint32_t offset, char *buf, size_t size);
 
-/* The endpoints of one port and family, for a walk over all of them: bounded once, then read without more checks. */
+/* Endpoints that follow each other, for a walk over all of them: bounded once, then read without more checks. */
 struct table_rows {
 	const uint8_t *at;
 	uint32_t stride, count;
 	uint32_t first; /* row of SECTION_ENDPOINTS */
 };
-int table_endpoint_rows(const struct table_view *view, const struct table_port *port, bool v4, struct table_rows *ret_rows);
+int table_endpoint_rows(const struct table_view *view, uint32_t first, uint32_t count, struct table_rows *ret_rows);
 
 /* What a pick looks at. */
 struct table_endpoint_brief {
@@ -119,6 +118,7 @@ static inline struct addr table_endpoint_addr(const struct table_endpoint *row)
 /* Sums and tags, for the writer and the checker as well. `words` may be shared memory. */
 uint64_t table_sum(uint64_t seed, const void *words, size_t n);
 uint32_t table_key_check(const struct table_key *key);
+uint32_t table_endpoint_check(const struct table_endpoint *row, uint32_t i);
 uint32_t table_name_hash(struct slice name, struct slice namespace, uint64_t seed);
 uint32_t table_tag(uint64_t instance, const struct addr *backend);
 

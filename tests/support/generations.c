@@ -62,7 +62,7 @@ static bool read_all(const struct table_view *view, uint64_t *ret_generation)
 		return false;
 	*ret_generation = area.generation;
 	i = table_find_port(view, &dest, PROTOCOL_TCP);
-	if (i < 0 || table_port(view, (uint32_t)i, &port) < 0 || table_port_verify(view, (uint32_t)i, &port) < 0)
+	if (i < 0 || table_port(view, (uint32_t)i, &port) < 0)
 		return false;
 	i = table_find_service(view, slice_of("web"), slice_of("shop"));
 	if (i < 0 || table_service(view, (uint32_t)i, &service) < 0)

@@ -72,12 +72,13 @@ struct table_endpoint endpoint_at(const struct table *table, const char *dest, c
 
 /*
  * What the table answers: by each name of the spec its Service with its addresses, by each address and port its
- * endpoints with all that a dial needs. A question that gets no answer is a line "refused". To be freed.
+ * endpoints with all that a dial needs, a line each. A question that gets no answer is a line "refused", an endpoint that is
+ * refused that word. To be freed.
  */
 char *port_answers(const struct table *table, const struct spec *spec);
 char *name_answers(const struct table *table, const struct spec *spec);
 
-/* Whether each line of `now` is that of `before`, or "refused". */
+/* Whether each line of `now` is that of `before`, or it or words of it are "refused". */
 bool same_or_refused(const char *before, const char *now);
 
 /* The file's bytes end where touching the next one is fatal; so is the byte before them. Freed at the end of the test. */

@@ -10,6 +10,13 @@
 
 static const struct ledger_key port = { 2, 7 }, other_port = { 3, 8 };
 
+static bool due(const struct ledger *ledger, struct ledger_key cursor, bool may_block, uint64_t now_ms)
+{
+	struct mend_caller caller = { .cursor = cursor, .generation = 1, .may_block = may_block };
+
+	return mend_due(ledger, &caller, now_ms);
+}
+
 /* Times are kept in ticks: this much either way does not count. */
 #define ROUGHLY (2u << LEDGER_TICK_SHIFT)
 
@@ -18,11 +25,11 @@ static void a_mend_is_due_once_a_second(void **state)
 	struct ledger *ledger = new_ledger(8, 8);
 
 	(void)state;
-	assert_true(mend_due(ledger, port, true, 5000));
-	assert_false(mend_due(ledger, port, true, 5000));
-	assert_false(mend_due(ledger, port, true, 5000 + MEND_EVERY_MS - ROUGHLY));
-	assert_true(mend_due(ledger, port, true, 5000 + MEND_EVERY_MS + ROUGHLY));
-	assert_false(mend_due(ledger, port, true, 5000 + MEND_EVERY_MS + ROUGHLY));
+	assert_true(due(ledger, port, true, 5000));
+	assert_false(due(ledger, port, true, 5000));
+	assert_false(due(ledger, port, true, 5000 + MEND_EVERY_MS - ROUGHLY));
+	assert_true(due(ledger, port, true, 5000 + MEND_EVERY_MS + ROUGHLY));
+	assert_false(due(ledger, port, true, 5000 + MEND_EVERY_MS + ROUGHLY));
 }
 
 static void each_port_has_a_second_of_its_own(void **state)
@@ -30,12 +37,27 @@ static void each_port_has_a_second_of_its_own(void **state)
 	struct ledger *ledger = new_ledger(8, 8);
 
 	(void)state;
-	assert_true(mend_due(ledger, port, true, 5000));
-	assert_false(mend_due(ledger, other_port, true, 5000)); /* ten times a second for the pod */
-	assert_false(mend_due(ledger, other_port, true, 5000 + MEND_GAP_MS - ROUGHLY));
-	assert_true(mend_due(ledger, other_port, true, 5000 + MEND_GAP_MS + ROUGHLY));
-	assert_false(mend_due(ledger, port, true, 5000 + 3 * MEND_GAP_MS));
-	assert_true(mend_due(ledger, port, true, 5000 + MEND_EVERY_MS + ROUGHLY));
+	assert_true(due(ledger, port, true, 5000));
+	assert_false(due(ledger, other_port, true, 5000)); /* ten times a second for the pod */
+	assert_false(due(ledger, other_port, true, 5000 + MEND_GAP_MS - ROUGHLY));
+	assert_true(due(ledger, other_port, true, 5000 + MEND_GAP_MS + ROUGHLY));
+	assert_false(due(ledger, port, true, 5000 + 3 * MEND_GAP_MS));
+	assert_true(due(ledger, port, true, 5000 + MEND_EVERY_MS + ROUGHLY));
+}
+
+static void a_new_generation_is_mended_for_at_once(void **state)
+{
+	struct mend_caller caller = { .cursor = port, .generation = 1, .may_block = true };
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	assert_true(mend_due(ledger, &caller, 5000));
+	caller.generation = 2;
+	assert_false(mend_due(ledger, &caller, 5000)); /* ten times a second for the pod all the same */
+	assert_true(mend_due(ledger, &caller, 5000 + MEND_GAP_MS + ROUGHLY));
+	assert_false(mend_due(ledger, &caller, 5000 + 2 * MEND_GAP_MS + 2 * ROUGHLY)); /* once */
+	caller.generation = (1ull << 32) + 2; /* only the low half is kept */
+	assert_true(mend_due(ledger, &caller, 5000 + 2 * MEND_EVERY_MS));
 }
 
 static void a_port_that_took_the_cursor_over_has_no_past(void **state)
@@ -44,9 +66,9 @@ static void a_port_that_took_the_cursor_over_has_no_past(void **state)
 	struct ledger *ledger = new_ledger(8, 8);
 
 	(void)state;
-	assert_true(mend_due(ledger, port, true, 5000));
-	assert_true(mend_due(ledger, successor, true, 5000 + 2 * MEND_GAP_MS));
-	assert_false(mend_due(ledger, successor, true, 5000 + 4 * MEND_GAP_MS));
+	assert_true(due(ledger, port, true, 5000));
+	assert_true(due(ledger, successor, true, 5000 + 2 * MEND_GAP_MS));
+	assert_false(due(ledger, successor, true, 5000 + 4 * MEND_GAP_MS));
 }
 
 static void without_a_ledger_or_a_cursor_no_mend_is_due(void **state)
@@ -54,12 +76,12 @@ static void without_a_ledger_or_a_cursor_no_mend_is_due(void **state)
 	struct ledger *ledger = new_ledger(8, 8), none = { .base = NULL };
 
 	(void)state;
-	assert_false(mend_due(&none, port, true, 5000));
-	assert_false(mend_due(ledger, (struct ledger_key){ 1000, 1 }, true, 5000));
+	assert_false(due(&none, port, true, 5000));
+	assert_false(due(ledger, (struct ledger_key){ 1000, 1 }, true, 5000));
 }
 
 /* mend_us: what the last mend took, as layout.h has it. */
-static void who_may_not_block_mends_a_thousandth_of_the_time(void **state)
+static void who_may_not_block_leaves_long_mends_to_others(void **state)
 {
 	struct ledger *ledger = new_ledger(8, 8);
 	struct ledger_head *head = (struct ledger_head *)(void *)ledger->base;
@@ -67,17 +89,18 @@ static void who_may_not_block_mends_a_thousandth_of_the_time(void **state)
 
 	(void)state;
 	head->mend_us = 300;
-	assert_true(mend_due(ledger, port, false, now));
-	assert_false(mend_due(ledger, port, false, now + MEND_EVERY_MS - ROUGHLY)); /* never more often than the others */
+	assert_true(due(ledger, port, false, now));
+	assert_false(due(ledger, port, false, now + MEND_EVERY_MS - ROUGHLY)); /* never more often than the others */
 	now += MEND_EVERY_MS + ROUGHLY;
-	assert_true(mend_due(ledger, port, false, now));
+	head->mend_us = 2900; /* short enough all the same */
+	assert_true(due(ledger, port, false, now));
 	head->mend_us = 13000;
-	assert_false(mend_due(ledger, port, false, now + 13000 - ROUGHLY));
-	assert_true(mend_due(ledger, port, false, now + 13000 + ROUGHLY));
+	assert_false(due(ledger, port, false, now + 13000 - ROUGHLY));
+	assert_true(due(ledger, port, false, now + 13000 + ROUGHLY));
 	now += 13000 + ROUGHLY;
-	assert_true(mend_due(ledger, port, true, now + MEND_EVERY_MS + ROUGHLY));
+	assert_true(due(ledger, port, true, now + MEND_EVERY_MS + ROUGHLY));
 	head->mend_us = UINT64_MAX; /* damage does not stop it for good */
-	assert_true(mend_due(ledger, port, false, 10000000));
+	assert_true(due(ledger, port, false, 10000000));
 }
 
 static void a_process_whose_clock_was_read_earlier_does_not_mend_again(void **state)
@@ -85,11 +108,11 @@ static void a_process_whose_clock_was_read_earlier_does_not_mend_again(void **st
 	struct ledger *ledger = new_ledger(8, 8);
 
 	(void)state;
-	assert_true(mend_due(ledger, port, true, 5001));
-	assert_false(mend_due(ledger, port, true, 5000));
-	assert_false(mend_due(ledger, port, true, 4980));
-	assert_false(mend_due(ledger, port, true, 4900));
-	assert_false(mend_due(ledger, port, true, 5100));
+	assert_true(due(ledger, port, true, 5001));
+	assert_false(due(ledger, port, true, 5000));
+	assert_false(due(ledger, port, true, 4980));
+	assert_false(due(ledger, port, true, 4900));
+	assert_false(due(ledger, port, true, 5100));
 }
 
 static void a_time_in_the_far_future_does_not_stop_mending(void **state)
@@ -99,12 +122,12 @@ static void a_time_in_the_far_future_does_not_stop_mending(void **state)
 
 	(void)state;
 	head->mended_ms = UINT64_MAX;
-	assert_true(mend_due(ledger, port, true, 5000));
+	assert_true(due(ledger, port, true, 5000));
 	head->mended_ms = 5000 + 3600 * 1000;
-	assert_true(mend_due(ledger, other_port, true, 5000));
-	assert_false(mend_due(ledger, port, true, 5001));
-	assert_true(mend_due(ledger, port, true, 3600 * 1000));
-	assert_true(mend_due(ledger, port, true, 9000)); /* an hour ahead is damage as well */
+	assert_true(due(ledger, other_port, true, 5000));
+	assert_false(due(ledger, port, true, 5001));
+	assert_true(due(ledger, port, true, 3600 * 1000));
+	assert_true(due(ledger, port, true, 9000)); /* an hour ahead is damage as well */
 }
 
 enum { ROUNDS = 300, THREADS = 6 };
@@ -116,7 +139,7 @@ static void *ask_each_second(void *ledger)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		pthread_barrier_wait(&barrier);
-		if (mend_due(ledger, port, true, 5000 + (uint64_t)i * (MEND_EVERY_MS + ROUGHLY)))
+		if (due(ledger, port, true, 5000 + (uint64_t)i * (MEND_EVERY_MS + ROUGHLY)))
 			__atomic_add_fetch(&winners[i], 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
@@ -144,9 +167,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_mend_is_due_once_a_second),
 		TEST(each_port_has_a_second_of_its_own),
+		TEST(a_new_generation_is_mended_for_at_once),
 		TEST(a_port_that_took_the_cursor_over_has_no_past),
 		TEST(without_a_ledger_or_a_cursor_no_mend_is_due),
-		TEST(who_may_not_block_mends_a_thousandth_of_the_time),
+		TEST(who_may_not_block_leaves_long_mends_to_others),
 		TEST(a_process_whose_clock_was_read_earlier_does_not_mend_again),
 		TEST(a_time_in_the_far_future_does_not_stop_mending),
 		TEST(of_many_who_ask_at_once_one_mends),

@@ -359,7 +359,6 @@ static void assert_found(const struct table_view *view, unsigned i)
 
 	assert_true(row >= 0);
 	assert_int_equal(table_port(view, (uint32_t)row, &port), 0);
-	assert_int_equal(table_port_verify(view, (uint32_t)row, &port), 0);
 	assert_int_equal(port.v4_count, ENDPOINTS);
 	assert_int_equal(table_endpoint(view, port.first_endpoint, &endpoint), 0);
 	addr = table_endpoint_addr(&endpoint);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The environment of a shimmed program: what each variable means, and what is too long or unknown. */
+#include "support/testing.h"
+
+#include <unistd.h>
+
+#include "base/trace.h"
+#include "shim/settings.h"
+#include "support/cleanup.h"
+#include "support/process.h"
+
+static const char *const variables[] = { "FAIRDIAL",	    "FAIRDIAL_ONLY",	"FAIRDIAL_EXCEPT", "FAIRDIAL_DIR",
+					 "FAIRDIAL_LEDGER", "FAIRDIAL_BALANCE", "FAIRDIAL_TRACE",  "LD_PRELOAD" };
+
+/* Of an environment that has just this variable (NULL: none); read over old bytes. */
+static struct settings *read_with(const char *name, const char *value)
+{
+	static struct settings s;
+
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+		unsetenv(variables[i]);
+	if (name)
+		setenv(name, value, 1);
+	memset(&s, 0xaa, sizeof(s));
+	settings_read(&s);
+	return &s;
+}
+
+static bool allows(const struct settings *s, const char *name, const char *namespace)
+{
+	return settings_allow(s, slice_of(name), slice_of(namespace));
+}
+
+static const char *long_text(const char *start, size_t len)
+{
+	char *text = format("%s%*s", start, (int)(len - strlen(start)), "");
+
+	for (size_t i = strlen(start); i < len; i++)
+		text[i] = 'x';
+	return text;
+}
+
+static void without_variables_all_is_as_the_table_says(void **state)
+{
+	struct settings *s = read_with(NULL, NULL);
+
+	(void)state;
+	assert_int_equal(s->mode, MODE_ON);
+	assert_int_equal(s->balance, -1);
+	assert_int_equal(s->trace, 0);
+	assert_false(s->has_dir);
+	assert_string_equal(s->ledger, "");
+	assert_false(settings_choose(s));
+	assert_true(allows(s, "web", "shop"));
+	assert_true(allows(s, "web", ""));
+}
+
+static void fairdial_switches_off_or_observes(void **state)
+{
+	static const struct {
+		const char *value;
+		int mode;
+	} known[] = { { "off", MODE_OFF }, { "observe", MODE_OBSERVE }, { "on", MODE_ON }, { "", MODE_ON } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		assert_int_equal(read_with("FAIRDIAL", known[i].value)->mode, known[i].mode);
+}
+
+static void each_policy_is_known_by_its_name(void **state)
+{
+	static const char *const names[BALANCE_COUNT] = { "least_conn", "round_robin", "random", "p2c", "hash" };
+
+	(void)state;
+	for (int i = 0; i < BALANCE_COUNT; i++)
+		assert_int_equal(read_with("FAIRDIAL_BALANCE", names[i])->balance, i);
+	assert_int_equal(read_with("FAIRDIAL_BALANCE", "")->balance, -1);
+	assert_int_equal(read_with("FAIRDIAL_BALANCE", "fastest")->balance, -1);
+	assert_int_equal(read_with("FAIRDIAL_BALANCE", "round_robin ")->balance, -1);
+	assert_int_equal(read_with("FAIRDIAL_BALANCE", "round")->balance, -1);
+}
+
+static void paths_are_copied(void **state)
+{
+	struct settings *s = read_with("FAIRDIAL_DIR", "/run/here");
+
+	(void)state;
+	assert_true(s->has_dir);
+	setenv("FAIRDIAL_DIR", "/else", 1); /* the program may change its environment under us */
+	assert_string_equal(s->dir, "/run/here");
+	assert_string_equal(read_with("FAIRDIAL_LEDGER", "/run/ledger")->ledger, "/run/ledger");
+	assert_false(read_with("FAIRDIAL_DIR", "")->has_dir);
+}
+
+static void half_a_path_is_none(void **state)
+{
+	struct settings *s;
+
+	(void)state;
+	s = read_with("FAIRDIAL_DIR", long_text("/run/", SETTINGS_PATH - 1));
+	assert_int_equal(strlen(s->dir), SETTINGS_PATH - 1);
+	for (size_t len = SETTINGS_PATH; len < 5000; len = len * 3 / 2) {
+		s = read_with("FAIRDIAL_DIR", long_text("/run/", len));
+		assert_string_equal(s->dir, "");
+		assert_true(s->has_dir); /* and no other directory takes its place */
+		assert_string_equal(read_with("FAIRDIAL_LEDGER", long_text("/run/", len))->ledger, "");
+		assert_int_equal(read_with("FAIRDIAL_TRACE", long_text("all:/tmp/", len + 4))->trace, 0);
+	}
+}
+
+static void the_trace_has_parts_and_a_path(void **state)
+{
+	struct settings *s = read_with("FAIRDIAL_TRACE", "dial,names:/tmp/trace");
+
+	(void)state;
+	assert_int_equal(s->trace, TRACE_DIAL | TRACE_NAMES);
+	assert_string_equal(s->trace_path, "/tmp/trace");
+	s = read_with("FAIRDIAL_TRACE", "all");
+	assert_int_equal(s->trace, TRACE_ALL);
+	assert_string_equal(s->trace_path, "");
+}
+
+static void only_names_all_that_is_spread(void **state)
+{
+	struct settings *s = read_with("FAIRDIAL_ONLY", "web,db.shop, Cache.Blog ,,");
+
+	(void)state;
+	assert_true(settings_choose(s));
+	assert_true(allows(s, "web", "shop"));
+	assert_true(allows(s, "web", "blog"));
+	assert_true(allows(s, "WEB", ""));
+	assert_true(allows(s, "db", "shop"));
+	assert_false(allows(s, "db", "blog"));
+	assert_false(allows(s, "db", ""));
+	assert_true(allows(s, "cache", "blog"));
+	assert_false(allows(s, "cache", "shop"));
+	assert_false(allows(s, "other", "shop"));
+	assert_false(allows(s, "we", "shop"));
+	assert_false(allows(s, "webs", "shop"));
+	assert_false(allows(s, "", ""));
+}
+
+static void except_names_what_is_not(void **state)
+{
+	struct settings *s = read_with("FAIRDIAL_EXCEPT", " db.shop,cache");
+
+	(void)state;
+	assert_true(settings_choose(s));
+	assert_false(allows(s, "db", "shop"));
+	assert_true(allows(s, "db", "blog"));
+	assert_false(allows(s, "CACHE", "anywhere"));
+	assert_true(allows(s, "web", "shop"));
+	setenv("FAIRDIAL_ONLY", "db,web", 1);
+	settings_read(s);
+	assert_false(allows(s, "db", "shop")); /* both: of those named, without the exceptions */
+	assert_true(allows(s, "db", "blog"));
+	assert_true(allows(s, "web", "shop"));
+	assert_false(allows(s, "other", "shop"));
+}
+
+static void an_empty_list_is_none(void **state)
+{
+	(void)state;
+	assert_true(allows(read_with("FAIRDIAL_ONLY", ""), "web", "shop"));
+	assert_true(allows(read_with("FAIRDIAL_EXCEPT", ""), "web", "shop"));
+	assert_true(allows(read_with("FAIRDIAL_EXCEPT", ",, ,"), "web", "shop"));
+}
+
+static void a_list_too_long_to_keep_spreads_nothing(void **state)
+{
+	static const char *const lists[] = { "FAIRDIAL_ONLY", "FAIRDIAL_EXCEPT" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(read_with(lists[i], long_text("web,", SETTINGS_LIST - 1))->mode, MODE_ON);
+		for (size_t len = SETTINGS_LIST; len < 20000; len = len * 3 / 2) {
+			const struct settings *s = read_with(lists[i], long_text("web,", len));
+
+			assert_int_equal(s->mode, MODE_OFF);
+			assert_true(memchr(s->only, '\0', sizeof(s->only)) && memchr(s->except, '\0', sizeof(s->except)));
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(without_variables_all_is_as_the_table_says),
+		TEST(fairdial_switches_off_or_observes),
+		TEST(each_policy_is_known_by_its_name),
+		TEST(paths_are_copied),
+		TEST(half_a_path_is_none),
+		TEST(the_trace_has_parts_and_a_path),
+		TEST(only_names_all_that_is_spread),
+		TEST(except_names_what_is_not),
+		TEST(an_empty_list_is_none),
+		TEST(a_list_too_long_to_keep_spreads_nothing),
+	};
+
+	return RUN_TESTS(tests);
+}
