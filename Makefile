@@ -98,7 +98,70 @@ $(BUILD)/helpers/%: tests/helpers/%.c
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-include tests/tests.mk
+# ---- tests: `make unit T=table N='*draining*'` runs some ----
+
+T ?=
+N ?= *
+run_tests = sh tests/run.sh "$(OUT)/tests" "$(N)" $(if $(T),$(filter test_$(T),$(1)),$(1))
+
+.PHONY: test
+test: ## install what is missing, build, run all tests
+	$(Q)sh tests/deps.sh
+	$(Q)$(MAKE) --no-print-directory all build-tests
+	$(Q)$(MAKE) --no-print-directory run-tests
+
+.PHONY: build-tests
+build-tests: all $(UNIT:%=$(OUT)/tests/%) $(INTEGRATION:%=$(OUT)/tests/%) $(HELPERS:%=$(BUILD)/helpers/%)
+
+.PHONY: run-tests
+run-tests: build-tests
+	$(Q)$(call run_tests,$(UNIT) $(INTEGRATION))
+
+.PHONY: unit
+unit: $(UNIT:%=$(OUT)/tests/%) ## build and run the unit tests (SAN=address|thread)
+	$(Q)$(call run_tests,$(UNIT))
+
+.PHONY: integration
+integration: build-tests ## build and run the tests with real programs
+	$(Q)$(call run_tests,$(INTEGRATION))
+
+.PHONY: check-layers
+check-layers: $(BUILD)/libfairdial.so ## prove who may include and need whom
+	$(Q)sh tests/check_layers.sh $(BUILD)
+
+# ---- benchmarks ----
+
+# BENCH="dial start" measures some parts.
+BENCH ?=
+BENCH_CFLAGS := $(COMMON) -Itests/bench $(CFLAGS)
+BENCH_DIR := $(BUILD)/bench
+BENCH_SRC := $(wildcard tests/bench/bench*.c) $(addprefix tests/bench/,run.c stats.c tables.c)
+
+.PHONY: bench
+bench: all $(addprefix $(BENCH_DIR)/,bench worker choose empty.so libfairdial-stripped.so) ## measure, as ratios in one run
+	$(Q)$(BENCH_DIR)/bench $(BUILD) $(BENCH)
+
+$(BENCH_DIR):
+	$(Q)mkdir -p $@
+
+$(BENCH_DIR)/bench: $(BENCH_SRC) tests/bench/bench.h | $(BENCH_DIR)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $(BENCH_SRC)
+
+$(BENCH_DIR)/worker: tests/bench/worker.c | $(BENCH_DIR)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $<
+
+# The shim's own objects, compiled as they are shipped; an archive gives only those that are needed, and so no hook.
+$(BENCH_DIR)/choose: tests/bench/choose.c $(SHIM_OBJ) | $(BENCH_DIR)
+	$(Q)rm -f $(BENCH_DIR)/libshim.a
+	$(Q)$(CROSS)ar rcs $(BENCH_DIR)/libshim.a $(filter-out %/hook_connect.o %/hook_names.o,$(SHIM_OBJ))
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_DIR)/libshim.a
+
+$(BENCH_DIR)/empty.so: tests/bench/empty.c | $(BENCH_DIR)
+	$(Q)$(CC) -fPIC -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -o $@ $<
+
+$(BENCH_DIR)/libfairdial-stripped.so: $(BUILD)/libfairdial.so | $(BENCH_DIR)
+	$(Q)$(STRIP) -o $@ $<
 
 .PHONY: deps
 deps: ## install what building and testing need (root or sudo)

@@ -32,7 +32,7 @@ static struct picks *open_picks(const struct table_builder *b)
 	assert_int_equal(open_ledger(format("%s/ledger", dir), table_head(p->table)->rows, LEDGER_MAKE, &p->ledger), 0);
 	view = view_of(p->table);
 	assert_int_equal(table_port(&view, 0, &port), 0);
-	assert_int_equal(table_endpoint_rows(&view, &port, true, &p->pick.rows), 0);
+	assert_int_equal(rows_of(&view, &port, true, &p->pick.rows), 0);
 	assert_in_range(p->pick.rows.count, 0, MAX_ENDPOINTS);
 	p->pick.ledger = &p->ledger;
 	p->pick.cursor = (struct ledger_key){ port.cursor, port.cursor_tag };

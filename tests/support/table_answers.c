@@ -55,6 +55,12 @@ static int read_endpoint(const struct table_view *view, const struct table_port 
 	return table_endpoint(view, port->first_endpoint + k, ret);
 }
 
+int rows_of(const struct table_view *view, const struct table_port *port, bool v4, struct table_rows *ret_rows)
+{
+	return table_endpoint_rows(view, port->first_endpoint + (v4 ? 0 : port->v4_count), v4 ? port->v4_count : port->v6_count,
+				   ret_rows);
+}
+
 char *endpoints_at(const struct table *table, const char *dest, uint8_t protocol)
 {
 	struct table_view view = view_of(table);

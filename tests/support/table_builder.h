@@ -67,6 +67,9 @@ int find_port(const struct table *table, const char *dest, uint8_t protocol);
 /* The endpoints of that port, whole: "10.0.0.1:80 10.0.0.2:80*2"; NULL where none is found or its sum fails. To be freed. */
 char *endpoints_at(const struct table *table, const char *dest, uint8_t protocol);
 
+/* The endpoints of one family of a port. */
+int rows_of(const struct table_view *view, const struct table_port *port, bool v4, struct table_rows *ret_rows);
+
 /* The row of an endpoint of that port; the test fails where it is not there. */
 struct table_endpoint endpoint_at(const struct table *table, const char *dest, const char *endpoint);
 

@@ -66,22 +66,38 @@ static void each_is_tried_once_in_a_dial(void **state)
 	}
 }
 
-static void a_dial_ends_however_many_endpoints_refuse_it(void **state)
+static void a_dial_remembers_as_many_as_it_says(void **state)
 {
 	(void)state;
 	for (uint8_t balance = 0; balance < BALANCE_COUNT; balance++) {
-		struct picks *p = new_picks_of(400);
-		int k, n = 0;
+		struct picks *p = new_picks_of(PICK_MAX_TRIED);
 
-		while (n <= 400 && (k = next_of(p, balance, false)) >= 0) {
+		for (unsigned n = 0; n < PICK_MAX_TRIED; n++) {
+			int k = next_of(p, balance, false);
+
+			assert_true(k >= 0);
 			pick_mark_tried(&p->pick, (uint32_t)k);
 			eject(p, (unsigned)k, p->pick.now_ms);
-			n++;
 		}
-		assert_in_range(n, 1, 400);
+		for (unsigned k = 0; k < PICK_MAX_TRIED; k++)
+			assert_int_equal(p->counts[k], 1);
+		assert_int_equal(next_of(p, balance, false), -1);
 		assert_false(pick_has_left(&p->pick));
 		end_of_test(NULL);
 	}
+}
+
+static void one_that_cannot_be_remembered_is_picked_all_the_same(void **state)
+{
+	struct picks *p = new_picks_of(MAX_ENDPOINTS);
+
+	(void)state;
+	for (uint8_t balance = 0; balance < BALANCE_COUNT; balance++)
+		pick_many(p, balance, false, 600);
+	for (uint32_t i = 0; i < MAX_ENDPOINTS; i++)
+		pick_mark_tried(&p->pick, i);
+	pick_mark_tried(&p->pick, UINT32_MAX);
+	assert_true(next_of(p, BALANCE_ROUND_ROBIN, false) >= PICK_MAX_TRIED);
 }
 
 static void beyond_the_share_that_may_be_out_all_are_in(void **state)
@@ -266,7 +282,8 @@ int main(void)
 		TEST(those_that_are_not_usable_are_never_picked),
 		TEST(those_that_are_ejected_are_skipped),
 		TEST(each_is_tried_once_in_a_dial),
-		TEST(a_dial_ends_however_many_endpoints_refuse_it),
+		TEST(a_dial_remembers_as_many_as_it_says),
+		TEST(one_that_cannot_be_remembered_is_picked_all_the_same),
 		TEST(beyond_the_share_that_may_be_out_all_are_in),
 		TEST(of_those_that_are_not_usable_none_counts_for_the_share),
 		TEST(when_all_are_ejected_the_one_that_failed_longest_ago_is_first),

@@ -85,7 +85,7 @@ static void the_endpoints_of_each_family_lie_together(void **state)
 	assert_int_equal(port.v4_count, 3);
 	assert_int_equal(port.v6_count, 2);
 	for (int v4 = 0; v4 < 2; v4++) {
-		assert_int_equal(table_endpoint_rows(&view, &port, v4, &rows), 0);
+		assert_int_equal(rows_of(&view, &port, v4, &rows), 0);
 		assert_int_equal(rows.count, v4 ? 3 : 2);
 		for (uint32_t i = 0; i < rows.count; i++) {
 			struct table_endpoint_brief brief = table_rows_brief(&rows, i);

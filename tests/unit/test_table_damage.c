@@ -171,6 +171,16 @@ static void no_flipped_byte_answers_a_name_with_another_address(void **state)
 
 /* ---- readers stay inside ---- */
 
+static void walk(const struct table_rows *rows)
+{
+	for (uint32_t k = 0; k < rows->count; k += 1 + rows->count / 64) {
+		table_rows_brief(rows, k);
+		table_rows_hash(rows, k, 1);
+	}
+	if (rows->count)
+		table_rows_hash(rows, rows->count - 1, 1);
+}
+
 static void call_everything(const struct table *table, const struct spec *spec, uint64_t *random)
 {
 	struct table_endpoint endpoint;
@@ -196,12 +206,11 @@ static void call_everything(const struct table *table, const struct spec *spec, 
 		if (table_port(&view, row, &port) < 0)
 			continue;
 		for (int v4 = 0; v4 < 2; v4++)
-			if (table_endpoint_rows(&view, &port, v4, &rows) == 0)
-				for (uint32_t k = 0; k < rows.count && k < 64; k++) {
-					table_rows_brief(&rows, k);
-					table_rows_hash(&rows, k, 1);
-				}
+			if (rows_of(&view, &port, v4, &rows) == 0)
+				walk(&rows);
 	}
+	if (table_endpoint_rows(&view, (uint32_t)next_random(random), (uint32_t)next_random(random), &rows) == 0)
+		walk(&rows);
 	for (int id = 0; id < SECTION_COUNT; id++)
 		table_count(&view, (enum table_section_id)id);
 	table_rules(&view);
