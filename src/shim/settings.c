@@ -2,6 +2,7 @@
 #include "shim/settings.h"
 
 #include "balance/balance.h"
+#include "base/bytes.h"
 #include "base/sys.h"
 #include "base/trace.h"
 #include "shim/next.h"
@@ -108,7 +109,9 @@ static void find_shim(struct settings *s)
 void settings_read(struct settings *s)
 {
 	struct slice trace_path;
+	bool kept;
 
+	memset(s, 0, sizeof(*s));
 	/* The shim can only be in such a program through /etc/ld.so.preload; it stays out of it. */
 	if (next_is_privileged()) {
 		s->mode = MODE_OFF;
@@ -123,8 +126,9 @@ void settings_read(struct settings *s)
 	if (!copy_value(s->trace_path, sizeof(s->trace_path), trace_path))
 		s->trace = 0;
 	/* A list too long to keep names more Services than are left out: nothing is spread rather than too much. */
-	if (!copy_value(s->only, sizeof(s->only), variable("FAIRDIAL_ONLY")) ||
-	    !copy_value(s->except, sizeof(s->except), variable("FAIRDIAL_EXCEPT")))
+	kept = copy_value(s->only, sizeof(s->only), variable("FAIRDIAL_ONLY"));
+	kept &= copy_value(s->except, sizeof(s->except), variable("FAIRDIAL_EXCEPT"));
+	if (!kept)
 		s->mode = MODE_OFF;
 	find_shim(s);
 	make_absolute(s->dir);

@@ -29,22 +29,30 @@ static struct addr address_of(uint64_t g, unsigned i)
 
 const struct spec *spec_of_generation(uint64_t g, unsigned scale)
 {
-	static struct spec_address address = { { .ip = { [10] = 0xff, [11] = 0xff, [12] = 10, [13] = 96, [15] = 1 }, .is_v4 = 1 },
-					       ADDRESS_CLUSTER };
+	static struct spec_address address = {
+		{ .ip = { [10] = 0xff, [11] = 0xff, [12] = 10, [13] = 96, [15] = 1 }, .is_v4 = 1 }, ADDRESS_CLUSTER
+	};
 	static struct spec_port port;
 	static struct spec_service service;
 	static struct spec spec;
 
 	for (unsigned i = 0; i < count_of(g) * scale; i++)
-		endpoints[i] = (struct spec_endpoint){ .addr = address_of(g, i),
-						       .flags = ENDPOINT_READY | ENDPOINT_USABLE };
-	port = (struct spec_port){ .port = 80, .protocol = PROTOCOL_TCP, .endpoints = endpoints,
-				   .endpoint_count = count_of(g) * scale };
-	service = (struct spec_service){ .name = "web", .namespace = "shop", .addresses = &address, .address_count = 1,
-					 .ports = &port, .port_count = 1, .policy = policy_defaults() };
+		endpoints[i] =
+			(struct spec_endpoint){ .addr = address_of(g, i), .flags = ENDPOINT_READY | ENDPOINT_USABLE };
+	port = (struct spec_port){
+		.port = 80, .protocol = PROTOCOL_TCP, .endpoints = endpoints, .endpoint_count = count_of(g) * scale
+	};
+	service = (struct spec_service){ .name = "web",
+					 .namespace = "shop",
+					 .addresses = &address,
+					 .address_count = 1,
+					 .ports = &port,
+					 .port_count = 1,
+					 .policy = policy_defaults() };
 	service.affinity_s = (uint32_t)g;
-	spec = (struct spec){ .services = &service, .service_count = 1, .client_rank = (uint32_t)g,
-			      .client_peers = (uint32_t)g + 1 };
+	spec = (struct spec){
+		.services = &service, .service_count = 1, .client_rank = (uint32_t)g, .client_peers = (uint32_t)g + 1
+	};
 	return &spec;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables whose every row tells its generation: number g publishes a count of endpoints, ports and weights that follow from
- * g, so that a reader who mixes two generations is caught.
+ * Tables whose every row tells its generation: number g publishes a count of endpoints, ports and weights that follow
+ * from g, so that a reader who mixes two generations is caught.
  */
 #ifndef FAIRDIAL_TESTS_GENERATIONS_H
 #define FAIRDIAL_TESTS_GENERATIONS_H
@@ -18,8 +18,8 @@ enum { GENERATION_ENDPOINTS = 24 };
 const struct spec *spec_of_generation(uint64_t g, unsigned scale);
 
 /*
- * Reads everything once. The generation; 0 where it could not be read (written meanwhile); -EBADMSG where table_end says
- * yes to rows that do not belong together, or a sum fails in such a view.
+ * Reads everything once. The generation; 0 where it could not be read (written meanwhile); -EBADMSG where table_end
+ * says yes to rows that do not belong together, or a sum fails in such a view.
  */
 int64_t read_generation(const struct table *table);
 

@@ -14,7 +14,9 @@
 int open_ledger(const char *path, uint32_t rows, enum ledger_opening opening, struct ledger *ret_ledger)
 {
 	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
-	struct ledger_options options = { .rows = rows, .cursors = rows, .mode = 0600, .trust = &trust, .opening = opening };
+	struct ledger_options options = {
+		.rows = rows, .cursors = rows, .mode = 0600, .trust = &trust, .opening = opening
+	};
 
 	return ledger_open(path, &options, ret_ledger);
 }

@@ -15,8 +15,8 @@ struct picks {
 };
 
 /*
- * Endpoints as in builder_port, all IPv4; places are in the order of addresses. With a ledger of its own; identity 1, rank
- * unknown, and all may be ejected.
+ * Endpoints as in builder_port, all IPv4; places are in the order of addresses. With a ledger of its own; identity 1,
+ * rank unknown, and all may be ejected.
  */
 struct picks *new_picks(const char *endpoints);
 

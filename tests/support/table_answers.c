@@ -43,22 +43,24 @@ int find_port(const struct table *table, const char *dest, uint8_t protocol)
 	return table_find_port(&view, &addr, protocol);
 }
 
-static int read_port(const struct table_view *view, const struct addr *dest, uint8_t protocol, struct table_port *ret_port)
+static int read_port(const struct table_view *view, const struct addr *dest, uint8_t protocol,
+		     struct table_port *ret_port)
 {
 	int i = table_find_port(view, dest, protocol);
 
 	return i < 0 ? i : table_port(view, (uint32_t)i, ret_port);
 }
 
-static int read_endpoint(const struct table_view *view, const struct table_port *port, uint32_t k, struct table_endpoint *ret)
+static int read_endpoint(const struct table_view *view, const struct table_port *port, uint32_t k,
+			 struct table_endpoint *ret)
 {
 	return table_endpoint(view, port->first_endpoint + k, ret);
 }
 
 int rows_of(const struct table_view *view, const struct table_port *port, bool v4, struct table_rows *ret_rows)
 {
-	return table_endpoint_rows(view, port->first_endpoint + (v4 ? 0 : port->v4_count), v4 ? port->v4_count : port->v6_count,
-				   ret_rows);
+	return table_endpoint_rows(view, port->first_endpoint + (v4 ? 0 : port->v4_count),
+				   v4 ? port->v4_count : port->v6_count, ret_rows);
 }
 
 char *endpoints_at(const struct table *table, const char *dest, uint8_t protocol)

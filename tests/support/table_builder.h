@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables for tests: a spec put together from short texts, published by the real writer, and what a table answers to every
- * question that its spec allows, as one text. Where something cannot be made, the test fails. The tests are TEST() ones.
+ * Tables for tests: a spec put together from short texts, published by the real writer, and what a table answers to
+ * every question that its spec allows, as one text. Where something cannot be made, the test fails. The tests are
+ * TEST() ones.
  */
 #ifndef FAIRDIAL_TESTS_TABLE_BUILDER_H
 #define FAIRDIAL_TESTS_TABLE_BUILDER_H
@@ -23,8 +24,8 @@ struct table_builder *builder_alloc(void);
 void builder_free(struct table_builder *b);
 
 /*
- * A Service "NAME" or "NAME.NAMESPACE", with the defaults of every policy key and no flags; `addresses` are separated by
- * spaces, NULL: none. What is returned may be changed, and holds until the next Service is added.
+ * A Service "NAME" or "NAME.NAMESPACE", with the defaults of every policy key and no flags; `addresses` are separated
+ * by spaces, NULL: none. What is returned may be changed, and holds until the next Service is added.
  */
 struct spec_service *builder_service(struct table_builder *b, const char *name, const char *addresses);
 
@@ -64,7 +65,8 @@ struct addr addr_of(const char *text); /* "10.0.0.1:80" or "10.0.0.1" */
 /* table_find_port of "10.96.0.1:80". */
 int find_port(const struct table *table, const char *dest, uint8_t protocol);
 
-/* The endpoints of that port, whole: "10.0.0.1:80 10.0.0.2:80*2"; NULL where none is found or its sum fails. To be freed. */
+/* The endpoints of that port, whole: "10.0.0.1:80 10.0.0.2:80*2"; NULL where none is found or its sum fails. To be
+ * freed. */
 char *endpoints_at(const struct table *table, const char *dest, uint8_t protocol);
 
 /* The endpoints of one family of a port. */
@@ -75,8 +77,8 @@ struct table_endpoint endpoint_at(const struct table *table, const char *dest, c
 
 /*
  * What the table answers: by each name of the spec its Service with its addresses, by each address and port its
- * endpoints with all that a dial needs, a line each. A question that gets no answer is a line "refused", an endpoint that is
- * refused that word. To be freed.
+ * endpoints with all that a dial needs, a line each. A question that gets no answer is a line "refused", an endpoint
+ * that is refused that word. To be freed.
  */
 char *port_answers(const struct table *table, const struct spec *spec);
 char *name_answers(const struct table *table, const struct spec *spec);
@@ -84,7 +86,8 @@ char *name_answers(const struct table *table, const struct spec *spec);
 /* Whether each line of `now` is that of `before`, or it or words of it are "refused". */
 bool same_or_refused(const char *before, const char *now);
 
-/* The file's bytes end where touching the next one is fatal; so is the byte before them. Freed at the end of the test. */
+/* The file's bytes end where touching the next one is fatal; so is the byte before them. Freed at the end of the test.
+ */
 struct guarded {
 	uint8_t *bytes;
 	size_t size, map_size;

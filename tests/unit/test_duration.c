@@ -18,9 +18,21 @@ static void every_form_is_read(void **state)
 		const char *text;
 		uint32_t ms;
 	} good[] = {
-		{ "0", 0 },	      { "0s", 0 },	  { "0ms", 0 },	      { "1ms", 1 },	  { "500ms", 500 },
-		{ "1s", 1000 },	      { "1.5s", 1500 },	  { "0.25s", 250 },   { "2m", 120000 },	  { "1.5m", 90000 },
-		{ "1h", 3600000 },    { "0.5h", 1800000 }, { "1.001s", 1001 }, { "010s", 10000 }, { "596h", 2145600000u },
+		{ "0", 0 },
+		{ "0s", 0 },
+		{ "0ms", 0 },
+		{ "1ms", 1 },
+		{ "500ms", 500 },
+		{ "1s", 1000 },
+		{ "1.5s", 1500 },
+		{ "0.25s", 250 },
+		{ "2m", 120000 },
+		{ "1.5m", 90000 },
+		{ "1h", 3600000 },
+		{ "0.5h", 1800000 },
+		{ "1.001s", 1001 },
+		{ "010s", 10000 },
+		{ "596h", 2145600000u },
 		{ "2147483647ms", 2147483647u },
 	};
 
@@ -35,8 +47,9 @@ static void every_form_is_read(void **state)
 
 static void other_forms_are_refused(void **state)
 {
-	static const char *const bad[] = { "",	   "1",	   "5",	   "s",	   "ms",  ".5s", "1.s", "1. s", "1 s", " 1s", "1s ", "-1s",
-					   "+1s",  "1S",   "1sec", "1d",   "1us", "1m30s", "1,5s", "1.5.5s", "1e3s", "off", "0x1s" };
+	static const char *const bad[] = { "",    "1",     "5",    "s",      "ms",   ".5s", "1.s",  "1. s",
+					   "1 s", " 1s",   "1s ",  "-1s",    "+1s",  "1S",  "1sec", "1d",
+					   "1us", "1m30s", "1,5s", "1.5.5s", "1e3s", "off", "0x1s" };
 	uint32_t ms = 12345;
 
 	(void)state;
@@ -48,8 +61,13 @@ static void other_forms_are_refused(void **state)
 
 static void what_is_too_long_is_out_of_range(void **state)
 {
-	static const char *const bad[] = { "2147483648ms", "2147484s", "597h", "4294967296ms", "18446744073709551616ms",
-					   "99999999999999999999999h", "35791.4m" };
+	static const char *const bad[] = { "2147483648ms",
+					   "2147484s",
+					   "597h",
+					   "4294967296ms",
+					   "18446744073709551616ms",
+					   "99999999999999999999999h",
+					   "35791.4m" };
 	uint32_t ms = 12345;
 
 	(void)state;

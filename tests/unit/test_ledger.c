@@ -339,7 +339,8 @@ static void use_everything(const struct ledger *ledger, uint64_t *random)
 	struct ledger_verdict verdict = { 1, 2, 5000 };
 
 	for (int i = 0; i < 6; i++) {
-		struct ledger_key key = { (uint32_t)next_random(random) % 12, i % 2 ? 7 : (uint32_t)next_random(random) };
+		struct ledger_key key = { (uint32_t)next_random(random) % 12,
+					  i % 2 ? 7 : (uint32_t)next_random(random) };
 		struct ledger_load load = ledger_load(ledger, key, NOW);
 		struct ledger_score score = ledger_score(ledger, key, NOW);
 		uint32_t turn;

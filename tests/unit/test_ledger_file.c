@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -262,7 +263,8 @@ static void what_others_own_is_not_taken_and_not_replaced(void **state)
 	inode = inode_of(path);
 	for (int opening = LEDGER_MAKE; opening <= LEDGER_READ; opening++)
 		assert_int_equal(try_open(path, (enum ledger_opening)opening), -EPERM);
-	assert_int_equal(ledger_open(path, &options, &ledger), 0); /* the shim's owner may; too small, but not ours to replace */
+	assert_int_equal(ledger_open(path, &options, &ledger),
+			 0); /* the shim's owner may; too small, but not ours to replace */
 	ledger_close(&ledger);
 	assert_true(inode_of(path) == inode);
 	assert_int_equal(truncate(path, 100), 0);
@@ -287,6 +289,26 @@ static void what_is_no_file_is_refused(void **state)
 	assert_int_equal(try_open(format("%s/missing/ledger", dir), LEDGER_MAKE), -ENOENT);
 	assert_int_equal(try_open(format("%s/%0280d", dir, 1), LEDGER_MAKE), -ENAMETOOLONG);
 	assert_int_equal(files_in(dir), 1);
+}
+
+static void a_limit_on_the_size_of_files_kills_nobody(void **state)
+{
+	struct rlimit small = { 1000, 1000 };
+	char *dir = scratch_dir(), *path = format("%s/ledger", dir);
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		struct ledger ledger;
+
+		setrlimit(RLIMIT_FSIZE, &small); /* ulimit -f: what goes beyond it gets SIGXFSZ */
+		_exit(open_ledger(path, ROWS, LEDGER_MAKE, &ledger) < 0 && !ledger.base ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(files_in(dir), 0);
+	assert_int_equal(try_open(path, LEDGER_MAKE), 0);
 }
 
 /* ---- races ---- */
@@ -370,6 +392,7 @@ int main(void)
 		TEST(another_version_is_left_alone),
 		TEST(what_others_own_is_not_taken_and_not_replaced),
 		TEST(what_is_no_file_is_refused),
+		TEST(a_limit_on_the_size_of_files_kills_nobody),
 		TEST(processes_that_race_to_make_it_share_one),
 		TEST(processes_that_race_to_replace_it_share_one),
 	};

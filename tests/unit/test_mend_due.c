@@ -56,7 +56,7 @@ static void a_new_generation_is_mended_for_at_once(void **state)
 	assert_false(mend_due(ledger, &caller, 5000)); /* ten times a second for the pod all the same */
 	assert_true(mend_due(ledger, &caller, 5000 + MEND_GAP_MS + ROUGHLY));
 	assert_false(mend_due(ledger, &caller, 5000 + 2 * MEND_GAP_MS + 2 * ROUGHLY)); /* once */
-	caller.generation = (1ull << 32) + 2; /* only the low half is kept */
+	caller.generation = (1ull << 32) + 2;                                          /* only the low half is kept */
 	assert_true(mend_due(ledger, &caller, 5000 + 2 * MEND_EVERY_MS));
 }
 

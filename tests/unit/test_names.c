@@ -32,8 +32,8 @@ static void assert_pod(const char *text, const char *namespace, const char *doma
 
 		read_resolv(&r, text, step);
 		if (!slice_is(r.namespace, namespace) || !slice_is(r.domain, domain) || r.ndots != ndots)
-			fail_msg("%s: namespace %.*s, domain %.*s, ndots %u", text, (int)r.namespace.len, r.namespace.at,
-				 (int)r.domain.len, r.domain.at, r.ndots);
+			fail_msg("%s: namespace %.*s, domain %.*s, ndots %u", text, (int)r.namespace.len,
+				 r.namespace.at, (int)r.domain.len, r.domain.at, r.ndots);
 	}
 }
 
@@ -184,8 +184,10 @@ static void a_full_name_is_found_whatever_ndots_says(void **state)
 
 	(void)state;
 	for (int ndots = 0; ndots <= 15; ndots++) {
-		const char *with = format("search shop.svc.cluster.local svc.cluster.local cluster.local eu.example.com\n"
-					  "options ndots:%d\n", ndots);
+		const char *with =
+			format("search shop.svc.cluster.local svc.cluster.local cluster.local eu.example.com\n"
+			       "options ndots:%d\n",
+			       ndots);
 
 		assert_is(table, with, "mysql.shop.svc.cluster.local", MYSQL);
 		assert_is(table, with, "mysql.shop.svc.cluster.local.", MYSQL);
@@ -217,9 +219,13 @@ static void a_trailing_dot_means_the_full_name(void **state)
 
 static void single_pods_are_never_ours(void **state)
 {
-	static const char *const pods[] = { "mysql-0.mysql", "mysql-0.mysql.shop", "mysql-0.mysql.shop.svc",
-					    "mysql-0.mysql.shop.svc.cluster.local", "mysql-0.mysql.shop.svc.cluster.local.",
-					    "10-0-0-1.shop.pod.cluster.local", "a.b.mysql.shop.svc.cluster.local" };
+	static const char *const pods[] = { "mysql-0.mysql",
+					    "mysql-0.mysql.shop",
+					    "mysql-0.mysql.shop.svc",
+					    "mysql-0.mysql.shop.svc.cluster.local",
+					    "mysql-0.mysql.shop.svc.cluster.local.",
+					    "10-0-0-1.shop.pod.cluster.local",
+					    "a.b.mysql.shop.svc.cluster.local" };
 	struct table *table = names_table();
 
 	(void)state;
@@ -229,11 +235,26 @@ static void single_pods_are_never_ours(void **state)
 
 static void other_domains_are_never_ours(void **state)
 {
-	static const char *const others[] = { "example.com", "mysql.example.com", "mysql.shop.svc.other.local",
-					      "mysql.shop.svc.cluster.local.example.com", "shop.svc.cluster.local",
-					      "svc.cluster.local", "cluster.local", "xmysql", "mysql.shopp", "mysql.sho",
-					      "mysql.shop.svcx.cluster.local", "mysql.shop.pod.cluster.local", "", ".", "..",
-					      "mysql..shop", ".mysql", "10.96.0.20", "::1", "mysql.shop.svc.cluster.localx" };
+	static const char *const others[] = { "example.com",
+					      "mysql.example.com",
+					      "mysql.shop.svc.other.local",
+					      "mysql.shop.svc.cluster.local.example.com",
+					      "shop.svc.cluster.local",
+					      "svc.cluster.local",
+					      "cluster.local",
+					      "xmysql",
+					      "mysql.shopp",
+					      "mysql.sho",
+					      "mysql.shop.svcx.cluster.local",
+					      "mysql.shop.pod.cluster.local",
+					      "",
+					      ".",
+					      "..",
+					      "mysql..shop",
+					      ".mysql",
+					      "10.96.0.20",
+					      "::1",
+					      "mysql.shop.svc.cluster.localx" };
 	struct table *table = names_table();
 
 	(void)state;

@@ -82,7 +82,8 @@ static void round_robin_of_many_weights_is_exact(void **state)
 		struct picks *p;
 
 		for (unsigned k = 0; k < n; k++)
-			sprintf(text + strlen(text), "10.0.0.%u:80*%u ", k + 1, 1 + (unsigned)(next_random(&random) % 30));
+			sprintf(text + strlen(text), "10.0.0.%u:80*%u ", k + 1,
+				1 + (unsigned)(next_random(&random) % 30));
 		p = new_picks(text);
 		rows = &p->pick.rows;
 		for (unsigned k = 0; k < n; k++)

@@ -232,7 +232,8 @@ static void clients_start_apart(uint8_t balance, unsigned clients, struct picks 
 	}
 	for (unsigned i = 0; i < servers; i++)
 		if (p->counts[i] != clients / servers && p->counts[i] != (clients + servers - 1) / servers)
-			fail_msg("policy %u: of %u clients, server %u of %u has %u", balance, clients, i, servers, p->counts[i]);
+			fail_msg("policy %u: of %u clients, server %u of %u has %u", balance, clients, i, servers,
+				 p->counts[i]);
 }
 
 static void clients_of_known_rank_meet_only_when_they_must(void **state)

@@ -9,7 +9,7 @@
 #include "support/cleanup.h"
 #include "support/process.h"
 
-static const char *const variables[] = { "FAIRDIAL",	    "FAIRDIAL_ONLY",	"FAIRDIAL_EXCEPT", "FAIRDIAL_DIR",
+static const char *const variables[] = { "FAIRDIAL",        "FAIRDIAL_ONLY",    "FAIRDIAL_EXCEPT", "FAIRDIAL_DIR",
 					 "FAIRDIAL_LEDGER", "FAIRDIAL_BALANCE", "FAIRDIAL_TRACE",  "LD_PRELOAD" };
 
 /* Of an environment that has just this variable (NULL: none); read over old bytes. */
@@ -177,7 +177,8 @@ static void a_list_too_long_to_keep_spreads_nothing(void **state)
 			const struct settings *s = read_with(lists[i], long_text("web,", len));
 
 			assert_int_equal(s->mode, MODE_OFF);
-			assert_true(memchr(s->only, '\0', sizeof(s->only)) && memchr(s->except, '\0', sizeof(s->except)));
+			assert_true(memchr(s->only, '\0', sizeof(s->only)) &&
+				    memchr(s->except, '\0', sizeof(s->except)));
 		}
 	}
 }

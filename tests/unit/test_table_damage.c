@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Damaged tables: the checker finds what matters, readers never leave the mapping, and no damage sends a dial astray. Copies
- * lie in front of a page that may not be touched.
+ * Damaged tables: the checker finds what matters, readers never leave the mapping, and no damage sends a dial astray.
+ * Copies lie in front of a page that may not be touched.
  */
 #include "support/testing.h"
 
@@ -37,8 +37,8 @@ static const struct table_area *current_area(const struct table *table)
 }
 
 /*
- * The head and the current area, alone and without room between or behind, so that whatever reaches beyond a section's end
- * meets the guard soon. The padding makes the area's size a multiple of 64.
+ * The head and the current area, alone and without room between or behind, so that whatever reaches beyond a section's
+ * end meets the guard soon. The padding makes the area's size a multiple of 64.
  */
 static struct guarded *compact_copy(const struct table *table)
 {
@@ -126,7 +126,8 @@ static void the_checker_finds_each_flipped_byte_that_matters(void **state)
 		for (size_t k = 0; k < sizeof(flips); k++) {
 			g->bytes[at] ^= flips[k];
 			if (!is_found_or_harmless(g, &table, &b->spec, &expected))
-				fail_msg("byte %zu of %zu xor %02x: the checker is content, the answers differ", at, g->size, flips[k]);
+				fail_msg("byte %zu of %zu xor %02x: the checker is content, the answers differ", at,
+					 g->size, flips[k]);
 			g->bytes[at] ^= flips[k];
 		}
 	}
@@ -220,7 +221,8 @@ static void call_everything(const struct table *table, const struct spec *spec, 
 /* Bytes, words, and fields of the sections set to what is likely to hurt. */
 static void mutate(uint8_t *bytes, size_t size, uint64_t *random)
 {
-	static const uint32_t nasty[] = { 0, 1, 7, 8, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff8, 4096, 64, 0x1000000 };
+	static const uint32_t nasty[] = { 0,          1,          7,    8,  0x7fffffff, 0x80000000,
+					  0xffffffff, 0xfffffff8, 4096, 64, 0x1000000 };
 	size_t n = 1 + next_random(random) % 6;
 
 	for (size_t i = 0; i < n; i++) {

@@ -19,7 +19,7 @@ enum { KILLS = 300 };
 
 /* Shared by the test and its children. */
 struct shared {
-	uint64_t published; /* by the writer, before each publish: the number it is about to give */
+	uint64_t published;          /* by the writer, before each publish: the number it is about to give */
 	uint64_t views, torn, wrong; /* by the reader */
 	uint64_t stop;
 };
