@@ -19,8 +19,8 @@ for test in "$@"; do
 	"$dir/$test" >"$log" 2>&1
 	status=$?
 	p=$(grep -c '^\[       OK \]' "$log")
-	f=$(grep -c '^\[  FAILED  \] [a-z0-9_]*$' "$log")
-	s=$(grep -c '^\[  SKIPPED \] [a-z0-9_]*$' "$log")
+	f=$(grep '^\[  FAILED  \] [a-z0-9_]*$' "$log" | sort -u | wc -l) # cmocka names them twice
+	s=$(grep '^\[  SKIPPED \] [a-z0-9_]*$' "$log" | sort -u | wc -l)
 	[ "$status" -ne 0 ] && [ "$f" -eq 0 ] && f=1
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	if [ "$f" -ne 0 ]; then

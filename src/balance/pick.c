@@ -171,7 +171,7 @@ static bool least_conn(const struct pick *pick, struct candidate *ret_chosen)
 /* Random, yet different for every dial of all processes: a turn, mixed. */
 static uint64_t random_of(const struct pick *pick)
 {
-	return hash_mix(pick->identity ^ pick->cursor.tag, turn_of(pick) ^ (pick->ledger->base ? 0 : pick->noise));
+	return hash_mix(pick->identity ^ pick->cursor.tag, turn_of(pick));
 }
 
 static bool random_pick(const struct pick *pick, struct candidate *ret_chosen)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger's file: opened if it may be used, made whole where it is missing. System calls only. */
 #include <errno.h>
+#include <sys/file.h>
 
 #include "base/bytes.h"
 #include "base/host.h"
@@ -73,51 +74,18 @@ static bool was_ledger(int fd, size_t size)
 			     magic == LEDGER_MAGIC);
 }
 
-/* -EUCLEAN: it is a ledger and ours, and of no use as it is. */
-static int open_existing(const char *path, const struct ledger_options *options, const uint8_t boot_id[16],
-			 struct ledger *ret_ledger)
-{
-	struct stat st;
-	bool mine, reads = options->opening == LEDGER_READ;
-	int prot = reads ? PROT_READ : PROT_READ | PROT_WRITE;
-	int r, fd;
-
-	fd = sys_openat(AT_FDCWD, path, (reads ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
-
-	if (fd < 0)
-		return fd;
-	r = sys_fstat(fd, &st);
-	if (r < 0)
-		goto out;
-	mine = st.st_uid == options->trust->euid;
-	r = -EPERM;
-	if (!S_ISREG(st.st_mode) || !(mine || st.st_uid == 0 || st.st_uid == options->trust->shim_uid))
-		goto out;
-	if ((uint64_t)st.st_size < sizeof(struct ledger_head))
-		r = -EBADMSG;
-	else
-		r = map_file(fd, (size_t)st.st_size, prot, boot_id, ret_ledger);
-	if (r == 0)
-		ret_ledger->id = (struct file_id){ st.st_dev, st.st_ino };
-	if (options->opening != LEDGER_MAKE)
-		goto out;
-	if (r == 0 && mine && (ret_ledger->rows < options->rows || ret_ledger->cursors < options->cursors)) {
-		ledger_close(ret_ledger);
-		r = -EUCLEAN;
-	} else if (r == -EBADMSG && mine && was_ledger(fd, (size_t)st.st_size)) {
-		r = -EUCLEAN;
-	}
-out:
-	sys_close(fd);
-	return r;
-}
-
 /* Room on the disk for all of it: a hole in a full file system would kill whoever touches it. */
 static int fill(int fd, uint64_t size)
 {
 	static const char zeros[4096];
+	struct {
+		uint64_t soft, hard;
+	} limit;
 	int r;
 
+	/* Beyond RLIMIT_FSIZE the kernel answers with SIGXFSZ, which kills. */
+	if (sys_call(SYS_prlimit64, 0, 1 /* RLIMIT_FSIZE */, 0, (long)&limit, 0, 0) == 0 && limit.soft < size)
+		return -EFBIG;
 	do {
 		r = sys_fallocate(fd, 0, (int64_t)size);
 	} while (r == -EINTR); /* tmpfs gives up when a signal is waiting */
@@ -198,6 +166,68 @@ static int make(const char *path, const struct ledger_options *options, const ui
 	return r == -EEXIST ? 0 : r;
 }
 
+/*
+ * Puts a new file in the place of one that is of no use, which `fd` holds. One process does, and those that come at the same
+ * moment take its file: who replaced it later would part from the others. The lock is for that moment only, nobody waits
+ * long for it, and it ends with its holder.
+ */
+static int replace(const char *path, int fd, const struct stat *bad, const struct ledger_options *options,
+		   const uint8_t boot_id[16])
+{
+	const struct file_id id = { bad->st_dev, bad->st_ino };
+	int r = -EAGAIN;
+
+	for (int i = 0; i < 50 && r == -EAGAIN; i++) {
+		r = (int)sys_call(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0);
+		if (r == -EAGAIN)
+			sys_poll(NULL, 0, 1);
+	}
+	if (r == 0 && file_is_current(path, &id))
+		r = make(path, options, boot_id, true);
+	return r < 0 ? r : -EAGAIN;
+}
+
+/* -EAGAIN: there is another file by now, to be opened instead. */
+static int open_existing(const char *path, const struct ledger_options *options, const uint8_t boot_id[16],
+			 struct ledger *ret_ledger)
+{
+	struct stat st;
+	bool mine, reads = options->opening == LEDGER_READ;
+	int prot = reads ? PROT_READ : PROT_READ | PROT_WRITE;
+	int r, fd;
+
+	fd = sys_openat(AT_FDCWD, path, (reads ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return fd;
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		goto out;
+	mine = st.st_uid == options->trust->euid;
+	r = -EPERM;
+	if (!S_ISREG(st.st_mode) || !(mine || st.st_uid == 0 || st.st_uid == options->trust->shim_uid))
+		goto out;
+	if ((uint64_t)st.st_size < sizeof(struct ledger_head))
+		r = -EBADMSG;
+	else
+		r = map_file(fd, (size_t)st.st_size, prot, boot_id, ret_ledger);
+	if (r == 0)
+		ret_ledger->id = (struct file_id){ st.st_dev, st.st_ino };
+	if (options->opening != LEDGER_MAKE)
+		goto out;
+	if (r == 0 && mine && (ret_ledger->rows < options->rows || ret_ledger->cursors < options->cursors)) {
+		ledger_close(ret_ledger);
+		r = -EUCLEAN;
+	} else if (r == -EBADMSG && mine && was_ledger(fd, (size_t)st.st_size)) {
+		r = -EUCLEAN;
+	}
+	if (r == -EUCLEAN)
+		r = replace(path, fd, &st, options, boot_id);
+out:
+	sys_close(fd);
+	return r;
+}
+
 int ledger_open(const char *path, const struct ledger_options *options, struct ledger *ret_ledger)
 {
 	uint8_t boot_id[16];
@@ -205,12 +235,13 @@ int ledger_open(const char *path, const struct ledger_options *options, struct l
 
 	ret_ledger->base = NULL;
 	host_boot_id(boot_id);
-	r = open_existing(path, options, boot_id, ret_ledger);
-	if (options->opening != LEDGER_MAKE || (r != -ENOENT && r != -EUCLEAN))
-		return r;
-	r = make(path, options, boot_id, r == -EUCLEAN);
-	if (r == 0)
+	for (int i = 0; i < 4; i++) {
 		r = open_existing(path, options, boot_id, ret_ledger);
+		if (r == -ENOENT && options->opening == LEDGER_MAKE)
+			r = make(path, options, boot_id, false) < 0 ? -ENOENT : -EAGAIN;
+		if (r != -EAGAIN)
+			break;
+	}
 	return r;
 }
 

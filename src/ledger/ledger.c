@@ -36,10 +36,21 @@ struct ledger_load ledger_load(const struct ledger *ledger, struct ledger_key ke
 	return load;
 }
 
+/* The first claim of a backend on a row that was another's: what an earlier tenancy of its own left is worth nothing. */
+static void begin_tenancy(struct ledger_row *row, uint64_t claims_word, uint32_t tag)
+{
+	if (claims_word >> 32 == tag)
+		return;
+	word_write(&row->gone, tag, 0);
+	word_write(&row->landed, tag, 0);
+}
+
 bool ledger_claim_if(const struct ledger *ledger, struct ledger_key key, const struct ledger_load *load)
 {
 	struct ledger_row *row = ledger_row(ledger, key);
 
+	if (row)
+		begin_tenancy(row, load->claims_word, key.tag);
 	return !row || swap_if(&row->claims, load->claims_word,
 			       word_make(key.tag, word_value(load->claims_word, key.tag) + 1));
 }
@@ -55,8 +66,10 @@ void ledger_claim(const struct ledger *ledger, struct ledger_key key)
 {
 	struct ledger_row *row = ledger_row(ledger, key);
 
-	if (row)
-		add(&row->claims, key.tag, 1);
+	if (!row)
+		return;
+	begin_tenancy(row, load_relaxed(&row->claims), key.tag);
+	add(&row->claims, key.tag, 1);
 }
 
 void ledger_landed(const struct ledger *ledger, struct ledger_key key)
@@ -183,7 +196,8 @@ bool ledger_doubted(const struct ledger *ledger, struct ledger_key key)
 		return false;
 	success = word_read(&row->last_success, key.tag);
 	failure = word_read(&row->last_failure, key.tag);
-	return failure && (!success || (int32_t)(failure - success) > 0);
+	/* Within one tick the streak tells, which a success ends. */
+	return failure && (!success || (int32_t)(failure - success) > 0 || word_read(&row->streak, key.tag));
 }
 
 uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)

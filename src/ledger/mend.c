@@ -29,6 +29,15 @@ static uint64_t interval_of(const struct ledger_head *head, bool may_block)
 	return took_us < MEND_SELDOM_MS ? took_us : MEND_SELDOM_MS;
 }
 
+/*
+ * Not long ago; or a moment ahead, as seen by a caller that read its clock before the other did. A time far ahead is damage,
+ * and must not stop mending for good.
+ */
+static bool is_within(int64_t age_ms, uint64_t interval_ms)
+{
+	return age_ms < (int64_t)interval_ms && age_ms > -(int64_t)interval_ms;
+}
+
 bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uint64_t now_ms)
 {
 	struct ledger_head *head = (struct ledger_head *)ledger->base;
@@ -42,11 +51,10 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 	last = load_relaxed(&head->mended_ms);
 	before = load_relaxed(mended);
 	own = word_value(before, tag);
-	/* A time in the future is damage, and must not stop mending for good. */
-	if (last <= now_ms && now_ms - last < MEND_GAP_MS)
+	if (is_within((int64_t)(now_ms - last), MEND_GAP_MS))
 		return false;
 	if (own && word_read(generation, tag) == (uint32_t)caller->generation &&
-	    (uint64_t)(now - own) << LEDGER_TICK_SHIFT < interval_of(head, caller->may_block))
+	    is_within((int64_t)(int32_t)(now - own) * (1 << LEDGER_TICK_SHIFT), interval_of(head, caller->may_block)))
 		return false;
 	if (!swap_if(&head->mended_ms, last, now_ms) || !swap_if(mended, before, word_make(tag, now ? now : 1)))
 		return false;
@@ -80,7 +88,7 @@ static bool force_row(struct ledger_row *row, uint32_t tag, uint32_t claims, uin
 	uint32_t state = claims - landed + (claims << 8), now = ledger_ticks(now_ms) | 1;
 	uint32_t times = word_read(&row->unsettled, tag) + 1, since = word_read(&row->unsettled_since, tag);
 
-	if (times == 1 || word_read(&row->unsettled_state, tag) != state) {
+	if (!since || word_read(&row->unsettled_state, tag) != state) {
 		word_write(&row->unsettled_state, tag, state);
 		word_write(&row->unsettled_since, tag, now);
 		since = now;
@@ -113,6 +121,8 @@ static void end_row(struct ledger_row *row, uint32_t tag, uint32_t number, uint6
 	}
 	if (word_read(&row->unsettled, tag))
 		word_write(&row->unsettled, tag, 0);
+	if ((claims == landed || abandoned) && word_read(&row->unsettled_since, tag))
+		word_write(&row->unsettled_since, tag, 0);
 	/* Fails if something was released meanwhile: next time. Against what was read, whatever its tag. */
 	before = load_relaxed(&row->gone);
 	if (claims - gone != found && word_value(before, tag) == gone)

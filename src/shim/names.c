@@ -18,13 +18,19 @@ void lines_feed(struct line_reader *reader, const char *bytes, size_t n)
 			lines_end(reader);
 		else if (reader->len < sizeof(reader->line))
 			reader->line[reader->len++] = bytes[i];
+		else
+			reader->cut = true;
 	}
 }
 
 void lines_end(struct line_reader *reader)
 {
+	/* Half a word is another word: of a line that was cut the last one goes. */
+	while (reader->cut && reader->len && !text_is_space(reader->line[reader->len - 1]))
+		reader->len--;
 	reader->take(reader->to, (struct slice){ reader->line, reader->len });
 	reader->len = 0;
+	reader->cut = false;
 }
 
 static void read_lines(const char *path, void (*take)(void *, struct slice), void *to)
@@ -37,6 +43,7 @@ static void read_lines(const char *path, void (*take)(void *, struct slice), voi
 	if (fd < 0)
 		return;
 	reader.len = 0;
+	reader.cut = false;
 	reader.take = take;
 	reader.to = to;
 	while ((n = sys_read(fd, bytes, sizeof(bytes))) > 0)
@@ -73,8 +80,12 @@ static void take_options(struct resolv *r, struct slice line)
 void resolv_take_line(void *to, struct slice line)
 {
 	struct resolv *r = to;
+	bool is_indented = line.len && text_is_space(line.at[0]);
 	struct slice key = slice_word(&line), word;
 	bool is_domain = slice_is(key, "domain");
+
+	if (is_indented) /* "the keyword must begin the line" */
+		return;
 
 	if (slice_is(key, "options"))
 		take_options(r, line);
@@ -84,7 +95,7 @@ void resolv_take_line(void *to, struct slice line)
 	/* The last of the two keywords counts. */
 	struct text list = text_into(r->text, sizeof(r->text));
 
-	while ((word = slice_word(&line)).len) {
+	while ((word = slice_word(&line)).len && list.len + word.len + 2 < sizeof(r->text)) {
 		if (list.len)
 			text_add_char(&list, ' ');
 		text_add_slice(&list, word);
@@ -250,11 +261,12 @@ int names_find(const struct table_view *view, const struct resolv *r, struct sli
 	}
 	if (!r || r->domain.len == 0)
 		return -ENOENT;
-	if (!absolute && count_dots(name) < r->ndots)
-		return find_by_search(view, r, name, ret_canonical);
-	if (judge_full(view, r->domain, name, &row) != FULL_SERVICE)
+	/* In full, whatever ndots says: no DNS of a cluster has NAME.NAMESPACE.svc.DOMAIN.more under its own domain. */
+	if (judge_full(view, r->domain, name, &row) == FULL_SERVICE)
+		return complete(name, (struct slice){ "", 0 }, ret_canonical, &full) ? row : -ENOENT;
+	if (absolute || count_dots(name) >= r->ndots)
 		return -ENOENT;
-	return complete(name, (struct slice){ "", 0 }, ret_canonical, &full) ? row : -ENOENT;
+	return find_by_search(view, r, name, ret_canonical);
 }
 
 /* ---- the answer ---- */

@@ -28,6 +28,7 @@ struct resolv {
 struct line_reader {
 	char line[2304];
 	size_t len;
+	bool cut; /* the line was longer */
 	void (*take)(void *to, struct slice line);
 	void *to;
 };
