@@ -24,8 +24,10 @@ COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_
 TOOL_CFLAGS := $(COMMON) $(san_flags) $(CFLAGS)
 # The shim lives without a C library: no calls that a compiler would invent, no thread-local storage, no canary.
 is_clang := $(findstring clang,$(CC))
+is_aarch64 := $(findstring aarch64,$(shell $(CC) -dumpmachine 2>/dev/null))
 SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
-	-falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(CFLAGS)
+	-falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns) \
+	$(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
 # A dial may come from a signal handler on a small stack; a name lookup has the libc's own appetite beside it.
 stack_limit = $(if $(findstring names,$1),4096,512)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,defs \
