@@ -25,6 +25,7 @@ stop_server() { # stop_server PID [SIGNAL]: and waits for it, which is over soon
 }
 
 clean_up() {
+	trap '' INT TERM HUP # a second Ctrl-C does not stop the cleaning
 	for server in $servers; do
 		kill -TERM "$server" 2>/dev/null || true # all at once, so that they end together
 	done

@@ -54,6 +54,7 @@ if [ "$what" = test ]; then
 	need '/usr/lib/postgresql/*/bin/postgres' postgresql postgresql postgresql-server
 	need strace strace strace strace
 	need ip iproute2 iproute2 iproute
+	need musl-gcc musl-tools musl-dev musl-gcc
 	need readelf binutils binutils binutils
 fi
 

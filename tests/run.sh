@@ -32,4 +32,8 @@ for test in "$@"; do
 	fi
 done
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+if [ $((passed + failed + skipped)) -eq 0 ]; then
+	echo "no test matches: T names a program of tests/unit or tests/integration, N is a pattern of test names" >&2
+	exit 1
+fi
 [ "$failed" -eq 0 ]

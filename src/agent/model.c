@@ -117,6 +117,35 @@ int model_set_file(struct model *model, const struct file_services *file)
 	return 0;
 }
 
+static bool has_file_service(const struct file_services *file, const struct file_service *service)
+{
+	for (size_t i = 0; i < file->count; i++)
+		if (strcmp(file->services[i].name, service->name) == 0 &&
+		    strcmp(file->services[i].namespace, service->namespace) == 0)
+			return true;
+	return false;
+}
+
+int model_add_to_file(struct model *model, const struct file_services *more)
+{
+	struct file_services all = model->file;
+	int err;
+
+	for (size_t i = 0; i < more->count; i++)
+		if (has_file_service(&model->file, &more->services[i]))
+			return -EEXIST;
+	all.services = calloc(all.count + more->count + 1, sizeof(*all.services));
+	if (!all.services)
+		return -ENOMEM;
+	for (size_t i = 0; i < model->file.count; i++)
+		all.services[i] = model->file.services[i];
+	for (size_t i = 0; i < more->count; i++)
+		all.services[all.count++] = more->services[i];
+	err = model_set_file(model, &all);
+	free(all.services);
+	return err;
+}
+
 /* ---- objects of Kubernetes ---- */
 
 static bool own_service(struct arena *arena, struct kube_service *service)

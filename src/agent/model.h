@@ -74,6 +74,9 @@ struct file_services {
 /* 0, -ENOMEM. What it says of names, addresses and ports has been checked: source_file.c */
 int model_set_file(struct model *model, const struct file_services *file);
 
+/* More services beside those of the file, whose mode and defaults stay. -EEXIST where one of the name is there already. */
+int model_add_to_file(struct model *model, const struct file_services *more);
+
 /* ---- objects of Kubernetes, as far as they count here ---- */
 
 struct kube_service_port {

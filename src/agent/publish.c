@@ -70,9 +70,11 @@ int publish_avoid_routes(struct model *model)
 static void count(const struct spec *spec, struct published *published)
 {
 	published->services = spec->service_count;
-	for (size_t i = 0; i < spec->service_count; i++)
+	for (size_t i = 0; i < spec->service_count; i++) {
+		published->unsynced += spec->services[i].stand_down == STAND_DOWN_UNSYNCED;
 		for (size_t j = 0; j < spec->services[i].port_count; j++)
 			published->endpoints += spec->services[i].ports[j].endpoint_count;
+	}
 }
 
 /* Not being able to is no failure: programs make one themselves, or do without. */

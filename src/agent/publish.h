@@ -13,6 +13,7 @@ struct model;
 struct published {
 	uint64_t generation;
 	size_t services, endpoints;
+	size_t unsynced; /* services whose endpoints the source does not tell */
 };
 
 /*

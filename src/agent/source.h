@@ -23,7 +23,8 @@ int source_load_file(struct model *model, const char *path, struct report *repor
 
 /*
  * Inline services, `name[.namespace]:port=address:port,...`, separated by ';'; `origin` names them in errors
- * ("--service"). Several calls' worth are joined by the caller.
+ * ("--service"). Several calls' worth are joined by the caller. They come beside the services of a file loaded before;
+ * -EEXIST where both name one.
  */
 int source_load_inline(struct model *model, const char *origin, const char *text, struct report *report);
 

@@ -250,8 +250,13 @@ int source_load_inline(struct model *model, const char *origin, const char *text
 	}
 	for (size_t i = 0; err == 0 && i < in.clause_count; i++)
 		err = add_service(&in, i, &file);
-	if (err == 0 && model_set_file(model, &file) < 0)
-		err = no_memory(&in);
+	if (err == 0) {
+		err = model_add_to_file(model, &file);
+		if (err == -EEXIST)
+			report(report_, err, "%s: one of these services is in the services file too: name it once", origin);
+		else if (err < 0)
+			err = no_memory(&in);
+	}
 	arena_free(&in.arena);
 	return err;
 }

@@ -54,6 +54,9 @@ int cli_shim_path(char ret_path[PATH_MAX]);
  */
 int cli_table_dir(const char *given, char ret_dir[PATH_MAX]);
 
+/* A source as `status` tells it later, from any directory: "file /etc/services.json", "standard input". */
+void cli_describe_file(const char *path, char *buf, size_t size);
+
 /* Whom this user believes. */
 struct trust cli_trust(void);
 

@@ -35,12 +35,12 @@ static void print_verb_help(const struct verb *verb)
 		printf("\n%s\n", verb->more);
 	puts("\nOptions:");
 	for (const struct cli_option *o = verb->options; o->name; o++) {
-		char left[48];
+		char left[64];
 
 		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-		printf("  %-28s %s\n", left, o->help);
+		printf("  %-34s %s\n", left, o->help);
 	}
-	printf("  %-28s %s\n", "--help", "this text");
+	printf("  %-34s %s\n", "--help", "this text");
 }
 
 int cli_fail(const struct verb *verb, enum exit_code code, const char *format, ...)
@@ -108,6 +108,16 @@ int cli_shim_path(char ret_path[PATH_MAX])
 	}
 	snprintf(ret_path, PATH_MAX, "%.4000s%s", self, places[0]);
 	return -ENOENT;
+}
+
+void cli_describe_file(const char *path, char *buf, size_t size)
+{
+	char absolute[PATH_MAX];
+
+	if (strcmp(path, "-") == 0)
+		snprintf(buf, size, "standard input");
+	else
+		snprintf(buf, size, "file %s", realpath(path, absolute) ? absolute : path);
 }
 
 struct trust cli_trust(void)

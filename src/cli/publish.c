@@ -15,7 +15,8 @@
 enum { OPT_SERVICES, OPT_DIR, OPT_RANGE };
 
 static const struct cli_option options[] = {
-	[OPT_SERVICES] = { "services", "FILE|-", "a services file, or a Kubernetes List; - reads standard input" },
+	[OPT_SERVICES] = { "services", "FILE|-",
+			   "a services file, or a Kubernetes List; - reads standard input (default: $FAIRDIAL_SERVICES)" },
 	[OPT_DIR] = { "dir", "DIR", "where the table goes (default: $FAIRDIAL_DIR)" },
 	[OPT_RANGE] = { "address-range", "PREFIX[,PREFIX]",
 			"for Services without an address (default: 240.0.0.0/4)" },
@@ -59,8 +60,7 @@ static int load(const struct arguments *a, struct model *model, char *source, si
 		snprintf(source, size, "FAIRDIAL_SERVICES");
 		return source_load_any(model, "FAIRDIAL_SERVICES", getenv("FAIRDIAL_SERVICES"), why);
 	}
-	snprintf(source, size, "%s%s", strcmp(a->services, "-") == 0 ? "standard input" : "file ",
-		 strcmp(a->services, "-") == 0 ? "" : a->services);
+	cli_describe_file(a->services, source, size);
 	return source_load_file(model, a->services, why);
 }
 
@@ -86,6 +86,13 @@ static int run(const struct verb *verb, int argc, char **argv)
 	model_free(model);
 	if (r < 0)
 		return cli_fail(verb, EXIT_FAILED, "%s", why.text);
+	if (published.services == 0)
+		cli_fail(verb, EXIT_DONE, "warning: %s names no service; the table is empty now", source);
+	else if (published.unsynced)
+		cli_fail(verb, EXIT_DONE,
+			 "warning: %s has no EndpointSlices, so %zu services stand down: use `kubectl get "
+			 "services,endpointslices -o json`",
+			 source, published.unsynced);
 	printf("published %zu service%s with %zu endpoint%s as generation %llu in %s\n", published.services,
 	       published.services == 1 ? "" : "s", published.endpoints, published.endpoints == 1 ? "" : "s",
 	       (unsigned long long)published.generation, a.dir);

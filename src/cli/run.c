@@ -33,7 +33,7 @@
 enum { OPT_SERVICE, OPT_SERVICES, OPT_BALANCE };
 
 static const struct cli_option options[] = {
-	[OPT_SERVICE] = { "service", "NAME:PORT=ADDR:PORT,...", "a Service, given here; may be repeated" },
+	[OPT_SERVICE] = { "service", "NAME:PORT=ADDR:PORT,...", "a Service, given here; may be repeated, and stand beside --services" },
 	[OPT_SERVICES] = { "services", "FILE", "a services file, or a Kubernetes List (default: $FAIRDIAL_SERVICES)" },
 	[OPT_BALANCE] = { "balance", "POLICY", "least_conn, round_robin, random, p2c or hash, over the services' own" },
 	{ 0 },
@@ -88,7 +88,7 @@ static int publish(const struct arguments *a, const char *dir, struct report *wh
 	if (!model)
 		return report(why, -ENOMEM, "out of memory");
 	if (a->file) {
-		snprintf(source, sizeof(source), "file %s", a->file);
+		cli_describe_file(a->file, source, sizeof(source));
 		r = source_load_file(model, a->file, why);
 	} else if (!a->inline_services) {
 		snprintf(source, sizeof(source), "FAIRDIAL_SERVICES");

@@ -256,7 +256,9 @@ static int take_scores(const char *dir, const struct trust *trust, struct snapsh
 	bool writable = false;
 	int r = 0;
 
-	open_ledger(dir, trust, &ledger, &writable); /* without one all numbers are 0 */
+	r = open_ledger(dir, trust, &ledger, &writable); /* without one all numbers are 0 */
+	snapshot->ledger_error = r == -ENOENT ? 0 : r;
+	r = 0;
 	if (writable) {
 		r = collect_endpoints(snapshot, &list);
 		if (r == 0)

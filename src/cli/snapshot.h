@@ -44,6 +44,7 @@ struct snapshot {
 	bool is_static, alive;
 	uint64_t generation, age_ms;
 	char source[TABLE_SOURCE_SIZE];
+	int ledger_error; /* 0, or why there are no counts; a ledger that nobody has made yet is none */
 	struct snapshot_service *services;
 	size_t service_count;
 };

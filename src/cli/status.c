@@ -66,9 +66,10 @@ static int print_json(const struct snapshot *snapshot)
 
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		json_array_append_new(services, service_json(&snapshot->services[i]));
-	root = json_pack("{s:{s:b, s:b, s:s, s:I, s:I}, s:o}", "agent", "alive", snapshot->alive, "static", snapshot->is_static,
-			 "source", snapshot->source, "generation", (json_int_t)snapshot->generation, "age_ms",
-			 (json_int_t)snapshot->age_ms, "services", services);
+	root = json_pack("{s:{s:b, s:b, s:s, s:I, s:I}, s:s?, s:o}", "agent", "alive", snapshot->alive, "static",
+			 snapshot->is_static, "source", snapshot->source, "generation", (json_int_t)snapshot->generation,
+			 "age_ms", (json_int_t)snapshot->age_ms, "ledger_error",
+			 snapshot->ledger_error ? strerror(-snapshot->ledger_error) : NULL, "services", services);
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) < 0)
 		return -ENOMEM;
 	putchar('\n');
@@ -106,10 +107,20 @@ static void print_endpoint(const struct snapshot_endpoint *e)
 	putchar('\n');
 }
 
+static bool has_dials(const struct snapshot_port *p)
+{
+	for (size_t i = 0; i < p->endpoint_count; i++)
+		if (p->endpoints[i].score.dials)
+			return true;
+	return false;
+}
+
 static void print_port(const struct snapshot_port *p)
 {
-	printf("  port %u/%s%s%s  %s  evenness %.3f\n", p->port, p->protocol, p->name[0] ? " " : "", p->name, p->balance,
-	       p->evenness);
+	printf("  port %u/%s%s%s  %s", p->port, p->protocol, p->name[0] ? " " : "", p->name, p->balance);
+	if (has_dials(p))
+		printf("  evenness %.3f", p->evenness);
+	putchar('\n');
 	if (p->endpoint_count == 0)
 		puts("    no endpoints: dials pass through");
 	else
@@ -125,6 +136,8 @@ static void print_service(const struct snapshot_service *s)
 	printf("\n%s%s%s ", s->name, s->namespace[0] ? "." : "", s->namespace);
 	for (size_t i = 0; i < s->address_count; i++)
 		printf(" %s", addr_print_ip(&s->addresses[i], text));
+	if (s->address_count == 0)
+		printf(" headless");
 	printf("  mode %s", s->mode);
 	if (s->stand_down)
 		printf("  stands down: %s", s->stand_down);
@@ -139,6 +152,10 @@ static void print_text(const struct snapshot *snapshot)
 	       snapshot->is_static ? "static, published " : snapshot->alive ? "agent alive, heard " : "agent silent for ");
 	print_age(snapshot->age_ms);
 	printf("%s\nsource     %s\n", snapshot->is_static || snapshot->alive ? " ago" : "", snapshot->source);
+	if (snapshot->ledger_error)
+		printf("ledger     cannot be read (%s): the counts below are not known, and programs of this user choose\n"
+		       "           each for itself\n",
+		       strerror(-snapshot->ledger_error));
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		print_service(&snapshot->services[i]);
 }
@@ -149,9 +166,10 @@ static const char *why_no_table(int error)
 {
 	switch (error) {
 	case -ENOENT:
-		return "there is none: publish one with `fairdial publish`, or start `fairdial agent`";
+		return "there is none: make one with `fairdial publish --services FILE --dir DIR`, or name its directory with --dir";
 	case -EPERM:
-		return "it, or its directory, may be changed by another user, so no program trusts it: chmod go-w both";
+		return "it, or its directory, belongs to another user or may be changed by one, so no program of yours trusts "
+		       "it: make both yours, and chmod go-w them";
 	case -EPROTO:
 		return "it was made by another version of fairdial: publish it anew";
 	case -EBADMSG:
@@ -194,7 +212,9 @@ static int run(const struct verb *verb, int argc, char **argv)
 	else
 		print_text(&snapshot);
 	snapshot_free(&snapshot);
-	return r < 0 || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
+	if (r < 0 || fflush(stdout) != 0)
+		return cli_fail(verb, EXIT_FAILED, "cannot write: %s", r < 0 ? "out of memory" : strerror(errno));
+	return EXIT_DONE;
 }
 
 const struct verb status_verb = {

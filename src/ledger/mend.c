@@ -53,7 +53,7 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 	own = word_value(before, tag);
 	if (is_within((int64_t)(now_ms - last), MEND_GAP_MS))
 		return false;
-	if (own && word_read(generation, tag) == (uint32_t)caller->generation &&
+	if (own && !caller->urgent && word_read(generation, tag) == (uint32_t)caller->generation &&
 	    is_within((int64_t)(int32_t)(now - own) * (1 << LEDGER_TICK_SHIFT), interval_of(head, caller->may_block)))
 		return false;
 	if (!swap_if(&head->mended_ms, last, now_ms) || !swap_if(mended, before, word_make(tag, now ? now : 1)))

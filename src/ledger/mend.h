@@ -32,6 +32,7 @@ struct mend_caller {
 	struct ledger_key cursor; /* the port whose endpoints it would mend */
 	uint64_t generation;	  /* of the table; a new one is mended for at once: new endpoints meet old counts */
 	bool may_block;		  /* false: it would hold up an event loop */
+	bool urgent;		  /* an endpoint returns: what was counted while it was out would bring it every dial */
 };
 
 /*

@@ -36,8 +36,34 @@ const struct settings *attach_settings(void)
 	return &settings;
 }
 
+static void add_reason(struct text *line, int error)
+{
+	static const struct {
+		int error;
+		const char *text;
+	} known[] = {
+		{ ENOENT, "there is none" },
+		{ EACCES, "permission denied" },
+		{ EPERM, "not to be trusted: its owner, or others may write it or its directory" },
+		{ EBADMSG, "damaged" },
+		{ EPROTO, "of another version" },
+		{ ESTALE, "of another boot" },
+		{ ENOSPC, "no space left" },
+		{ EROFS, "read-only file system" },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].error == error) {
+			text_add(line, known[i].text);
+			return;
+		}
+	}
+	text_add(line, "errno ");
+	text_add_number(line, (uint64_t)error, 10);
+}
+
 __attribute__((noinline))
-static void trace_attach(const struct settings *s, const char *dir, int result)
+static void trace_attach(const struct settings *s, const char *dir, const char *what, int result)
 {
 	char buf[256];
 	struct text line;
@@ -46,9 +72,10 @@ static void trace_attach(const struct settings *s, const char *dir, int result)
 		return;
 	line = trace_begin(buf, sizeof(buf), "attach");
 	text_add(&line, dir);
-	text_add(&line, result == 0 ? "/table mapped" : "/table passed over: errno ");
+	text_add(&line, what);
+	text_add(&line, result == 0 ? " mapped" : " passed over: ");
 	if (result < 0)
-		text_add_number(&line, (uint64_t)-result, 10);
+		add_reason(&line, -result);
 	trace_end(&line, s->trace_path);
 }
 
@@ -79,10 +106,13 @@ static void open_ledger(const struct settings *s, const char *dir, const struct 
 {
 	struct ledger_options options = { table_head(table)->rows, table_head(table)->cursors, 0600, trust, LEDGER_MAKE };
 	char path[SETTINGS_PATH + 8];
+	int r;
 
 	ledger_path(s, dir, path);
-	if (ledger_open(path, &options, ret_ledger) < 0)
+	r = ledger_open(path, &options, ret_ledger);
+	if (r < 0)
 		ret_ledger->base = NULL;
+	trace_attach(s, path, "", r);
 }
 
 static bool is_same_file(const struct file_id *a, const struct file_id *b)
@@ -137,7 +167,7 @@ static bool attach_dir(const struct settings *s, const char *dir, bool no_link)
 		table_unmap(&table);
 		r = -ESTALE;
 	}
-	trace_attach(s, dir, r);
+	trace_attach(s, dir, "/table", r);
 	if (r < 0)
 		return false;
 	open_ledger(s, dir, &trust, &table, &ledger);

@@ -222,11 +222,11 @@ static bool by_load(const struct dial *d)
  * By whoever's turn it is in the pod. Non-blocking programs too: in a pod that has no others, every connection that was
  * ever closed would count, and a new endpoint would get all dials until it had caught up with the past.
  */
-static void mend_if_due(struct dial *d, const struct table_view *view)
+static void mend_if_due(struct dial *d, const struct table_view *view, bool urgent)
 {
 	struct backends backends = { view, &d->pick.rows };
 	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
-	struct mend_caller caller = { d->pick.cursor, table_generation(view), d->blocking };
+	struct mend_caller caller = { d->pick.cursor, table_generation(view), d->blocking, urgent };
 
 	if (by_load(d) && mend_due(d->pick.ledger, &caller, d->now_ms))
 		mend(d->pick.ledger, &list, d->now_ms);
@@ -273,9 +273,11 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		}
 		/* As many attempts as there are endpoints, however often the list changes meanwhile. */
 		if (open_rows(d, &view) == 0 && d->attempt < d->pick.rows.count) {
-			mend_if_due(d, &view);
-			found = pick_next(&d->pick, d->balance, &candidate) &&
-				table_endpoint(&view, d->pick.rows.first + candidate.index, &row) == 0;
+			mend_if_due(d, &view, false);
+			found = pick_next(&d->pick, d->balance, &candidate);
+			if (found && ledger_doubted(d->pick.ledger, candidate.key))
+				mend_if_due(d, &view, true); /* for the dials after this one, which tries it */
+			found = found && table_endpoint(&view, d->pick.rows.first + candidate.index, &row) == 0;
 		}
 		if (!table_end(&view)) {
 			torn++;
