@@ -21,8 +21,8 @@ struct pick {
 	struct ledger_key cursor;
 	uint64_t now_ms;
 	uint64_t identity; /* of this client, for `hash` and where no rank is known */
-	uint16_t eject_percent; /* at most this share may be out; beyond it all are in */
-	bool all_in;		/* set by pick_next: ejections do not count now */
+	uint16_t eject_percent; /* at most this share may be out */
+	bool all_in;		/* set by pick_next: those that refused are in now */
 	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown */
 	uint64_t noise;	      /* where no ledger gives turns: the turn among the dials of this process, from a place of its own */
 	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial */
@@ -45,9 +45,11 @@ struct balance_policy {
 const struct balance_policy *balance_policy(uint8_t balance);
 
 /*
- * The next endpoint by a policy: usable, not tried in this dial, not ejected. Where more than eject_percent of the
- * usable ones are ejected, none is taken to be: too many verdicts say more of the judge. Where a dial has tried all that are in, the
- * ejected one whose last failure is longest ago. False where every usable one has been tried, or none is usable.
+ * The next endpoint by a policy: usable, not tried in this dial, not ejected. Where more than eject_percent of the usable
+ * ones are ejected, the first attempt of a dial takes those that refused to be in (too many verdicts say more of the
+ * judge, and a refusal costs little): each gets its turn, but does not win for having no connections. Those that timed out stay
+ * out while there are others. Where a dial has tried all that are in, the ejected one whose last failure is longest ago. False
+ * where every usable one has been tried, or none is usable.
  */
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen);
 

@@ -33,7 +33,7 @@ bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_c
 	if (!is_left(pick, i, ret_candidate))
 		return false;
 	ret_candidate->load = ledger_load(pick->ledger, ret_candidate->key, pick->now_ms);
-	return pick->all_in || !ret_candidate->load.ejected;
+	return !ret_candidate->load.ejected || (pick->all_in && !ledger_timed_out(pick->ledger, ret_candidate->key));
 }
 
 bool pick_has_left(const struct pick *pick)
@@ -137,9 +137,14 @@ static bool round_robin(const struct pick *pick, struct candidate *ret_chosen)
 	return by_weight(pick, turn, ret_chosen);
 }
 
-/* (a.active + 1) / a.weight < (b.active + 1) / b.weight, without dividing. */
+/*
+ * (a.active + 1) / a.weight < (b.active + 1) / b.weight, without dividing. One that is ejected, and in all the same, has few
+ * connections for that reason, and neither wins nor loses by them.
+ */
 static bool is_less_loaded(const struct candidate *a, const struct candidate *b)
 {
+	if (a->load.ejected || b->load.ejected)
+		return false;
 	return ((uint64_t)a->load.active + 1) * b->weight < ((uint64_t)b->load.active + 1) * a->weight;
 }
 
@@ -283,6 +288,14 @@ static bool longest_healthy(const struct pick *pick, struct candidate *ret_chose
 	return found;
 }
 
+static bool has_tried(const struct pick *pick)
+{
+	for (int i = 0; i < PICK_MAX_TRIED / 64; i++)
+		if (pick->tried[i])
+			return true;
+	return false;
+}
+
 static bool too_many_are_out(const struct pick *pick)
 {
 	uint32_t usable = 0, out = 0;
@@ -306,6 +319,6 @@ bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
 
 	if (!policy)
 		policy = &policies[BALANCE_LEAST_CONN];
-	pick->all_in = too_many_are_out(pick);
+	pick->all_in = !has_tried(pick) && too_many_are_out(pick);
 	return policy->next(pick, ret_chosen) || longest_healthy(pick, ret_chosen);
 }

@@ -234,7 +234,7 @@ static pid_t start(const struct verb *verb, char **program, const sigset_t *mask
 	if (child != 0)
 		return child;
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* who kills `run` with SIGKILL means the program */
-	if (getppid() != parent)
+	if (getppid() != parent && getppid() != 0) /* 0: in another pid namespace than ours */
 		_exit(EXIT_FAILED);
 	sigaction(SIGCHLD, child_action, NULL);
 	sigprocmask(SIG_SETMASK, mask, NULL);

@@ -71,10 +71,9 @@ struct ledger_row {
 	/* Notes of a mend, tagged by its own number instead of the backend's tag. */
 	uint64_t mend_claims, mend_landed, mend_gone, mend_found;
 	/* What it could not settle: tagged by the backend. */
-	uint64_t unsettled;	  /* times in a row */
 	uint64_t unsettled_state; /* claims and landed then, folded into one */
 	uint64_t unsettled_since; /* time when that state was first seen */
-	uint64_t zero;
+	uint64_t zero[2];
 };
 
 struct ledger_cursor {

@@ -39,10 +39,17 @@ struct ledger_load ledger_load(const struct ledger *ledger, struct ledger_key ke
 /* The first claim of a backend on a row that was another's: what an earlier tenancy of its own left is worth nothing. */
 static void begin_tenancy(struct ledger_row *row, uint64_t claims_word, uint32_t tag)
 {
+	uint64_t gone, landed;
+
 	if (claims_word >> 32 == tag)
 		return;
-	word_write(&row->gone, tag, 0);
-	word_write(&row->landed, tag, 0);
+	/* Only if they are still as they were while the row was another's: another process may have begun meanwhile. */
+	gone = load_acquire(&row->gone);
+	landed = load_acquire(&row->landed);
+	if (load_acquire(&row->claims) != claims_word)
+		return;
+	swap_if(&row->gone, gone, word_make(tag, 0));
+	swap_if(&row->landed, landed, word_make(tag, 0));
 }
 
 bool ledger_claim_if(const struct ledger *ledger, struct ledger_key key, const struct ledger_load *load)
@@ -198,6 +205,13 @@ bool ledger_doubted(const struct ledger *ledger, struct ledger_key key)
 	failure = word_read(&row->last_failure, key.tag);
 	/* Within one tick the streak tells, which a success ends. */
 	return failure && (!success || (int32_t)(failure - success) > 0 || word_read(&row->streak, key.tag));
+}
+
+bool ledger_timed_out(const struct ledger *ledger, struct ledger_key key)
+{
+	const struct ledger_row *row = ledger_row(ledger, key);
+
+	return row && (word_read(&row->streak, key.tag) & 0xffff);
 }
 
 uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)

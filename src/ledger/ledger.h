@@ -95,6 +95,9 @@ bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t
 /* Its last failure is younger than its last success. */
 bool ledger_doubted(const struct ledger *ledger, struct ledger_key key);
 
+/* Timeouts are among the failures that follow its last success. */
+bool ledger_timed_out(const struct ledger *ledger, struct ledger_key key);
+
 /* False where certainly nobody is ejected: then no row need be asked. */
 bool ledger_any_ejected(const struct ledger *ledger, uint64_t now_ms);
 

@@ -17,14 +17,18 @@
 
 #define MEND_SELDOM_MS 60000
 #define MEND_SHORT_US	3000
-#define FORCE_AFTER	4 /* mends in a row that found a backend in motion */
-#define ABANDONED_AFTER_MS 10000
+#define ABANDONED_AFTER_MS 2500
+
+static bool is_short(const struct ledger_head *head, bool may_block)
+{
+	return may_block || load_relaxed(&head->mend_us) <= MEND_SHORT_US;
+}
 
 static uint64_t interval_of(const struct ledger_head *head, bool may_block)
 {
 	uint64_t took_us = load_relaxed(&head->mend_us); /* a thousand times as long: as many milliseconds */
 
-	if (may_block || took_us <= MEND_SHORT_US)
+	if (is_short(head, may_block))
 		return MEND_EVERY_MS;
 	return took_us < MEND_SELDOM_MS ? took_us : MEND_SELDOM_MS;
 }
@@ -45,6 +49,7 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 	uint64_t *generation = cursor_word(ledger, caller->cursor, offsetof(struct ledger_cursor, generation));
 	uint32_t tag = caller->cursor.tag, now = ledger_ticks(now_ms), own;
 	uint64_t last, before;
+	bool newer;
 
 	if (!head || !mended)
 		return false;
@@ -53,12 +58,14 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 	own = word_value(before, tag);
 	if (is_within((int64_t)(now_ms - last), MEND_GAP_MS))
 		return false;
-	if (own && !caller->urgent && word_read(generation, tag) == (uint32_t)caller->generation &&
+	newer = (int32_t)((uint32_t)caller->generation - word_read(generation, tag)) > 0;
+	if (own && !((newer || caller->urgent) && is_short(head, caller->may_block)) &&
 	    is_within((int64_t)(int32_t)(now - own) * (1 << LEDGER_TICK_SHIFT), interval_of(head, caller->may_block)))
 		return false;
 	if (!swap_if(&head->mended_ms, last, now_ms) || !swap_if(mended, before, word_make(tag, now ? now : 1)))
 		return false;
-	word_write(generation, tag, (uint32_t)caller->generation);
+	if (newer)
+		word_write(generation, tag, (uint32_t)caller->generation);
 	return true;
 }
 
@@ -79,24 +86,29 @@ static void begin_row(struct ledger_row *row, uint32_t tag, uint32_t number, uin
 }
 
 /*
- * In motion for several mends: its dials never pause, and the kernel's word is as good as any. The very same state for long: a
- * claimer was killed between its claim and its landing, and the claims are taken to have landed.
+ * Claims on their way to the kernel: of a process that is between the two instructions, or was killed there. The same ones
+ * for long are a dead one's (one that waits in connect(2) is in the kernel's list, and counts by that), and are taken to have
+ * landed; so are more landings than claims, which such a verdict on a living one leaves behind.
  */
-static bool force_row(struct ledger_row *row, uint32_t tag, uint32_t claims, uint32_t landed, uint64_t now_ms,
-		      bool *ret_abandoned)
+static uint32_t on_their_way(struct ledger_row *row, uint32_t tag, uint32_t claims, uint32_t landed, uint64_t now_ms)
 {
 	uint32_t state = claims - landed + (claims << 8), now = ledger_ticks(now_ms) | 1;
-	uint32_t times = word_read(&row->unsettled, tag) + 1, since = word_read(&row->unsettled_since, tag);
+	uint32_t since = word_read(&row->unsettled_since, tag);
 
+	if (claims == landed) {
+		if (since)
+			word_write(&row->unsettled_since, tag, 0);
+		return 0;
+	}
 	if (!since || word_read(&row->unsettled_state, tag) != state) {
 		word_write(&row->unsettled_state, tag, state);
 		word_write(&row->unsettled_since, tag, now);
 		since = now;
 	}
-	word_write(&row->unsettled, tag, times);
-	*ret_abandoned = (int32_t)(claims - landed) < 0 ||
-			 (int32_t)(now - since) > ABANDONED_AFTER_MS >> LEDGER_TICK_SHIFT;
-	return *ret_abandoned || times >= FORCE_AFTER;
+	if ((int32_t)(claims - landed) > 0 && (int32_t)(now - since) <= ABANDONED_AFTER_MS >> LEDGER_TICK_SHIFT)
+		return claims - landed;
+	word_write(&row->landed, tag, claims);
+	return 0;
 }
 
 /* Whether the four notes of a row are still this mend's: another one writes its own over them. */
@@ -106,29 +118,29 @@ static bool notes_are(const struct ledger_row *row, uint32_t number)
 	       load_acquire(&row->mend_gone) >> 32 == number && load_acquire(&row->mend_found) >> 32 == number;
 }
 
+/*
+ * The kernel listed `found`; `waiting` claims had not reached it when the dump began, and `made` were made since. Each of those may
+ * or may not be among the found. A count that can be true stays: of a row on which nothing was closed it is exact. One that
+ * cannot be is set as high as it may be, so that no claim is forgotten; the next mend knows better.
+ */
 static void end_row(struct ledger_row *row, uint32_t tag, uint32_t number, uint64_t now_ms)
 {
 	uint32_t claims = word_read(&row->mend_claims, number), landed = word_read(&row->mend_landed, number);
 	uint32_t gone = word_read(&row->mend_gone, number), found = word_read(&row->mend_found, number);
-	bool abandoned = false;
+	uint32_t waiting, made, active;
 	uint64_t before;
 
 	if (!notes_are(row, number))
 		return;
-	if (claims != landed || word_value(load_acquire(&row->claims), tag) != claims) {
-		if (!force_row(row, tag, claims, landed, now_ms, &abandoned))
-			return;
-	}
-	if (word_read(&row->unsettled, tag))
-		word_write(&row->unsettled, tag, 0);
-	if ((claims == landed || abandoned) && word_read(&row->unsettled_since, tag))
-		word_write(&row->unsettled_since, tag, 0);
+	waiting = on_their_way(row, tag, claims, landed, now_ms);
+	made = word_value(load_acquire(&row->claims), tag) - claims;
+	active = claims + made - gone;
+	if (active >= found && active - found <= waiting + made)
+		return;
 	/* Fails if something was released meanwhile: next time. Against what was read, whatever its tag. */
 	before = load_relaxed(&row->gone);
-	if (claims - gone != found && word_value(before, tag) == gone)
-		swap_if(&row->gone, before, word_make(tag, claims - found));
-	if (abandoned)
-		word_write(&row->landed, tag, claims);
+	if (word_value(before, tag) == gone)
+		swap_if(&row->gone, before, word_make(tag, claims - found - waiting));
 }
 
 static void for_each_row(const struct ledger *ledger, const struct mend_list *list, uint32_t number,
@@ -349,10 +361,20 @@ static int dump(int fd, uint8_t family, const struct ledger *ledger, const struc
 	return r < 0 ? r : -E2BIG;
 }
 
+int mend_in_turn(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
+{
+	uint64_t begun_ns = clock_read_ns(CLOCK_MONOTONIC);
+	int r = mend(ledger, list, now_ms);
+
+	if (r == 0)
+		store_relaxed(&((struct ledger_head *)ledger->base)->mend_us,
+			      (clock_read_ns(CLOCK_MONOTONIC) - begun_ns) / 1000);
+	return r;
+}
+
 int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
 {
 	struct ledger_head *head = (struct ledger_head *)ledger->base;
-	uint64_t begun_ns = clock_read_ns(CLOCK_MONOTONIC);
 	uint32_t number;
 	uint16_t port;
 	int fd, r;
@@ -373,7 +395,6 @@ int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now
 		if (r == 0)
 			for_each_row(ledger, list, number, now_ms, end_row);
 	}
-	store_relaxed(&head->mend_us, (clock_read_ns(CLOCK_MONOTONIC) - begun_ns) / 1000);
 	leave();
 	return r;
 }

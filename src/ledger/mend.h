@@ -5,9 +5,8 @@
  * counts by it.
  *
  * A claim becomes visible to the kernel some instructions after it was made, and a mend must neither count that dial
- * twice nor forget it. So a backend's count is set only if it stood still: every claim landed when the dump began, and
- * none was made until it ended. One that never stands still, or whose claimer was killed in between, is set after a few mends
- * all the same; claims made since the dump began are kept then too.
+ * twice nor forget it. Claims that had not landed when the dump began, or were made while it went on, make the truth a range; a
+ * count within it stays, one beyond it is set to its upper end.
  */
 #ifndef FAIRDIAL_LEDGER_MEND_H
 #define FAIRDIAL_LEDGER_MEND_H
@@ -47,5 +46,8 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
  * with 19,000. Async-signal-safe; -EBUSY where this process mends already.
  */
 int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms);
+
+/* The same for a caller to whom mend_due said so: notes how long it took, by which others judge whether to. */
+int mend_in_turn(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms);
 
 #endif

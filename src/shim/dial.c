@@ -12,7 +12,8 @@
 #include "ledger/mend.h"
 #include "table/atomics.h"
 
-#define CLAIM_TRIES 32
+#define CLAIM_TRIES	32
+#define SUSPECT_WAIT_MS 3
 
 /* ---- finding the port ---- */
 
@@ -81,12 +82,11 @@ bool dial_is_service(const struct sockaddr *sa, uint32_t len)
 
 /* ---- its rules ---- */
 
+__attribute__((noinline)) /* its row is not for the stack of every dial */
 static bool is_allowed(const struct table_view *view, const struct settings *settings, const struct table_port *port)
 {
 	struct table_service service;
 
-	if (!settings_choose(settings))
-		return true;
 	return table_service(view, port->service, &service) == 0 &&
 	       settings_allow(settings, slice_of(service.name), slice_of(service.namespace));
 }
@@ -103,6 +103,19 @@ static uint8_t mode_of(const struct table_rules *rules, const struct table_port 
 	return mode;
 }
 
+/*
+ * Where no ledger gives turns: a number that goes up by one with each dial of this process, from a place that no other
+ * process is likely to share.
+ */
+static uint64_t own_turn(void)
+{
+	static uint64_t base, turn;
+
+	if (!load_relaxed(&base))
+		swap_if(&base, 0, clock_read_ns(CLOCK_MONOTONIC) | 1);
+	return hash_finish(load_relaxed(&base) ^ (uint64_t)sys_getpid() << 32) + add_relaxed(&turn, 1);
+}
+
 static void take_rules(struct dial *d, const struct table_rules *rules, const struct table_port *port)
 {
 	const struct table_policy *policy = &port->policy;
@@ -114,6 +127,8 @@ static void take_rules(struct dial *d, const struct table_rules *rules, const st
 	d->pick.eject_percent = policy->eject_percent;
 	d->service = port->service;
 	d->pick.cursor = (struct ledger_key){ port->cursor, port->cursor_tag };
+	if (!d->pick.ledger->base || port->cursor >= d->pick.ledger->cursors)
+		d->pick.noise = own_turn();
 	d->pick.rank = rules->client_rank;
 	d->pick.peers = rules->client_peers;
 }
@@ -137,30 +152,19 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 		return r == -ENOENT ? DIAL_NOT_SERVICE : DIAL_NO_TABLE;
 	rules = table_rules(view);
 	mode = mode_of(&rules, &port, d->settings);
-	if (mode == MODE_OFF || !is_allowed(view, d->settings, &port))
+	if (mode == MODE_OFF || (settings_choose(d->settings) && !is_allowed(view, d->settings, &port)))
 		return DIAL_OFF;
 	/* A Service that pins its clients (sessionAffinity) is not to be spread: kube-proxy pins them. */
-	if (port.stand_down || port.affinity_s)
+	if (port.stand_down || (port.affinity_s && (port.flags & SERVICE_OWN_ADDRESS)))
 		return DIAL_STOOD_DOWN;
 	if ((port.flags & SERVICE_OWN_ADDRESS) &&
 	    attach_freshness(d->attachment, rules.stale_after_ms, d->now_ms) == STALE)
 		return DIAL_STALE;
 	take_rules(d, &rules, &port);
+	if (port.affinity_s)
+		d->balance = BALANCE_HASH; /* nobody else serves its address: always the same endpoint for this pod */
 	take_endpoints(d, view, &port);
 	return mode == MODE_OBSERVE ? DIAL_OBSERVED : DIAL_OURS;
-}
-
-/*
- * Where no ledger gives turns: a number that goes up by one with each dial of this process, from a place that no other
- * process is likely to share.
- */
-static uint64_t own_turn(void)
-{
-	static uint64_t base, turn;
-
-	if (!load_relaxed(&base))
-		swap_if(&base, 0, clock_read_ns(CLOCK_MONOTONIC) | 1);
-	return hash_finish(load_relaxed(&base) ^ (uint64_t)sys_getpid() << 32) + add_relaxed(&turn, 1);
 }
 
 enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_t len)
@@ -176,10 +180,9 @@ enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_
 	memcpy(&family, sa, sizeof(family));
 	d->v4 = d->dest.is_v4;
 	d->now_ms = clock_boot_ms();
+	d->wait_ms = SUSPECT_WAIT_MS;
 	d->pick.ledger = &d->attachment->ledger;
 	d->pick.identity = d->attachment->identity;
-	if (!d->attachment->ledger.base)
-		d->pick.noise = own_turn();
 	for (int i = 0; i < TABLE_TRIES; i++) {
 		struct table_view view;
 		enum dial_reason reason;
@@ -222,14 +225,16 @@ static bool by_load(const struct dial *d)
  * By whoever's turn it is in the pod. Non-blocking programs too: in a pod that has no others, every connection that was
  * ever closed would count, and a new endpoint would get all dials until it had caught up with the past.
  */
+__attribute__((noinline))
 static void mend_if_due(struct dial *d, const struct table_view *view, bool urgent)
 {
 	struct backends backends = { view, &d->pick.rows };
 	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
 	struct mend_caller caller = { d->pick.cursor, table_generation(view), d->blocking, urgent };
 
-	if (by_load(d) && mend_due(d->pick.ledger, &caller, d->now_ms))
-		mend(d->pick.ledger, &list, d->now_ms);
+	/* A non-blocking dial also learns from it who is alive, whatever its policy. */
+	if ((by_load(d) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->now_ms))
+		mend_in_turn(d->pick.ledger, &list, d->now_ms);
 }
 
 /* The endpoints as they are now; the places of those that were tried hold for one generation. */

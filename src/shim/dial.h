@@ -40,6 +40,7 @@ struct dial {
 	uint8_t mode;
 	uint16_t attempts; /* endpoints that may time out */
 	uint32_t attempt;  /* endpoints chosen so far */
+	uint32_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
 	struct ledger_verdict verdict;
 	uint32_t connect_timeout_ms;
 	uint32_t service; /* row, for the trace */

@@ -29,8 +29,7 @@
 
 #define HOOK __attribute__((visibility("default")))
 
-#define SUSPECT_WAIT_MS 3
-#define SOCKADDR_SIZE	28 /* struct sockaddr_in6 */
+#define SOCKADDR_SIZE 28 /* struct sockaddr_in6 */
 
 struct target {
 	int fd;
@@ -49,6 +48,7 @@ static int tcp_state(int fd)
 	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) == 0 ? state : -1;
 }
 
+__attribute__((noinline))
 static enum dial_reason look_at_socket(struct target *target, struct dial *dial)
 {
 	union {
@@ -155,11 +155,17 @@ static void bound_handshake(struct patience *patience, unsigned timeout_ms)
 		sys_setsockopt(patience->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) == 0;
 }
 
-static void put_back(const struct patience *patience)
+static void unbound_handshake(struct patience *patience)
 {
 	if (patience->handshake_changed)
 		sys_setsockopt(patience->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience->handshake_ms,
 			       sizeof(patience->handshake_ms));
+	patience->handshake_changed = false;
+}
+
+static void put_back(struct patience *patience)
+{
+	unbound_handshake(patience);
 	if (patience->send_changed)
 		sys_setsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &patience->send, sizeof(patience->send));
 }
@@ -175,7 +181,9 @@ static bool may_go_on(struct patience *patience, enum blame blame)
 	uint32_t len = sizeof(patience->send);
 	uint64_t own_us, spent_us;
 
-	if (blame == BLAME_TIMED_OUT && patience->handshake_ms && !patience->handshake_changed)
+	spent_us = (clock_read_ns(CLOCK_MONOTONIC) - patience->begun_ns) / 1000u;
+	if (patience->handshake_ms &&
+	    (spent_us >= patience->handshake_ms * 1000ull || (blame == BLAME_TIMED_OUT && !patience->handshake_changed)))
 		return false;
 	if (!patience->send_changed &&
 	    sys_getsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &patience->send, &len) < 0)
@@ -183,12 +191,11 @@ static bool may_go_on(struct patience *patience, enum blame blame)
 	own_us = (uint64_t)own->tv_sec * 1000000u + (uint64_t)own->tv_usec;
 	if (own_us == 0)
 		return true;
-	spent_us = (clock_read_ns(CLOCK_MONOTONIC) - patience->begun_ns) / 1000u;
 	if (spent_us >= own_us)
 		return false;
 	left.tv_sec = (time_t)((own_us - spent_us) / 1000000u);
 	left.tv_usec = (suseconds_t)((own_us - spent_us) % 1000000u);
-	patience->send_changed = sys_setsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left)) == 0;
+	patience->send_changed |= sys_setsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left)) == 0;
 	return true;
 }
 
@@ -199,9 +206,13 @@ static int dial_in_turn(struct dial *dial, const struct target *target, struct d
 	unsigned timeouts = 0;
 
 	for (;;) {
-		int error = call_connect(target, choice);
-		enum blame blame = blame_for(error);
+		enum blame blame;
+		int error;
 
+		if (!choice->others) /* nobody to go on to: the kernel's own patience is the better one */
+			unbound_handshake(patience);
+		error = call_connect(target, choice);
+		blame = blame_for(error);
 		dial_trace(dial, choice, DIAL_OURS, error);
 		if (error == 0 || is_under_way(error)) {
 			dial_landed(dial, choice, error == 0 && is_answered(target->fd, choice));
@@ -217,12 +228,12 @@ static int dial_in_turn(struct dial *dial, const struct target *target, struct d
 	}
 }
 
+__attribute__((noinline))
 static int dial_blocking(struct dial *dial, const struct target *target, struct dial_choice *choice)
 {
 	struct patience patience = { .fd = target->fd };
 	int error;
 
-	/* Of a Service with a single endpoint the kernel's own patience is the better one: there is nobody to go on to. */
 	bound_handshake(&patience, target->fresh && choice->others ? dial->connect_timeout_ms : 0);
 	error = dial_in_turn(dial, target, choice, &patience);
 	put_back(&patience);
@@ -244,6 +255,21 @@ static enum answer look_for_answer(int fd, int wait_ms)
 	return p.revents & POLLOUT ? ANSWER_YES : ANSWER_NONE;
 }
 
+/* Once without waiting; longer only for a suspect, and only as long as the dial has not waited for others. */
+static enum answer wait_for_answer(struct dial *dial, int fd, bool patient)
+{
+	uint64_t begun_ns, spent_ms;
+	enum answer answer;
+
+	if (!patient || dial->wait_ms == 0)
+		return look_for_answer(fd, 0);
+	begun_ns = clock_read_ns(CLOCK_MONOTONIC);
+	answer = look_for_answer(fd, (int)dial->wait_ms);
+	spent_ms = (clock_read_ns(CLOCK_MONOTONIC) - begun_ns + 500000) / 1000000u;
+	dial->wait_ms -= spent_ms < dial->wait_ms ? (uint32_t)spent_ms : dial->wait_ms;
+	return answer;
+}
+
 /* Takes the socket back to where it can dial again. The error it had. */
 static int leave_failed_dial(int fd)
 {
@@ -261,7 +287,7 @@ static int leave_failed_dial(int fd)
 static bool failed_at_once(struct dial *dial, const struct target *target, const struct dial_choice *choice, int *error)
 {
 	bool can_follow = target->fresh && choice->others;
-	enum answer answer = look_for_answer(target->fd, can_follow && choice->suspect ? SUSPECT_WAIT_MS : 0);
+	enum answer answer = wait_for_answer(dial, target->fd, can_follow && choice->suspect);
 	enum blame blame;
 
 	if (answer != ANSWER_NO) {
@@ -278,6 +304,7 @@ static bool failed_at_once(struct dial *dial, const struct target *target, const
 	return blame != BLAME_NOBODY;
 }
 
+__attribute__((noinline))
 static int dial_nonblocking(struct dial *dial, const struct target *target, struct dial_choice *choice)
 {
 	for (;;) {

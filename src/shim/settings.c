@@ -135,6 +135,8 @@ void settings_read(struct settings *s)
 	make_absolute(s->ledger);
 	make_absolute(s->beside);
 	make_absolute(s->trace_path);
+	if (trace_path.len && !s->trace_path[0])
+		s->trace = 0; /* never to the program's standard error instead */
 }
 
 /* NAME, or NAME.NAMESPACE. */

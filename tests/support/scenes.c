@@ -54,7 +54,7 @@ int try_mend(struct scene *s)
 	struct mend_list list = { s, s->count, at };
 
 	s->calls = 0;
-	return mend(s->ledger, &list, s->now_ms += 1000);
+	return mend_in_turn(s->ledger, &list, s->now_ms += 1000);
 }
 
 void mend_once(struct scene *s)

@@ -60,6 +60,47 @@ static void a_new_generation_is_mended_for_at_once(void **state)
 	assert_true(mend_due(ledger, &caller, 5000 + 2 * MEND_EVERY_MS));
 }
 
+static void an_older_generation_is_no_reason_to_mend_again(void **state)
+{
+	struct mend_caller old = { .cursor = port, .generation = 7, .may_block = true };
+	struct mend_caller young = { .cursor = port, .generation = 8, .may_block = true };
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	assert_true(mend_due(ledger, &old, 5000));
+	assert_true(mend_due(ledger, &young, 5000 + MEND_GAP_MS + ROUGHLY));
+	/* A process that still has the old table, beside one that has the new. */
+	assert_false(mend_due(ledger, &old, 5000 + 3 * MEND_GAP_MS));
+	assert_false(mend_due(ledger, &young, 5000 + 5 * MEND_GAP_MS));
+}
+
+static void an_endpoint_that_returns_is_mended_for_at_once(void **state)
+{
+	struct mend_caller caller = { .cursor = port, .generation = 1, .may_block = false, .urgent = true };
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	assert_true(mend_due(ledger, &caller, 5000));
+	assert_false(mend_due(ledger, &caller, 5000 + MEND_GAP_MS - ROUGHLY));
+	assert_true(mend_due(ledger, &caller, 5000 + MEND_GAP_MS + ROUGHLY));
+}
+
+static void no_news_makes_an_event_loop_wait_for_a_long_mend(void **state)
+{
+	struct mend_caller caller = { .cursor = port, .generation = 1, .may_block = false };
+	struct ledger *ledger = new_ledger(8, 8);
+	struct ledger_head *head = (struct ledger_head *)(void *)ledger->base;
+
+	(void)state;
+	assert_true(mend_due(ledger, &caller, 5000));
+	head->mend_us = 20000;
+	caller.generation = 2;
+	caller.urgent = true;
+	assert_false(mend_due(ledger, &caller, 5000 + 3 * MEND_GAP_MS));
+	caller.may_block = true;
+	assert_true(mend_due(ledger, &caller, 5000 + 3 * MEND_GAP_MS));
+}
+
 static void a_port_that_took_the_cursor_over_has_no_past(void **state)
 {
 	struct ledger_key successor = { port.slot, port.tag + 1 };
@@ -168,6 +209,9 @@ int main(void)
 		TEST(a_mend_is_due_once_a_second),
 		TEST(each_port_has_a_second_of_its_own),
 		TEST(a_new_generation_is_mended_for_at_once),
+		TEST(an_older_generation_is_no_reason_to_mend_again),
+		TEST(an_endpoint_that_returns_is_mended_for_at_once),
+		TEST(no_news_makes_an_event_loop_wait_for_a_long_mend),
 		TEST(a_port_that_took_the_cursor_over_has_no_past),
 		TEST(without_a_ledger_or_a_cursor_no_mend_is_due),
 		TEST(who_may_not_block_leaves_long_mends_to_others),

@@ -124,6 +124,57 @@ static void beyond_the_share_that_may_be_out_all_are_in(void **state)
 	}
 }
 
+static void a_dial_that_failed_once_goes_on_to_one_that_is_in(void **state)
+{
+	(void)state;
+	for (uint8_t balance = 0; balance < BALANCE_COUNT; balance++) {
+		struct picks *p = new_picks(four);
+
+		p->pick.eject_percent = 50;
+		for (unsigned i = 0; i < 3; i++)
+			eject(p, i, p->pick.now_ms);
+		pick_mark_tried(&p->pick, 1);
+		assert_int_equal(next_of(p, balance, false), 3);
+		end_of_test(NULL);
+	}
+}
+
+static void those_that_timed_out_stay_out_while_there_are_others(void **state)
+{
+	struct ledger_verdict verdict = { 1, 1, 5000 };
+
+	(void)state;
+	for (uint8_t balance = 0; balance < BALANCE_COUNT; balance++) {
+		struct picks *p = new_picks(four);
+
+		p->pick.eject_percent = 50;
+		for (unsigned i = 0; i < 3; i++)
+			ledger_report(&p->ledger, key_of(p, i), OUTCOME_TIMED_OUT, &verdict, p->pick.now_ms);
+		pick_many(p, balance, false, 100);
+		assert_int_equal(p->counts[3], 100);
+		ledger_report(&p->ledger, key_of(p, 3), OUTCOME_TIMED_OUT, &verdict, p->pick.now_ms);
+		assert_true(next_of(p, balance, false) >= 0); /* one of them, rather than none */
+		end_of_test(NULL);
+	}
+}
+
+static void one_that_is_ejected_does_not_win_for_having_no_connections(void **state)
+{
+	struct picks *p = new_picks(four);
+
+	(void)state;
+	p->pick.eject_percent = 50;
+	pick_many(p, BALANCE_LEAST_CONN, true, 40);
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned k = 0; k < 10; k++)
+			ledger_release(&p->ledger, key_of(p, i));
+		eject(p, i, p->pick.now_ms);
+	}
+	pick_many(p, BALANCE_LEAST_CONN, false, 400);
+	for (unsigned i = 0; i < 4; i++)
+		assert_in_range(p->counts[i], 50, 200);
+}
+
 static void of_those_that_are_not_usable_none_counts_for_the_share(void **state)
 {
 	struct picks *p = new_picks("10.0.0.1:80 10.0.0.2:80 10.0.0.3:80! 10.0.0.4:80!");
@@ -286,6 +337,9 @@ int main(void)
 		TEST(a_dial_remembers_as_many_as_it_says),
 		TEST(one_that_cannot_be_remembered_is_picked_all_the_same),
 		TEST(beyond_the_share_that_may_be_out_all_are_in),
+		TEST(a_dial_that_failed_once_goes_on_to_one_that_is_in),
+		TEST(those_that_timed_out_stay_out_while_there_are_others),
+		TEST(one_that_is_ejected_does_not_win_for_having_no_connections),
 		TEST(of_those_that_are_not_usable_none_counts_for_the_share),
 		TEST(when_all_are_ejected_the_one_that_failed_longest_ago_is_first),
 		TEST(of_no_endpoints_none_is_picked),

@@ -130,6 +130,22 @@ static void a_long_line_is_shown_in_part(void **state)
 	model_free(model);
 }
 
+static void inline_services_stand_beside_those_of_a_file(void **state)
+{
+	static const char file[] = "{\"services\": [{\"name\": \"db\", \"addresses\": [\"10.96.0.1\"], "
+				   "\"ports\": [{\"port\": 3306}], \"endpoints\": [\"10.0.0.1:3306\"]}]}";
+	struct model *model = new_model();
+	struct report report;
+
+	(void)state;
+	assert_int_equal(source_load_text(model, "f", file, strlen(file), &report), 0);
+	assert_int_equal(source_load_inline(model, "--service", "db:80=10.0.0.2:80", &report), -EEXIST);
+	assert_non_null(strstr(report.text, "--service"));
+	assert_int_equal(source_load_inline(model, "--service", "web:80=10.0.0.9:80", &report), 0);
+	assert_spec(model, "db bare own 10.96.0.1\n  3306/TCP 10.0.0.1:3306*\nweb bare ~v4\n  80/TCP 10.0.0.9:80*\n");
+	model_free(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +158,7 @@ int main(void)
 		cmocka_unit_test(one_address_may_serve_on_many_ports),
 		cmocka_unit_test(what_makes_no_sense_is_refused_and_named),
 		cmocka_unit_test(a_long_line_is_shown_in_part),
+		cmocka_unit_test(inline_services_stand_beside_those_of_a_file),
 	};
 
 	return RUN_TESTS(tests);
