@@ -71,8 +71,8 @@ struct ledger_row {
 	/* Notes of a mend, tagged by its own number instead of the backend's tag. */
 	uint64_t mend_claims, mend_landed, mend_gone, mend_found;
 	/* What it could not settle: tagged by the backend. */
-	uint64_t unsettled_state; /* claims and landed then, folded into one */
-	uint64_t unsettled_since; /* time when that state was first seen */
+	uint64_t unsettled_least; /* claims that had not landed, the fewest at any mend */
+	uint64_t unsettled_since; /* this time */
 	uint64_t zero[2];
 };
 

@@ -17,7 +17,7 @@
 
 #define MEND_SELDOM_MS 60000
 #define MEND_SHORT_US	3000
-#define ABANDONED_AFTER_MS 2500
+#define ABANDONED_AFTER_MS 900
 
 static bool is_short(const struct ledger_head *head, bool may_block)
 {
@@ -86,29 +86,33 @@ static void begin_row(struct ledger_row *row, uint32_t tag, uint32_t number, uin
 }
 
 /*
- * Claims on their way to the kernel: of a process that is between the two instructions, or was killed there. The same ones
- * for long are a dead one's (one that waits in connect(2) is in the kernel's list, and counts by that), and are taken to have
- * landed; so are more landings than claims, which such a verdict on a living one leaves behind.
+ * Claims on their way to the kernel: of processes that are between the two instructions, or were killed there. As many as
+ * there were at the least at every mend of a second are dead ones (one that waits in connect(2) is in the kernel's list, and
+ * counts by that), and are taken to have landed. More landings than claims is what such a verdict on a living one leaves.
  */
 static uint32_t on_their_way(struct ledger_row *row, uint32_t tag, uint32_t claims, uint32_t landed, uint64_t now_ms)
 {
-	uint32_t state = claims - landed + (claims << 8), now = ledger_ticks(now_ms) | 1;
-	uint32_t since = word_read(&row->unsettled_since, tag);
+	uint32_t waiting = claims - landed, now = ledger_ticks(now_ms) | 1;
+	uint32_t since = word_read(&row->unsettled_since, tag), least = word_read(&row->unsettled_least, tag);
 
-	if (claims == landed) {
+	if ((int32_t)waiting <= 0) {
+		if (waiting)
+			word_write(&row->landed, tag, claims);
 		if (since)
 			word_write(&row->unsettled_since, tag, 0);
 		return 0;
 	}
-	if (!since || word_read(&row->unsettled_state, tag) != state) {
-		word_write(&row->unsettled_state, tag, state);
-		word_write(&row->unsettled_since, tag, now);
-		since = now;
+	if (!since || waiting < least) {
+		least = waiting;
+		word_write(&row->unsettled_least, tag, least);
 	}
-	if ((int32_t)(claims - landed) > 0 && (int32_t)(now - since) <= ABANDONED_AFTER_MS >> LEDGER_TICK_SHIFT)
-		return claims - landed;
-	word_write(&row->landed, tag, claims);
-	return 0;
+	if (!since)
+		word_write(&row->unsettled_since, tag, now);
+	if (!since || (int32_t)(now - since) <= ABANDONED_AFTER_MS >> LEDGER_TICK_SHIFT)
+		return waiting;
+	word_add(&row->landed, tag, least, &landed);
+	word_write(&row->unsettled_since, tag, 0);
+	return waiting - least;
 }
 
 /* Whether the four notes of a row are still this mend's: another one writes its own over them. */
