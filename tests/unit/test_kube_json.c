@@ -8,36 +8,9 @@
 #include "agent/kube_json.h"
 #include "agent/model.h"
 #include "agent/policy.h"
+#include "support/kube_texts.h"
 #include "support/models.h"
 
-/* Single quotes stand for double ones. The caller releases it. */
-static json_t *parse(const char *text)
-{
-	char *copy = strdup(text);
-	json_error_t error;
-	json_t *value;
-
-	for (char *c = copy; *c; c++)
-		if (*c == '\'')
-			*c = '"';
-	value = json_loads(copy, JSON_REJECT_DUPLICATES, &error);
-	if (!value)
-		fail_msg("%s: %s", error.text, copy);
-	free(copy);
-	return value;
-}
-
-static void set(struct model *model, enum kube_kind kind, const char *text)
-{
-	json_t *object = parse(text);
-
-	assert_int_equal(kube_json_set(model, kind, object, NULL), 0);
-	json_decref(object);
-}
-
-#define WEB                                                                                                            \
-	"{'metadata': {'name': 'web', 'namespace': 'shop'}, 'spec': {'clusterIP': '10.96.0.1', "                       \
-	"'ports': [{'port': 80}]}}"
 #define WEB_SLICE(rest)                                                                                                \
 	"{'metadata': {'name': 'web-1', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': 'web'}}, "       \
 	"'addressType': 'IPv4', " rest "}"
@@ -47,8 +20,8 @@ static struct model *web_model(const char *slice)
 {
 	struct model *model = new_model();
 
-	set(model, KUBE_SERVICE, WEB);
-	set(model, KUBE_SLICE, slice);
+	set_text(model, KUBE_SERVICE, WEB);
+	set_text(model, KUBE_SLICE, slice);
 	return model;
 }
 
@@ -75,7 +48,7 @@ static void kinds_are_told_by_kind_and_group(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-		json_t *object = parse(samples[i].text);
+		json_t *object = json_quoted(samples[i].text);
 
 		assert_int_equal(kube_json_kind(object), samples[i].kind);
 		json_decref(object);
@@ -86,8 +59,8 @@ static void an_object_is_deleted_by_its_name(void **state)
 {
 	struct model *model = web_model(
 		WEB_SLICE("'ports': [{'name': '', 'port': 8080}], 'endpoints': [{'addresses': ['10.0.0.1']}]"));
-	json_t *slice = parse("{'metadata': {'name': 'web-1', 'namespace': 'shop'}}"), *service = parse(WEB);
-	json_t *nothing = parse("{}");
+	json_t *slice = json_quoted("{'metadata': {'name': 'web-1', 'namespace': 'shop'}}"), *service = json_quoted(WEB);
+	json_t *nothing = json_quoted("{}");
 
 	(void)state;
 	kube_json_delete(model, KUBE_SLICE, nothing);
@@ -114,7 +87,7 @@ static void an_object_without_a_name_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		json_t *object = parse(bad[i]);
+		json_t *object = json_quoted(bad[i]);
 
 		assert_int_equal(kube_json_set(model, KUBE_SERVICE, object, NULL), -EINVAL);
 		assert_int_equal(kube_json_set(model, KUBE_SLICE, object, NULL), -EINVAL);
@@ -130,7 +103,7 @@ static void a_slice_without_endpoints_or_ports_is_legal(void **state)
 
 	(void)state;
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP\n");
-	set(model, KUBE_SLICE, WEB_SLICE("'x': 1"));
+	set_text(model, KUBE_SLICE, WEB_SLICE("'x': 1"));
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP\n");
 	model_free(model);
 }
@@ -170,7 +143,7 @@ static void addresses_with_leading_zeros_are_read(void **state)
 
 	(void)state;
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP 10.0.0.1:8080* 10.20.0.100:8080*\n");
-	set(model, KUBE_SLICE,
+	set_text(model, KUBE_SLICE,
 	    "{'metadata': {'name': 'web-1', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': 'web'}}, "
 	    "'addressType': 'IPv6', 'ports': [{'name': '', 'port': 8080}], 'endpoints': [{'addresses': "
 	    "['0fd0:0000:0:00::0a']}, {'addresses': ['FD00::1']}]}");
@@ -183,14 +156,14 @@ static void slices_of_names_or_of_unknown_types_are_ignored(void **state)
 	struct model *model = new_model();
 
 	(void)state;
-	set(model, KUBE_SERVICE, WEB);
-	set(model, KUBE_SLICE,
+	set_text(model, KUBE_SERVICE, WEB);
+	set_text(model, KUBE_SLICE,
 	    "{'metadata': {'name': 'web-1', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': 'web'}}, "
 	    "'addressType': 'FQDN', 'ports': [{'name': '', 'port': 80}], 'endpoints': [{'addresses': ['10.0.0.1']}]}");
-	set(model, KUBE_SLICE,
+	set_text(model, KUBE_SLICE,
 	    "{'metadata': {'name': 'web-2', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': 'web'}}, "
 	    "'addressType': 'IPv7', 'ports': [{'name': '', 'port': 80}], 'endpoints': [{'addresses': ['10.0.0.1']}]}");
-	set(model, KUBE_SLICE,
+	set_text(model, KUBE_SLICE,
 	    "{'metadata': {'name': 'web-3', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': 'web'}}, "
 	    "'ports': [{'name': '', 'port': 80}], 'endpoints': [{'addresses': ['10.0.0.1']}]}");
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP\n");
@@ -202,19 +175,19 @@ static void fields_of_services_are_read(void **state)
 	struct model *model = new_model();
 
 	(void)state;
-	set(model, KUBE_SERVICE,
+	set_text(model, KUBE_SERVICE,
 	    "{'metadata': {'name': 'dual', 'namespace': 'shop'}, 'spec': {'clusterIP': '10.96.0.2', 'clusterIPs': "
 	    "['10.96.0.2', 'fd00::2'], 'sessionAffinity': 'ClientIP', 'internalTrafficPolicy': 'Local', 'ports': "
 	    "[{'name': 'dns', 'port': 53, 'protocol': 'UDP'}, {'name': 'tcp', 'port': 53, 'protocol': 'TCP'}, "
 	    "{'name': 'x', 'port': 0}, {'name': 'y', 'port': 54, 'protocol': 'x'}]}}");
-	set(model, KUBE_SERVICE,
+	set_text(model, KUBE_SERVICE,
 	    "{'metadata': {'name': 'none', 'namespace': 'shop'}, 'spec': {'clusterIP': 'None', 'ports': [{'port': "
 	    "1}]}}");
-	set(model, KUBE_SERVICE,
+	set_text(model, KUBE_SERVICE,
 	    "{'metadata': {'name': 'proxied', 'namespace': 'shop', 'labels': {'service.kubernetes.io/"
 	    "service-proxy-name': ''}}, 'spec': {'clusterIPs': ['10.96.0.3', 'junk'], 'sessionAffinity': 'None', "
 	    "'sessionAffinityConfig': {'clientIP': {'timeoutSeconds': 5}}, 'ports': [{'port': 1}]}}");
-	set(model, KUBE_SERVICE,
+	set_text(model, KUBE_SERVICE,
 	    "{'metadata': {'name': 'unborn', 'namespace': 'shop'}, 'spec': {'clusterIP': '', 'ports': [{'port': 1}]}}");
 	assert_spec(model, "dual.shop own local affinity=10800 10.96.0.2 fd00::2\n  dns:53/UDP\n  tcp:53/TCP\n"
 			   "none.shop headless\n  1/TCP\n"
@@ -236,7 +209,7 @@ static void an_affinity_out_of_bounds_has_the_default_timeout(void **state)
 			"'sessionAffinity': 'ClientIP', 'sessionAffinityConfig': {'clientIP': {'timeoutSeconds': %s}}, "
 			"'ports': [{'port': 80}]}}",
 			timeouts[i]);
-		set(model, KUBE_SERVICE, text);
+		set_text(model, KUBE_SERVICE, text);
 		assert_int_equal(resolve(model)->services[0].affinity_s, 10800);
 	}
 	model_free(model);
@@ -247,7 +220,7 @@ static void an_object_without_a_namespace_is_in_default(void **state)
 	struct model *model = new_model();
 
 	(void)state;
-	set(model, KUBE_SERVICE,
+	set_text(model, KUBE_SERVICE,
 	    "{'metadata': {'name': 'web'}, 'spec': {'clusterIP': '10.96.0.1', 'ports': [{'port': 80}]}}");
 	assert_spec(model, "web.default own 10.96.0.1\n  80/TCP\n");
 	model_free(model);
@@ -265,7 +238,7 @@ static void annotations_set_policy(void **state)
 	const struct table_policy *policy;
 
 	(void)state;
-	set(model, KUBE_SERVICE,
+	set_text(model, KUBE_SERVICE,
 	    ANNOTATED("'fairdial.dev/balance': 'hash', 'fairdial.dev/attempts': '7', 'fairdial.dev/keepalive': 'off', "
 		      "'other.dev/balance': 'random', 'fairdial.dev/mode': 'observe'"));
 	policy = &resolve(model)->services[0].policy;
@@ -298,7 +271,7 @@ static void bad_annotations_are_passed_over_and_told(void **state)
 		json_t *object;
 
 		snprintf(text, sizeof(text), ANNOTATED("%s, 'fairdial.dev/quiet': '7s'"), bad[i].annotation);
-		object = parse(text);
+		object = json_quoted(text);
 		assert_int_equal(kube_json_set(model, KUBE_SERVICE, object, &warning), 0);
 		assert_non_null(strstr(warning.text, bad[i].expected));
 		assert_int_equal(resolve(model)->services[0].policy.balance, BALANCE_LEAST_CONN);

@@ -9,6 +9,7 @@
 #include "agent/model.h"
 #include "agent/policy.h"
 #include "agent/source.h"
+#include "support/kube_texts.h"
 #include "support/models.h"
 
 static void load_recording(struct model *model, const char *name)
@@ -29,42 +30,14 @@ static struct model *model_of(const char *node)
 	return model_new(&options);
 }
 
-/* Single quotes stand for double ones. The caller releases it. */
-static json_t *parse(const char *text)
-{
-	char *copy = strdup(text);
-	json_error_t error;
-	json_t *value;
-
-	for (char *c = copy; *c; c++)
-		if (*c == '\'')
-			*c = '"';
-	value = json_loads(copy, JSON_REJECT_DUPLICATES, &error);
-	if (!value)
-		fail_msg("%s: %s", error.text, copy);
-	free(copy);
-	return value;
-}
-
-static void set(struct model *model, enum kube_kind kind, const char *text)
-{
-	json_t *object = parse(text);
-
-	assert_int_equal(kube_json_set(model, kind, object, NULL), 0);
-	json_decref(object);
-}
-
 static void load(struct model *model, const char *text)
 {
-	json_t *list = parse(text);
+	json_t *list = json_quoted(text);
 
 	assert_int_equal(kube_json_load(model, list, NULL), 0);
 	json_decref(list);
 }
 
-#define WEB                                                                                                            \
-	"{'metadata': {'name': 'web', 'namespace': 'shop'}, 'spec': {'clusterIP': '10.96.0.1', "                       \
-	"'ports': [{'port': 80}]}}"
 /* ---- recordings ---- */
 
 static const char recorded_on_a[] = "empty.shop own 10.96.90.247\n"
@@ -219,7 +192,7 @@ static void a_mixed_list_with_an_item_of_no_kind_is_refused(void **state)
 		json_t *list;
 
 		snprintf(text, sizeof(text), "{'kind': 'List', 'items': [%s]}", items[i]);
-		list = parse(text);
+		list = json_quoted(text);
 		assert_int_equal(kube_json_load(model, list, NULL), -EINVAL);
 		json_decref(list);
 	}
@@ -271,7 +244,7 @@ static void a_list_whose_items_are_null_is_empty(void **state)
 	struct model *model = new_model();
 
 	(void)state;
-	set(model, KUBE_SERVICE, WEB);
+	set_text(model, KUBE_SERVICE, WEB);
 	load(model, "{'kind': 'ServiceList', 'items': null}");
 	assert_spec(model, "");
 	model_free(model);
@@ -290,10 +263,10 @@ static void a_single_object_is_a_list_of_one(void **state)
 static void other_kinds_are_refused(void **state)
 {
 	struct model *model = new_model();
-	json_t *pods = parse("{'kind': 'PodList', 'items': []}"), *broken = parse("{'kind': 'List', 'items': 7}");
+	json_t *pods = json_quoted("{'kind': 'PodList', 'items': []}"), *broken = json_quoted("{'kind': 'List', 'items': 7}");
 
 	(void)state;
-	set(model, KUBE_SERVICE, WEB);
+	set_text(model, KUBE_SERVICE, WEB);
 	assert_int_equal(kube_json_load(model, pods, NULL), -ENOENT);
 	assert_int_equal(kube_json_load(model, broken, NULL), -EINVAL);
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP\n");

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/testing.h"
+
+#include "support/kube_texts.h"
+
+json_t *json_quoted(const char *text)
+{
+	char *copy = strdup(text);
+	json_error_t error;
+	json_t *value;
+
+	for (char *c = copy; *c; c++)
+		if (*c == '\'')
+			*c = '"';
+	value = json_loads(copy, JSON_REJECT_DUPLICATES, &error);
+	if (!value)
+		fail_msg("%s: %s", error.text, copy);
+	free(copy);
+	return value;
+}
+
+void set_text(struct model *model, enum kube_kind kind, const char *text)
+{
+	json_t *object = json_quoted(text);
+
+	assert_int_equal(kube_json_set(model, kind, object, NULL), 0);
+	json_decref(object);
+}
