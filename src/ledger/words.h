@@ -10,10 +10,10 @@
 #include "table/atomics.h"
 
 /*
- * Tries of a compare-and-swap. Each failure means that another process succeeded; so many in a row are not met, and a
- * hostile one can cost no more than this.
+ * Tries of a compare-and-swap. Each failure means that another process succeeded. Processes that do nothing else have been seen
+ * to lose 64 in a row to each other; so many are not met, and a hostile one can cost no more than these.
  */
-#define WORD_TRIES 64
+#define WORD_TRIES 4096
 
 static inline uint64_t word_make(uint32_t tag, uint32_t value)
 {

@@ -121,6 +121,7 @@ static bool is_under_way(int error)
 static int call_connect(const struct target *target, const struct dial_choice *choice)
 {
 	char sa[SOCKADDR_SIZE] __attribute__((aligned(8)));
+
 	memset(sa, 0, sizeof(sa));
 	addr_to_sockaddr(&choice->addr, target->sa, sa);
 	/* The caller's length: a wrong one has an error of its own. */
