@@ -73,9 +73,9 @@ readelf -lW "$so" >"$scratch/segments"
 readelf -sW "$so" >"$scratch/symbols"
 readelf --dyn-syms -W "$so" >"$scratch/dynsym"
 
-# The linker's symbol table names the source of each object that went in.
-awk '$4 == "FILE" && $8 ~ /\.c$/ { print $8 }' "$scratch/symbols" | sort -u >"$scratch/linked"
-[ -s "$scratch/linked" ] || echo "$so: has no symbol table" >"$scratch/none"
+# The debugging information names the source of each compilation unit that went in, also where the link is optimised whole.
+readelf --debug-dump=info "$so" 2>/dev/null | grep -oE 'src/[a-z]+/[a-z_0-9]+\.c' | sed 's|.*/||' | sort -u >"$scratch/linked"
+[ -s "$scratch/linked" ] || echo "$so: has no debugging information: it must not be stripped yet" >"$scratch/none"
 cat "$scratch/none" 2>/dev/null | rule "libfairdial.so tells what it is made of"
 
 # Sources of the shared folders that need a C library: for the tool alone.

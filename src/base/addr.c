@@ -12,13 +12,16 @@
 
 static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+/* In two whole words, as it is read again at once: narrower stores would hold up the loads (little-endian hosts only). */
 static void set_v4(struct addr *addr, const void *four_bytes)
 {
-	uint32_t words[4] = { 0, 0, 0, 0 };
+	uint64_t high = 0, low;
+	uint32_t v4;
 
-	memcpy(words, mapped_prefix, sizeof(mapped_prefix));
-	memcpy(&words[3], four_bytes, 4);
-	memcpy(addr->ip, words, sizeof(words));
+	memcpy(&v4, four_bytes, 4);
+	low = (uint64_t)v4 << 32 | 0xffff0000u;
+	memcpy(addr->ip, &high, 8);
+	memcpy(addr->ip + 8, &low, 8);
 	addr->is_v4 = 1;
 }
 

@@ -218,6 +218,8 @@ static const void *probe_next(struct probe *probe)
 	return (const uint8_t *)probe->slots + (uint64_t)(probe->at++ & probe->mask) * probe->stride;
 }
 
+_Static_assert(offsetof(struct table_key, port_be) == 16 && offsetof(struct table_key, protocol) == 18, "word 2");
+
 int table_find_port(const struct table_view *view, const struct addr *dest, uint8_t protocol)
 {
 	uint64_t want[2];
@@ -230,13 +232,16 @@ int table_find_port(const struct table_view *view, const struct addr *dest, uint
 		return r;
 	memcpy(want, dest->ip, sizeof(want));
 	while ((slot = probe_next(&probe))) {
+		const uint64_t *words = (const uint64_t *)slot;
+		uint64_t rest = load_acquire(&words[2]); /* port_be, protocol and what follows */
 		struct table_key key;
 
-		load_words(&key, slot, WORDS(key));
-		if (key.protocol == 0)
+		if ((rest >> 16 & 0xff) == 0)
 			return -ENOENT;
-		if (key.port_be != dest->port_be || key.protocol != protocol || memcmp(key.ip, want, 16) != 0)
+		if ((uint16_t)rest != dest->port_be || (rest >> 16 & 0xff) != protocol ||
+		    load_acquire(&words[0]) != want[0] || load_acquire(&words[1]) != want[1])
 			continue;
+		load_words(&key, slot, WORDS(key));
 		return key.check == table_key_check(&key) && key.port <= INT32_MAX ? (int)key.port : -EBADMSG;
 	}
 	return -ENOENT;
