@@ -155,7 +155,8 @@ $(BENCH_DIR)/bench: $(BENCH_SRC) tests/bench/bench.h | $(BENCH_DIR)
 $(BENCH_DIR)/worker: tests/bench/worker.c | $(BENCH_DIR)
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $<
 
-# The shim's own objects, compiled as they are shipped; an archive gives only those that are needed, and so no hook.
+# The shim's own objects, but each by itself, without the optimisation across files of the object that is shipped; an archive
+# gives only those that are needed, and so no hook.
 $(BENCH_DIR)/choose: tests/bench/choose.c $(SHIM_OBJ) | $(BENCH_DIR)
 	$(Q)rm -f $(BENCH_DIR)/libshim.a
 	$(Q)$(CROSS)ar rcs $(BENCH_DIR)/libshim.a $(filter-out %/hook_connect.o %/hook_names.o,$(SHIM_OBJ))
