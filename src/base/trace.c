@@ -39,6 +39,18 @@ struct text trace_begin(char *buf, unsigned size, const char *part)
 	return line;
 }
 
+void trace_add_error(struct text *line, const struct trace_word *words, int error)
+{
+	for (; words->text; words++) {
+		if (words->error == error) {
+			text_add(line, words->text);
+			return;
+		}
+	}
+	text_add(line, "errno ");
+	text_add_number(line, (uint64_t)error, 10);
+}
+
 void trace_end(struct text *line, const char *path)
 {
 	int fd = 2;

@@ -18,6 +18,15 @@ unsigned trace_parse(struct slice text, struct slice *ret_path);
 /* Begins a line in `buf`: "fairdial[PID] PART: ". */
 struct text trace_begin(char *buf, unsigned size, const char *part);
 
+/* What an errno means where the line is about; a list ends with a NULL text. */
+struct trace_word {
+	int error;
+	const char *text;
+};
+
+/* The word for it, or its number where the list has none. */
+void trace_add_error(struct text *line, const struct trace_word *words, int error);
+
 /* Writes it with a line feed; `path` empty: standard error. */
 void trace_end(struct text *line, const char *path);
 

@@ -23,8 +23,8 @@
  * 2^32). `claims` only grows: one for each dial, taken before connect(2), by least_conn with a compare-and-swap against
  * the count it decided on, so that two processes cannot both take the last place. `landed` follows when connect(2) has
  * returned, so claims - landed dials are between their claim and the kernel's list of sockets. `gone` is what
- * failed and what a mend found closed. A mend (mend.h) sets gone := claims when its dump began - sockets it found;
- * claims made since are kept by the arithmetic. The words `mend_…` and `unsettled…` are its notes.
+ * failed and what a mend found closed. A mend (mend.h) sets gone := claims when its dump began - sockets it found - claims
+ * on their way then; claims made since are kept by the arithmetic. The words `mend_…` and `unsettled…` are its notes.
  *
  * Times are CLOCK_BOOTTIME in units of 16 ms, modulo 2^32 (two years), compared by signed difference.
  */

@@ -69,20 +69,28 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 	return true;
 }
 
+/* One mend from its beginning to its end. */
+struct mending {
+	const struct ledger *ledger;
+	const struct mend_list *list;
+	uint32_t number; /* tags its notes */
+	uint16_t port;	 /* that all backends share; 0: they do not */
+	uint64_t now_ms;
+};
+
 /* ---- the notes in the rows ---- */
 
-static void begin_row(struct ledger_row *row, uint32_t tag, uint32_t number, uint64_t now_ms)
+static void begin_row(const struct mending *m, struct ledger_row *row, uint32_t tag)
 {
 	/* In this order: if all claims have landed, what was released is in `gone` (see ledger_release). */
 	uint32_t landed = word_value(load_acquire(&row->landed), tag);
 	uint32_t claims = word_value(load_acquire(&row->claims), tag);
 	uint32_t gone = word_value(load_acquire(&row->gone), tag);
 
-	(void)now_ms;
-	word_write(&row->mend_landed, number, landed);
-	word_write(&row->mend_claims, number, claims);
-	word_write(&row->mend_gone, number, gone);
-	word_write(&row->mend_found, number, 0);
+	word_write(&row->mend_landed, m->number, landed);
+	word_write(&row->mend_claims, m->number, claims);
+	word_write(&row->mend_gone, m->number, gone);
+	word_write(&row->mend_found, m->number, 0);
 }
 
 /*
@@ -127,16 +135,16 @@ static bool notes_are(const struct ledger_row *row, uint32_t number)
  * or may not be among the found. A count that can be true stays: of a row on which nothing was closed it is exact. One that
  * cannot be is set as high as it may be, so that no claim is forgotten; the next mend knows better.
  */
-static void end_row(struct ledger_row *row, uint32_t tag, uint32_t number, uint64_t now_ms)
+static void end_row(const struct mending *m, struct ledger_row *row, uint32_t tag)
 {
-	uint32_t claims = word_read(&row->mend_claims, number), landed = word_read(&row->mend_landed, number);
-	uint32_t gone = word_read(&row->mend_gone, number), found = word_read(&row->mend_found, number);
+	uint32_t claims = word_read(&row->mend_claims, m->number), landed = word_read(&row->mend_landed, m->number);
+	uint32_t gone = word_read(&row->mend_gone, m->number), found = word_read(&row->mend_found, m->number);
 	uint32_t waiting, made, active;
 	uint64_t before;
 
-	if (!notes_are(row, number))
+	if (!notes_are(row, m->number))
 		return;
-	waiting = on_their_way(row, tag, claims, landed, now_ms);
+	waiting = on_their_way(row, tag, claims, landed, m->now_ms);
 	made = word_value(load_acquire(&row->claims), tag) - claims;
 	active = claims + made - gone;
 	if (active >= found && active - found <= waiting + made)
@@ -147,19 +155,19 @@ static void end_row(struct ledger_row *row, uint32_t tag, uint32_t number, uint6
 		swap_if(&row->gone, before, word_make(tag, claims - found - waiting));
 }
 
-static void for_each_row(const struct ledger *ledger, const struct mend_list *list, uint32_t number,
-			 uint64_t now_ms, void (*visit)(struct ledger_row *, uint32_t, uint32_t, uint64_t))
+static void for_each_row(const struct mending *m,
+			 void (*visit)(const struct mending *, struct ledger_row *, uint32_t))
 {
-	for (uint32_t i = 0; i < list->count; i++) {
+	for (uint32_t i = 0; i < m->list->count; i++) {
 		struct ledger_row *row;
 		struct ledger_key key;
 		struct addr addr;
 
-		if (!list->at(list->of, i, &addr, &key))
+		if (!m->list->at(m->list->of, i, &addr, &key))
 			return;
-		row = ledger_row(ledger, key);
+		row = ledger_row(m->ledger, key);
 		if (row)
-			visit(row, key.tag, number, now_ms);
+			visit(m, row, key.tag);
 	}
 }
 
@@ -184,16 +192,9 @@ static void note_established(struct ledger_row *row, uint32_t tag, uint64_t now_
 		word_write(&row->last_success, tag, now);
 }
 
-struct found_socket {
-	struct addr peer;
-	bool established;
-	uint64_t now_ms;
-};
-
-static void count_socket(const struct ledger *ledger, const struct mend_list *list, uint32_t number,
-			 const struct found_socket *found)
+static void count_socket(const struct mending *m, const struct addr *peer, bool established)
 {
-	uint32_t low = 0, high = list->count;
+	uint32_t low = 0, high = m->list->count;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
@@ -202,15 +203,15 @@ static void count_socket(const struct ledger *ledger, const struct mend_list *li
 		struct addr addr;
 		int order;
 
-		if (!list->at(list->of, middle, &addr, &key))
+		if (!m->list->at(m->list->of, middle, &addr, &key))
 			return;
-		order = addr_compare(&addr, &found->peer);
+		order = addr_compare(&addr, peer);
 		if (order == 0) {
-			row = ledger_row(ledger, key);
+			row = ledger_row(m->ledger, key);
 			if (row)
-				count_found(row, number);
-			if (row && found->established)
-				note_established(row, key.tag, found->now_ms);
+				count_found(row, m->number);
+			if (row && established)
+				note_established(row, key.tag, m->now_ms);
 			return;
 		}
 		if (order < 0)
@@ -317,14 +318,13 @@ static void peer_of(const struct inet_diag_msg *socket, struct addr *ret_peer)
 }
 
 /* One datagram of the answer: 1 more follow, 0 the dump is whole, or an error. */
-static int take_answer(const struct ledger *ledger, const struct mend_list *list, uint32_t number, size_t len,
-		       uint64_t now_ms)
+static int take_answer(const struct mending *m, size_t len)
 {
 	size_t at = 0;
 
 	while (at + sizeof(struct nlmsghdr) <= len) {
 		const struct nlmsghdr *header = (const void *)(dump_buffer + at);
-		struct found_socket found = { .now_ms = now_ms };
+		struct addr peer;
 
 		if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > len - at)
 			return -EBADMSG;
@@ -337,19 +337,17 @@ static int take_answer(const struct ledger *ledger, const struct mend_list *list
 		if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg))) {
 			const struct inet_diag_msg *socket = NLMSG_DATA(header);
 
-			peer_of(socket, &found.peer);
-			found.established = socket->idiag_state == TCP_ESTABLISHED;
-			count_socket(ledger, list, number, &found);
+			peer_of(socket, &peer);
+			count_socket(m, &peer, socket->idiag_state == TCP_ESTABLISHED);
 		}
 		at += NLMSG_ALIGN(header->nlmsg_len);
 	}
 	return 1;
 }
 
-static int dump(int fd, uint8_t family, const struct ledger *ledger, const struct mend_list *list, uint32_t number,
-		uint16_t port, uint64_t now_ms)
+static int dump(int fd, uint8_t family, const struct mending *m)
 {
-	int r = request_dump(fd, family, port);
+	int r = request_dump(fd, family, m->port);
 
 	/* The kernel answers at once; bounded all the same (a million sockets are 10,000 datagrams). */
 	for (int i = 0; r == 0 && i < 16384; i++) {
@@ -357,7 +355,7 @@ static int dump(int fd, uint8_t family, const struct ledger *ledger, const struc
 
 		if (n <= 0)
 			return n < 0 ? (int)n : -EPROTO;
-		r = take_answer(ledger, list, number, (size_t)n, now_ms);
+		r = take_answer(m, (size_t)n);
 		if (r == 0)
 			return 0;
 		r = r == 1 ? 0 : r;
@@ -378,26 +376,25 @@ int mend_in_turn(const struct ledger *ledger, const struct mend_list *list, uint
 
 int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
 {
-	struct ledger_head *head = (struct ledger_head *)ledger->base;
-	uint32_t number;
-	uint16_t port;
+	struct mending m = { .ledger = ledger, .list = list, .now_ms = now_ms };
 	int fd, r;
 
-	if (!head || list->count == 0)
+	if (!ledger->base || list->count == 0)
 		return -ENOENT;
-	number = (uint32_t)add_relaxed(&head->mends, 1) | 1u << 31; /* never 0, never that of a mend at the same time */
-	port = common_port(list);
+	/* Never 0, and never that of a mend at the same time. */
+	m.number = (uint32_t)add_relaxed(&((struct ledger_head *)ledger->base)->mends, 1) | 1u << 31;
+	m.port = common_port(list);
 	if (!enter())
 		return -EBUSY;
 	fd = r = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd >= 0) {
-		for_each_row(ledger, list, number, now_ms, begin_row);
-		r = dump(fd, AF_INET, ledger, list, number, port, now_ms);
+		for_each_row(&m, begin_row);
+		r = dump(fd, AF_INET, &m);
 		if (r == 0)
-			r = dump(fd, AF_INET6, ledger, list, number, port, now_ms); /* v4-mapped sockets are of this family */
+			r = dump(fd, AF_INET6, &m); /* v4-mapped sockets are of this family */
 		sys_close(fd);
 		if (r == 0)
-			for_each_row(ledger, list, number, now_ms, end_row);
+			for_each_row(&m, end_row);
 	}
 	leave();
 	return r;

@@ -36,31 +36,17 @@ const struct settings *attach_settings(void)
 	return &settings;
 }
 
-static void add_reason(struct text *line, int error)
-{
-	static const struct {
-		int error;
-		const char *text;
-	} known[] = {
-		{ ENOENT, "there is none" },
-		{ EACCES, "permission denied" },
-		{ EPERM, "not to be trusted: its owner, or others may write it or its directory" },
-		{ EBADMSG, "damaged" },
-		{ EPROTO, "of another version" },
-		{ ESTALE, "of another boot" },
-		{ ENOSPC, "no space left" },
-		{ EROFS, "read-only file system" },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (known[i].error == error) {
-			text_add(line, known[i].text);
-			return;
-		}
-	}
-	text_add(line, "errno ");
-	text_add_number(line, (uint64_t)error, 10);
-}
+static const struct trace_word reasons[] = {
+	{ ENOENT, "there is none" },
+	{ EACCES, "permission denied" },
+	{ EPERM, "not to be trusted: its owner, or others may write it or its directory" },
+	{ EBADMSG, "damaged" },
+	{ EPROTO, "of another version" },
+	{ ESTALE, "of another boot" },
+	{ ENOSPC, "no space left" },
+	{ EROFS, "read-only file system" },
+	{ 0, NULL },
+};
 
 __attribute__((noinline))
 static void trace_attach(const struct settings *s, const char *dir, const char *what, int result)
@@ -75,7 +61,7 @@ static void trace_attach(const struct settings *s, const char *dir, const char *
 	text_add(&line, what);
 	text_add(&line, result == 0 ? " mapped" : " passed over: ");
 	if (result < 0)
-		add_reason(&line, -result);
+		trace_add_error(&line, reasons, -result);
 	trace_end(&line, s->trace_path);
 }
 

@@ -169,15 +169,12 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 
 enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_t len)
 {
-	sa_family_t family;
-
 	memset(d, 0, sizeof(*d));
 	d->attachment = attach_get();
 	d->settings = attach_settings();
 	if (!d->attachment || !d->settings || !addr_from_sockaddr(&d->dest, sa, len))
 		return DIAL_NO_TABLE;
 	attach_refresh(d->attachment);
-	memcpy(&family, sa, sizeof(family));
 	d->v4 = d->dest.is_v4;
 	d->now_ms = clock_boot_ms();
 	d->wait_ms = SUSPECT_WAIT_MS;
@@ -354,30 +351,11 @@ static void add_service_name(const struct dial *d, struct text *line)
 	text_add(line, " ");
 }
 
-static void add_error(struct text *line, int error)
-{
-	static const struct {
-		int error;
-		const char *text;
-	} known[] = {
-		{ 0, "" },
-		{ EINPROGRESS, " in progress" },
-		{ ECONNREFUSED, " refused" },
-		{ ETIMEDOUT, " timed out" },
-		{ EHOSTUNREACH, " unreachable" },
-		{ ENETUNREACH, " unreachable" },
-		{ EINTR, " interrupted" },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (known[i].error == error) {
-			text_add(line, known[i].text);
-			return;
-		}
-	}
-	text_add(line, " errno ");
-	text_add_number(line, (uint64_t)error, 10);
-}
+static const struct trace_word outcomes[] = {
+	{ EINPROGRESS, "in progress" }, { ECONNREFUSED, "refused" },	{ ETIMEDOUT, "timed out" },
+	{ EHOSTUNREACH, "unreachable" }, { ENETUNREACH, "unreachable" }, { EINTR, "interrupted" },
+	{ 0, NULL },
+};
 
 __attribute__((noinline)) /* its buffer is not for the stack of every dial */
 static void write_trace(const struct dial *d, const struct dial_choice *choice, enum dial_reason reason, int error)
@@ -398,7 +376,10 @@ static void write_trace(const struct dial *d, const struct dial_choice *choice, 
 		text_add(&line, " ");
 		text_add(&line, reasons[reason]);
 	}
-	add_error(&line, error);
+	if (error) {
+		text_add(&line, " ");
+		trace_add_error(&line, outcomes, error);
+	}
 	trace_end(&line, d->settings->trace_path);
 }
 
