@@ -40,7 +40,8 @@ YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 2>/dev/null)
 LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson) $(YAML_LIBS)
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl jansson 2>/dev/null) \
 	$(if $(YAML_LIBS),-DHAVE_YAML $(shell $(PKG_CONFIG) --cflags yaml-0.1))
-CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
+# The API server that tests talk to needs TLS's other side; the tool has it from libcurl.
+TEST_LIBS := $(shell $(PKG_CONFIG) --libs cmocka libssl libcrypto 2>/dev/null || echo -lcmocka -lssl -lcrypto)
 
 CORE_SRC := $(wildcard src/base/*.c src/table/*.c src/ledger/*.c src/balance/*.c)
 AGENT_SRC := $(wildcard src/agent/*.c)
@@ -89,12 +90,12 @@ $(OUT)/tool/%.o: %.c
 $(OUT)/tests/%: $(OUT)/tool/tests/unit/%.o $(SUPPORT_OBJ) $(OUT)/libcore.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LIBS) -lpthread $(LDFLAGS)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
 
 $(OUT)/tests/%: $(OUT)/tool/tests/integration/%.o $(SUPPORT_OBJ) $(OUT)/libcore.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LIBS) -lpthread $(LDFLAGS)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
 
 # Small programs that tests run under the shim: plain C, nothing of the project in them.
 $(BUILD)/helpers/%: tests/helpers/%.c

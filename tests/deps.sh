@@ -43,6 +43,7 @@ need mariadbd mariadb-server mariadb mariadb-server
 need mysql mariadb-client mariadb-client mariadb
 if [ "$what" = test ]; then
 	header cmocka.h libcmocka-dev cmocka-dev libcmocka-devel
+	header openssl/ssl.h libssl-dev openssl-dev openssl-devel
 	need clang clang clang clang
 	need wget wget wget wget
 	need node nodejs nodejs nodejs
