@@ -104,6 +104,9 @@ enum table_section_id {
 	SECTION_COUNT
 };
 
+/* The rank is an ordinal (of a StatefulSet's pod), but how many peers there are is not known. */
+#define CLIENT_PEERS_UNKNOWN UINT32_MAX
+
 enum fairdial_mode {
 	MODE_ON,
 	MODE_OBSERVE, /* count and explain, change nothing */
@@ -121,7 +124,7 @@ struct table_area {
 	uint32_t mode;	       /* enum fairdial_mode, over all services */
 	uint32_t stale_after_ms;
 	uint32_t client_rank; /* of this pod among the clients, below client_peers */
-	uint32_t client_peers; /* 0: rank unknown */
+	uint32_t client_peers; /* 0: rank unknown; CLIENT_PEERS_UNKNOWN */
 	uint32_t head_size;
 	uint32_t zero;
 	struct table_section section[SECTION_COUNT];

@@ -58,7 +58,8 @@ struct spec {
 	const char *source; /* for people: "file /etc/services.json" */
 	uint32_t mode;	    /* enum fairdial_mode */
 	uint32_t stale_after_ms; /* 0: the default, 60 s */
-	uint32_t client_rank, client_peers;
+	uint32_t client_rank, client_peers; /* as in struct table_area */
+	uint32_t mesh_port; /* which listener of a mesh sidecar was found; 0: none */
 	struct spec_service *services; /* in any order; sorted in place; no two of one name and namespace */
 	size_t service_count;
 };
