@@ -48,7 +48,7 @@ void close_writer(struct table_writer *writer);
 void publish(struct table_writer *writer, const struct table_builder *b);
 
 /* Publishes once, with a writer of its own. */
-void publish_once(const char *dir, const struct table_builder *b);
+void publish_alone(const char *dir, const struct table_builder *b);
 
 /* DIR/table, mapped as a shim maps it; unmapped at the end of the test. */
 struct table *map_table(const char *dir);

@@ -23,7 +23,7 @@ static struct table *publish_and_map(const struct table_builder *b)
 	const char *dir = scratch_dir();
 	struct table *table;
 
-	publish_once(dir, b);
+	publish_alone(dir, b);
 	table = map_table(dir);
 	assert_whole(table);
 	return table;

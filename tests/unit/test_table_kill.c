@@ -210,7 +210,7 @@ static void the_successor_clears_away_what_a_killed_writer_left(void **state)
 	pid_t pid;
 
 	(void)state;
-	publish_once(dir, builder_web("10.0.0.1:80"));
+	publish_alone(dir, builder_web("10.0.0.1:80"));
 	share();
 	pid = fork();
 	if (pid == 0) {
@@ -220,7 +220,7 @@ static void the_successor_clears_away_what_a_killed_writer_left(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	assert_whole(map_table(dir));
-	publish_once(dir, builder_web("10.0.0.2:80"));
+	publish_alone(dir, builder_web("10.0.0.2:80"));
 	assert_whole(map_table(dir));
 	assert_int_equal(files_in(dir), 1);
 }
