@@ -314,6 +314,13 @@ void dial_failed(struct dial *d, const struct dial_choice *choice, enum ledger_o
 	ledger_report(d->pick.ledger, choice->key, outcome, &d->verdict, clock_boot_ms());
 }
 
+void dial_left(struct dial *d, const struct dial_choice *choice)
+{
+	/* Before connect(2) returns, and so before the socket can end. */
+	ledger_note_seen(d->pick.ledger, choice->key, clock_boot_ms());
+	dial_failed(d, choice, OUTCOME_REFUSED);
+}
+
 void dial_dropped(struct dial *d, const struct dial_choice *choice)
 {
 	ledger_release(d->pick.ledger, choice->key);

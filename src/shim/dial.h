@@ -77,6 +77,9 @@ void dial_landed(struct dial *dial, const struct dial_choice *choice, bool succe
 /* The endpoint failed it. */
 void dial_failed(struct dial *dial, const struct dial_choice *choice, enum ledger_outcome outcome);
 
+/* The endpoint refused it, and the socket keeps that, and the endpoint's address, for the program to find. */
+void dial_left(struct dial *dial, const struct dial_choice *choice);
+
 /* It came to nothing, and nobody is to blame. */
 void dial_dropped(struct dial *dial, const struct dial_choice *choice);
 
