@@ -63,7 +63,7 @@ static int check_area(struct check *c)
 			     (unsigned long long)c->area.generation, (unsigned long long)c->head->current >> 1);
 	if (c->area.mode >= MODE_COUNT)
 		return WRONG(c, "mode %u", c->area.mode);
-	if (c->area.client_peers && c->area.client_rank >= c->area.client_peers)
+	if (c->area.client_peers && c->area.client_peers != CLIENT_PEERS_UNKNOWN && c->area.client_rank >= c->area.client_peers)
 		return WRONG(c, "client rank %u of %u", c->area.client_rank, c->area.client_peers);
 	if (memchr(c->area.source, '\0', sizeof(c->area.source)) == NULL)
 		return WRONG(c, "the source is not terminated");

@@ -111,6 +111,8 @@ enum fairdial_mode {
 	MODE_COUNT
 };
 
+/* client_peers: the rank is an ordinal, and how many there are is not known */
+#define CLIENT_PEERS_UNKNOWN UINT32_MAX
 struct table_area {
 	uint64_t seq; /* odd: being written */
 	uint64_t sum; /* table_sum of the words from `generation` to head_size */
