@@ -54,6 +54,13 @@ const struct balance_policy *balance_policy(uint8_t balance);
  */
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen);
 
+/*
+ * The same for a Service with sessionAffinity: ClientIP: the endpoint with the tag `pinned`, if it is one that pick_next could
+ * choose. Else (0: nobody is pinned) the one that `hash` says, so that processes without a ledger agree with those that
+ * have one; whoever dials it pins it.
+ */
+bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen);
+
 /* For policies: candidate `i` if it may be picked now. */
 bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_candidate);
 

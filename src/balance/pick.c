@@ -349,3 +349,12 @@ bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
 	pick->all_in = !has_tried(pick) && too_many_are_out(pick);
 	return policy->next(pick, ret_chosen) || longest_healthy(pick, ret_chosen);
 }
+
+bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen)
+{
+	pick->all_in = !has_tried(pick) && too_many_are_out(pick);
+	for (uint32_t i = 0; pinned && i < pick->rows.count; i++)
+		if (table_rows_brief(&pick->rows, i).tag == pinned && pick_candidate(pick, i, ret_chosen))
+			return true;
+	return pick_next(pick, BALANCE_HASH, ret_chosen);
+}
