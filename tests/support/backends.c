@@ -290,6 +290,8 @@ static void listen_somewhere(struct place *place, int *listener, size_t count, e
 		if (listen_all(place, listener, count))
 			return;
 	}
+	if (layout == ONE_ADDRESS_V6 && errno != EADDRINUSE)
+		skip_because("no IPv6 on loopback: %s", strerror(errno));
 	fail_msg("no ports for %zu servers: %s", count, strerror(errno));
 }
 
