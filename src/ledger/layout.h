@@ -30,6 +30,16 @@
  * mends, and the shims need not; two that mend at once do no harm (mend.c, notes_are). It also learns failures that a program met
  * after its dial had returned; those that the shim has told already are counted in `seen`, for the keeper to pass over.
  *
+ * Pins. The clients of a Service with sessionAffinity: ClientIP, which are the processes of this pod together, share one
+ * endpoint of each port and family (kube-proxy has a proxier for each). Endpoint and time change together:
+ *
+ *	endpoint's tag ^ cursor's tag (32 bits, high) | time of the last dial (32 bits, low)
+ *
+ * and 0 is no pin, because a time is never 0. A word that another port left, which had this cursor before, decodes to its
+ * endpoint's tag ^ its own tag ^ ours: hashes that have nothing to do with each other, and so the tag of none of our n endpoints
+ * but by a chance of n in 2^32. Even that would pin the pod to a usable endpoint of this very port, only not to the one that the
+ * hash says; so does whoever scribbles here.
+ *
  * Times are CLOCK_BOOTTIME in units of 16 ms, modulo 2^32 (two years), compared by signed difference.
  */
 #ifndef FAIRDIAL_LEDGER_LAYOUT_H
@@ -91,7 +101,8 @@ struct ledger_cursor {
 	uint64_t next;	     /* whose turn it is; tagged by the port */
 	uint64_t mended;     /* time of the last mend of its endpoints; tagged by the port */
 	uint64_t generation; /* of the table it was made for, modulo 2^32; likewise */
-	uint64_t zero[5];
+	uint64_t pin_v4, pin_v6; /* sessionAffinity; see above */
+	uint64_t zero[3];
 };
 
 _Static_assert(offsetof(struct ledger_head, sum) == 72, "head: fields may only be appended");

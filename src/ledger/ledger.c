@@ -330,3 +330,46 @@ void ledger_set_cursor(const struct ledger *ledger, struct ledger_key cursor, ui
 	if (word)
 		word_write(word, cursor.tag, next);
 }
+
+/* ---- pins ---- */
+
+#define MAX_PIN_S (24u * 3600) /* as long as a Service may ask for; a time further ahead is damage */
+
+static uint64_t *pin_word(const struct ledger *ledger, struct ledger_key cursor, bool v4)
+{
+	return cursor_word(ledger, cursor, v4 ? offsetof(struct ledger_cursor, pin_v4) : offsetof(struct ledger_cursor, pin_v6));
+}
+
+static uint32_t seconds_to_ticks(uint32_t s)
+{
+	return (uint32_t)((uint64_t)(s < MAX_PIN_S ? s : MAX_PIN_S) * 1000 >> LEDGER_TICK_SHIFT);
+}
+
+struct ledger_pin ledger_pin(const struct ledger *ledger, struct ledger_key cursor, bool v4, uint32_t max_age_s, uint64_t now_ms)
+{
+	const uint64_t *word = pin_word(ledger, cursor, v4);
+	struct ledger_pin pin = { 0, 0 };
+	int64_t age;
+
+	if (!word)
+		return pin;
+	pin.word = load_relaxed(word);
+	/* A little ahead is a process that read its clock after us. */
+	age = (int32_t)(ledger_ticks(now_ms) - (uint32_t)pin.word);
+	if ((uint32_t)pin.word && age <= seconds_to_ticks(max_age_s) && age >= -(int64_t)seconds_to_ticks(MAX_PIN_S))
+		pin.tag = (uint32_t)(pin.word >> 32) ^ cursor.tag;
+	return pin;
+}
+
+bool ledger_set_pin(const struct ledger *ledger, struct ledger_key cursor, bool v4, const struct ledger_pin *before, uint32_t tag,
+		    uint64_t now_ms)
+{
+	uint64_t *word = pin_word(ledger, cursor, v4);
+	uint32_t time = time_word(now_ms);
+	uint64_t after;
+
+	if (before->tag == tag && (int32_t)((uint32_t)before->word - time) > 0)
+		time = (uint32_t)before->word;
+	after = word_make(tag ^ cursor.tag, time);
+	return !word || after == before->word || swap_if(word, before->word, after);
+}

@@ -140,4 +140,18 @@ bool ledger_turn(const struct ledger *ledger, struct ledger_key cursor, uint32_t
 uint32_t ledger_cursor(const struct ledger *ledger, struct ledger_key cursor);
 void ledger_set_cursor(const struct ledger *ledger, struct ledger_key cursor, uint32_t next);
 
+/* Where the pod's dials of a port and family are pinned. */
+struct ledger_pin {
+	uint64_t word; /* as it was read: for ledger_set_pin */
+	uint32_t tag;  /* of the endpoint; 0: not pinned, or not dialed for longer than `max_age_s` */
+};
+struct ledger_pin ledger_pin(const struct ledger *ledger, struct ledger_key cursor, bool v4, uint32_t max_age_s, uint64_t now_ms);
+
+/*
+ * Pins the pod to an endpoint as of now, or says that its pin is used now; only if the pin is still as it was read. Its time
+ * never goes back. Also true without a cursor.
+ */
+bool ledger_set_pin(const struct ledger *ledger, struct ledger_key cursor, bool v4, const struct ledger_pin *before, uint32_t tag,
+		    uint64_t now_ms);
+
 #endif

@@ -37,7 +37,6 @@ struct dial {
 	bool v4; /* the family of endpoints that this socket can reach */
 	bool blocking;
 	uint8_t balance;
-	uint8_t mode;
 	uint16_t attempts; /* endpoints that may time out */
 	uint32_t attempt;  /* endpoints chosen so far */
 	uint32_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
@@ -48,6 +47,9 @@ struct dial {
 	uint64_t seq;	  /* with `area`: the generation that `pick` counts in */
 	const void *area;
 	uint64_t now_ms;
+	uint32_t affinity_s;   /* not 0: dials are pinned for so long */
+	bool observed;	       /* and the pin stays as it is */
+	struct ledger_pin pin; /* as the last choice found it */
 	struct pick pick;
 };
 
