@@ -83,6 +83,9 @@ struct table_endpoint endpoint_at(const struct table *table, const char *dest, c
 char *port_answers(const struct table *table, const struct spec *spec);
 char *name_answers(const struct table *table, const struct spec *spec);
 
+/* port_answers without slots and tags, which differ between two writers, and with the texts: for comparing tables. */
+char *plain_answers(const struct table *table, const struct spec *spec);
+
 /* Whether each line of `now` is that of `before`, or it or words of it are "refused". */
 bool same_or_refused(const char *before, const char *now);
 
