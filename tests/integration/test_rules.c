@@ -277,7 +277,7 @@ static size_t client_of_rank(const struct backends *b, uint32_t rank, uint32_t p
 	builder_port(t, 80, PROTOCOL_TCP, endpoints);
 	t->spec.client_rank = rank;
 	t->spec.client_peers = peers;
-	publish_once(s->dir, t);
+	publish_alone(s->dir, t);
 	p = run(s->env, "curl", "-sS", URL, NULL);
 	assert_clean(p);
 	assert_int_equal(tally(p->out_text, counts, BACKENDS_MAX), 0);
