@@ -295,6 +295,21 @@ static void rules_and_policy_reach_the_reader(void **state)
 	assert_int_equal(port.affinity_s, 10800);
 }
 
+static void an_ordinal_among_an_unknown_number_of_clients_is_valid(void **state)
+{
+	struct table_builder *b = builder_web("10.0.0.1:80");
+	struct table_view view;
+	char why[256];
+
+	(void)state;
+	b->spec.client_rank = 7;
+	b->spec.client_peers = CLIENT_PEERS_UNKNOWN;
+	view = view_of(publish_and_map(b));
+	assert_int_equal(table_rules(&view).client_rank, 7);
+	assert_int_equal(table_rules(&view).client_peers, CLIENT_PEERS_UNKNOWN);
+	assert_int_equal(table_check(view.table, why, sizeof(why)), 0);
+}
+
 static void an_address_that_two_services_claim_goes_to_one_of_them(void **state)
 {
 	struct table_builder *b = builder_new();
@@ -409,6 +424,7 @@ int main(void)
 		TEST(weights_lose_their_common_divisor_and_keep_what_was_given),
 		TEST(texts_are_kept),
 		TEST(rules_and_policy_reach_the_reader),
+		TEST(an_ordinal_among_an_unknown_number_of_clients_is_valid),
 		TEST(an_address_that_two_services_claim_goes_to_one_of_them),
 		TEST(ten_thousand_services_are_all_found),
 	};
