@@ -386,7 +386,7 @@ static void ten_thousand_random_conversations_end_with_the_table_that_the_object
 {
 	const char *seed = getenv("SEED"), *conversations = getenv("CONVERSATIONS");
 	unsigned count = conversations ? (unsigned)atoi(conversations) : CONVERSATIONS;
-	struct world w = { .random = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL) * 2654435761u + (uint64_t)getpid() };
+	struct world w = { .random = seed && *seed ? strtoull(seed, NULL, 10) | 1 : (uint64_t)time(NULL) * 2654435761u + (uint64_t)getpid() };
 	struct agent_run *a = NULL;
 
 	(void)state;
