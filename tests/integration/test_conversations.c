@@ -24,6 +24,7 @@ enum {
 	SERVICES = 4,
 	SLICES = 8,
 	HOSTS = 12,
+	WORLDS = 10,
 };
 
 /* ---- the objects, as they are ---- */
@@ -42,6 +43,7 @@ struct slice_object {
 
 struct world {
 	struct api_server *api;
+	struct agent_run *agent;
 	bool services[SERVICES];
 	struct slice_object slices[SLICES];
 	uint64_t random;
@@ -358,52 +360,70 @@ static void say_marker(struct world *w, unsigned number)
 	api_put_slice(w->api, "marker", "marker", "m:9090", format("10.1.%u.%u", number / 250, number % 250 + 1));
 }
 
-static void assert_as_expected(struct world *w, struct agent_run *a, unsigned number)
+static void assert_as_expected(struct world *w, unsigned number)
 {
 	for (int service = 0; service < SERVICES; service++) {
 		char *want = expected(w, service);
-		const char *says = table_says(a->dir, format("10.96.0.%d:80", service + 1));
+		const char *says = table_says(w->agent->dir, format("10.96.0.%d:80", service + 1));
 
 		if (strcmp(want, says) != 0)
 			fail_msg("conversation %u: %s is \"%s\", not \"%s\"; the agent's log:\n%s", number, service_name(service), says,
-				 want, a->process->err_text);
+				 want, w->agent->process->err_text);
 	}
 }
 
-static void converse(struct world *w, struct agent_run *a, unsigned number)
+static void talk(struct world *w, unsigned number)
 {
-	unsigned count = 1 + chance(w, 8);
+	unsigned count = 1 + chance(w, 5);
 
 	for (unsigned i = 0; i < count; i++)
 		happenings[chance(w, sizeof(happenings) / sizeof(happenings[0]))](w);
 	api_unscript(w->api);
 	say_marker(w, number);
-	agent_wait(a, format("10.96.1.1:%u", 1000 + number), format("10.1.%u.%u:9090", number / 250, number % 250 + 1));
-	assert_as_expected(w, a, number);
 }
 
+static void listen_to_the_end(struct world *w, unsigned number)
+{
+	agent_wait(w->agent, format("10.96.1.1:%u", 1000 + number), format("10.1.%u.%u:9090", number / 250, number % 250 + 1));
+	assert_as_expected(w, number);
+}
+
+/* Killed, and followed by one that finds its table. */
+static void begin_anew(struct world *w)
+{
+	char *dir = w->agent ? w->agent->dir : NULL;
+
+	if (w->agent)
+		agent_end(w->agent, SIGKILL);
+	w->agent = agent_start(w->api, dir, ARGV("--no-ledger", "--ignore-mesh"));
+}
+
+/* Several at once: most of a conversation is waiting. */
 static void ten_thousand_random_conversations_end_with_the_table_that_the_objects_make(void **state)
 {
 	const char *seed = getenv("SEED"), *conversations = getenv("CONVERSATIONS");
-	unsigned count = conversations ? (unsigned)atoi(conversations) : CONVERSATIONS;
-	struct world w = { .random = seed && *seed ? strtoull(seed, NULL, 10) | 1 : (uint64_t)time(NULL) * 2654435761u + (uint64_t)getpid() };
-	struct agent_run *a = NULL;
+	unsigned rounds = (conversations ? (unsigned)atoi(conversations) : CONVERSATIONS) / WORLDS;
+	uint64_t random = seed && *seed ? strtoull(seed, NULL, 10) | 1 : (uint64_t)time(NULL) * 2654435761u + (uint64_t)getpid();
+	struct world worlds[WORLDS] = { 0 };
 
 	(void)state;
-	printf("SEED=%llu CONVERSATIONS=%u\n", (unsigned long long)w.random, count);
+	printf("SEED=%llu CONVERSATIONS=%u\n", (unsigned long long)random, rounds * WORLDS);
 	fflush(stdout);
-	w.api = api_start(NULL);
-	for (unsigned i = 0; i < count; i++) {
-		if (i % FOR_ONE_AGENT == 0) { /* killed, and followed by one that finds its table */
-			char *dir = a ? a->dir : NULL;
-
-			if (a)
-				agent_end(a, SIGKILL);
-			a = agent_start(w.api, dir, ARGV("--no-ledger", "--ignore-mesh"));
-		}
-		converse(&w, a, i);
+	for (int k = 0; k < WORLDS; k++) {
+		worlds[k].random = random + (uint64_t)k * 2;
+		worlds[k].api = api_start(NULL);
 	}
-	agent_end(a, SIGTERM);
+	for (unsigned i = 0; i < rounds; i++) {
+		for (int k = 0; k < WORLDS; k++) {
+			if (i % FOR_ONE_AGENT == 0)
+				begin_anew(&worlds[k]);
+			talk(&worlds[k], i);
+		}
+		for (int k = 0; k < WORLDS; k++)
+			listen_to_the_end(&worlds[k], i);
+	}
+	for (int k = 0; k < WORLDS; k++)
+		agent_end(worlds[k].agent, SIGTERM);
 }
 
 int main(void)

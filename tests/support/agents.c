@@ -20,7 +20,7 @@ enum { LIMIT_MS = 10000, MAX_ARGUMENTS = 32 };
 static struct agent_run *start(const char *dir, char *kubeconfig, const char *const *more)
 {
 	struct agent_run *a = calloc(1, sizeof(*a));
-	const char *argv[MAX_ARGUMENTS] = { built("fairdial"), "agent", "--backoff", "2ms" };
+	const char *argv[MAX_ARGUMENTS] = { built("fairdial"), "agent", "--backoff", "1ms" };
 	const char *const env[] = { "LD_PRELOAD", "KUBERNETES_SERVICE_HOST", "POD_NAME", "POD_IP", "NODE_NAME", NULL };
 	size_t n = 4;
 
