@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -63,7 +64,10 @@ struct agent_run *agent_start_as(const struct agent_setup *setup)
 	add_all(&argv, setup->before);
 	add_all(&argv, ARGV(setup->program ? setup->program : built("fairdial"), "agent", "--backoff", "1ms", "--dir", a->dir));
 	if (setup->api) {
-		a->kubeconfig = format("%s/kubeconfig", scratch_dir());
+		const char *room = scratch_dir();
+
+		assert_int_equal(chmod(room, 0755), 0); /* the agent may be another user */
+		a->kubeconfig = format("%s/kubeconfig", room);
 		api_write_kubeconfig(setup->api, a->kubeconfig, setup->kubeconfig ? setup->kubeconfig : &usual);
 		add_all(&argv, ARGV("--kubeconfig", a->kubeconfig));
 	}
@@ -117,10 +121,14 @@ static char *describe(const struct table_view *view, const struct addr *dest)
 	return text;
 }
 
+/* Whoever the directory belongs to. */
 static bool open_table(const char *dir, struct table *table)
 {
-	const struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
+	struct stat st;
 
+	if (stat(dir, &st) == 0)
+		trust.euid = st.st_uid;
 	return table_map(dir, &trust, table, NULL) == 0;
 }
 
