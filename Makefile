@@ -139,15 +139,16 @@ check-layers: $(BUILD)/libfairdial.so ## prove who may include and need whom
 
 # ---- benchmarks ----
 
-# BENCH="dial start" measures some parts.
+# BENCH="dial start" measures some parts; that of the agent is "follow".
 BENCH ?=
 BENCH_CFLAGS := $(COMMON) -Itests/bench $(CFLAGS)
 BENCH_DIR := $(BUILD)/bench
 BENCH_SRC := $(wildcard tests/bench/bench*.c) $(addprefix tests/bench/,run.c stats.c tables.c)
 
 .PHONY: bench
-bench: all $(addprefix $(BENCH_DIR)/,bench worker choose empty.so libfairdial-stripped.so) ## measure, as ratios in one run
-	$(Q)$(BENCH_DIR)/bench $(BUILD) $(BENCH)
+bench: all $(addprefix $(BENCH_DIR)/,bench worker choose follow empty.so libfairdial-stripped.so) ## measure, as ratios in one run
+	$(Q)[ "$(BENCH)" = follow ] || $(BENCH_DIR)/bench $(BUILD) $(filter-out follow,$(BENCH))
+	$(Q)[ -z "$(if $(BENCH),$(filter follow,$(BENCH)),all)" ] || FAIRDIAL_TEST_ROOT=$(CURDIR) $(BENCH_DIR)/follow
 
 $(BENCH_DIR):
 	$(Q)mkdir -p $@
@@ -155,6 +156,11 @@ $(BENCH_DIR):
 $(BENCH_DIR)/bench: $(BENCH_SRC) tests/bench/bench.h | $(BENCH_DIR)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $(BENCH_SRC)
+
+# The agent with the API server of the tests.
+$(BENCH_DIR)/follow: $(OUT)/tool/tests/bench/follow.o $(SUPPORT_OBJ) $(OUT)/libcore.a | $(BENCH_DIR)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
 
 $(BENCH_DIR)/worker: tests/bench/worker.c | $(BENCH_DIR)
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $<

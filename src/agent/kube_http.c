@@ -33,6 +33,7 @@ struct kube_http {
 	char *base;		       /* of every URL */
 	struct curl_slist *connect_to; /* where its name leads, if elsewhere than the DNS says */
 	struct kube_request *requests; /* under way */
+	char *token;		       /* the last one that could be read */
 	uint64_t token_hash;	       /* of the last one that was sent */
 };
 
@@ -115,17 +116,31 @@ static bool add_header(struct kube_request *request, const char *name, const cha
 	return true;
 }
 
+/* While the file cannot be read, as in the moment in which it is replaced, the last token serves. */
+static void renew_token(struct kube_http *http)
+{
+	char *token = read_token(http->config);
+
+	if (!token)
+		return;
+	wipe(http->token);
+	http->token = token;
+}
+
 static bool add_headers(struct kube_request *request)
 {
-	char *token = read_token(request->http->config), *bearer = NULL;
+	struct kube_http *http = request->http;
 	bool ok = add_header(request, "Accept", "application/json");
+	char *bearer;
 
-	if (ok && token) {
-		ok = asprintf(&bearer, "Bearer %s", token) >= 0 && add_header(request, "Authorization", bearer);
-		request->http->token_hash = hash_of(token);
-		wipe(bearer);
-	}
-	wipe(token);
+	renew_token(http);
+	if (!ok || !http->token)
+		return ok;
+	if (asprintf(&bearer, "Bearer %s", http->token) < 0)
+		return false;
+	ok = add_header(request, "Authorization", bearer);
+	http->token_hash = hash_of(http->token);
+	wipe(bearer);
 	return ok;
 }
 
@@ -437,6 +452,7 @@ void kube_http_free(struct kube_http *http)
 		request_free(http->requests);
 	curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->connect_to);
+	wipe(http->token);
 	free(http->base);
 	free(http);
 	curl_global_cleanup();

@@ -15,7 +15,7 @@
 #include "support/services.h"
 #include "table/map.h"
 
-enum { LIMIT_MS = 10000, MAX_ARGUMENTS = 32 };
+enum { LIMIT_MS = 30000, MAX_ARGUMENTS = 32 };
 
 static struct agent_run *start(const char *dir, char *kubeconfig, const char *const *more)
 {
