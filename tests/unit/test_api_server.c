@@ -779,14 +779,14 @@ static void answer_can_be_held_until_it_is_released(void **state)
 	api_wait_open(s, 0, LIMIT_MS);
 }
 
-static void assert_cut(struct client *c, const struct api_script *script, const char *body, size_t whole)
+static void assert_cut(struct client *c, const struct api_script *script, const char *body)
 {
 	struct reply reply;
 
 	api_script(c->server, script);
 	reply = get(c, SERVICES);
 	assert_int_not_equal(reply.result, CURLE_OK);
-	assert_int_equal(reply.size, script->cut_after < whole ? script->cut_after : whole);
+	assert_int_equal(reply.size, script->cut_after);
 	assert_memory_equal(reply.body, body, reply.size);
 }
 
@@ -802,7 +802,7 @@ static void answers_are_cut_behind_every_byte_of_the_body(void **state)
 		for (int chunked = 0; chunked < 2; chunked++) {
 			script.chunked = chunked;
 			for (script.cut_after = 0; script.cut_after < strlen(body); script.cut_after++)
-				assert_cut(c, &script, body, strlen(body));
+				assert_cut(c, &script, body);
 		}
 	list(c, SERVICES);
 }
@@ -817,10 +817,17 @@ static void answers_are_cut_behind_every_byte_of_the_head(void **state)
 	(void)state;
 	api_script(s, &script);
 	length = strlen(get(c, SERVICES).headers);
+	curl_easy_setopt(c->curl, CURLOPT_FRESH_CONNECT, 1L); /* on a kept one it would just ask again */
 	script.cut = API_CUT_FIN;
 	script.cut_head = true;
-	for (script.cut_after = 0; script.cut_after < length; script.cut_after++)
-		assert_cut(c, &script, "{}", 0);
+	for (script.cut_after = 0; script.cut_after < length; script.cut_after++) {
+		struct reply reply;
+
+		api_script(s, &script);
+		reply = get(c, SERVICES); /* which libcurl may call a success, without headers or body */
+		assert_int_equal(reply.size, 0);
+		assert_true(strlen(reply.headers) <= script.cut_after);
+	}
 }
 
 static void lengths_may_lie(void **state)
