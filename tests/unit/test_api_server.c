@@ -20,9 +20,9 @@ enum { LIMIT_MS = 20000 };
 #define WATCH_LIST    "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
 
 static const char *const recordings[] = {
-	"bad-continue-400.http",	   "forbidden-403.http",	     "list-paged-1.http",
-	"list-too-large-version.http",	   "unauthorized-401.http",	     "watch-endpointslices.http",
-	"watch-expired-410.http",	   "watch-services.http",	     "watch-too-large-version.http",
+	"bad-continue-400.http",         "forbidden-403.http",    "list-paged-1.http",
+	"list-too-large-version.http",   "unauthorized-401.http", "watch-endpointslices.http",
+	"watch-expired-410.http",        "watch-services.http",   "watch-too-large-version.http",
 	"watchlist-endpointslices.http",
 };
 
@@ -149,8 +149,8 @@ static const char *names(json_t *list)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach (json_object_get(list, "items"), i, item)
-		all = format("%s%s%s", all, *all ? " " : "", metadata(item, "name"));
+	json_array_foreach(json_object_get(list, "items"), i, item) all =
+		format("%s%s%s", all, *all ? " " : "", metadata(item, "name"));
 	return all;
 }
 
@@ -273,7 +273,7 @@ static void recorded_list_comes_back_as_it_was(void **state)
 
 	(void)state;
 	api_put_recording(s, KUBE_SLICE, "list-endpointslices.json");
-	json_array_foreach (json_object_get(list(c, SLICES), "items"), i, item)
+	json_array_foreach(json_object_get(list(c, SLICES), "items"), i, item)
 		assert_string_equal(metadata(item, "namespace"), "shop");
 	assert_int_equal(i, 8);
 }
@@ -290,7 +290,8 @@ static void pages_have_one_version_while_the_world_goes_on(void **state)
 	version = api_version(s);
 	page = list(c, SERVICES "?limit=2");
 	assert_string_equal(names(page), "b a");
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(page, "metadata"), "remainingItemCount")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(page, "metadata"), "remainingItemCount")),
+			 1);
 	token = curl_easy_escape(c->curl, metadata(page, "continue"), 0);
 	after_test((void (*)(void *))curl_free, (void *)token);
 	api_delete(s, KUBE_SERVICE, "c");
@@ -338,7 +339,8 @@ static void cache_ignores_the_limit_and_may_be_stale(void **state)
 	assert_string_equal(names_at(c, SERVICES "?resourceVersion=0"), "b a c");
 	assert_string_equal(metadata(list(c, SERVICES "?resourceVersion=0"), "resourceVersion"), then);
 	assert_string_equal(names_at(c, SERVICES), "b c");
-	assert_string_equal(names_at(c, format(SERVICES "?resourceVersion=%s&resourceVersionMatch=Exact", then)), "b a c");
+	assert_string_equal(names_at(c, format(SERVICES "?resourceVersion=%s&resourceVersionMatch=Exact", then)),
+			    "b a c");
 	api_freeze_cache(s, false);
 	assert_string_equal(names_at(c, SERVICES "?resourceVersion=0"), "b c");
 }
@@ -604,9 +606,11 @@ static void version_that_is_too_old_comes_in_both_shapes(void **state)
 	assert_string_equal(json_string_value(json_object_get(json_of(reply.body), "type")), "ERROR");
 	object = json_object_get(json_of(reply.body), "object");
 	assert_int_equal(json_integer_value(json_object_get(object, "code")), 410);
-	assert_string_equal(json_string_value(json_object_get(object, "message")), "too old resource version: 100 (104)");
+	assert_string_equal(json_string_value(json_object_get(object, "message")),
+			    "too old resource version: 100 (104)");
 	api_set_gone(s, API_GONE_STATUS);
-	assert_refused(c, format(SERVICES "?watch=1&resourceVersion=%s", then), 410, "Expired", "too old resource version");
+	assert_refused(c, format(SERVICES "?watch=1&resourceVersion=%s", then), 410, "Expired",
+		       "too old resource version");
 }
 
 static void live_watches_are_told_what_to_say(void **state)
@@ -623,9 +627,10 @@ static void live_watches_are_told_what_to_say(void **state)
 	api_say(s, NULL, "{\"type\":\"WHATEVER\",\"object\":{}}\n");
 	assert_string_equal(event(p), "WHATEVER  ");
 	api_error(s, NULL, 429, "TooManyRequests", "later");
-	assert_string_equal(process_line(p, LIMIT_MS),
-			    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
-			    "\"status\":\"Failure\",\"message\":\"later\",\"reason\":\"TooManyRequests\",\"code\":429}}");
+	assert_string_equal(
+		process_line(p, LIMIT_MS),
+		"{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
+		"\"status\":\"Failure\",\"message\":\"later\",\"reason\":\"TooManyRequests\",\"code\":429}}");
 	q = watch(s, SLICES "?watch=1&resourceVersion=100");
 	api_wait_watches(s, "endpointslices", 1, LIMIT_MS);
 	api_cut(s, "services", API_CUT_RST);
@@ -742,8 +747,9 @@ static void planned_status_comes_to_the_requests_it_is_meant_for(void **state)
 					    .headers = "Retry-After: 5\r\n",
 					    .close = true });
 	api_script(s, &(struct api_script){ .method = "POST", .act = API_CLOSE });
-	api_script(s, &(struct api_script){
-			      .path = "limit=7", .count = API_ALWAYS, .act = API_STATUS, .status = 500, .body = "oops" });
+	api_script(s,
+		   &(struct api_script){
+			   .path = "limit=7", .count = API_ALWAYS, .act = API_STATUS, .status = 500, .body = "oops" });
 	list(c, SERVICES);
 	list(c, SLICES);
 	reply = get(c, SLICES);
@@ -852,7 +858,8 @@ static void answers_may_be_garbage_or_huge_or_nothing(void **state)
 	struct reply reply;
 
 	(void)state;
-	api_script(s, &(struct api_script){ .act = API_GARBAGE, .body = "\1\2\3 no HTTP at all\r\n\r\n", .close = true });
+	api_script(s,
+		   &(struct api_script){ .act = API_GARBAGE, .body = "\1\2\3 no HTTP at all\r\n\r\n", .close = true });
 	assert_int_not_equal(get(c, SERVICES).result, CURLE_OK);
 	api_script(s, &(struct api_script){ .act = API_HUGE, .size = 5000000 });
 	reply = get(c, SERVICES);
@@ -1003,11 +1010,12 @@ static void kubeconfig_in_json_names_server_authority_and_token(void **state)
 	json_t *config;
 
 	(void)state;
-	api_write_kubeconfig(s, path, &(struct api_kubeconfig){ .token = "secret", .namespace = "shop", .decoys = true });
+	api_write_kubeconfig(s, path,
+			     &(struct api_kubeconfig){ .token = "secret", .namespace = "shop", .decoys = true });
 	config = json_of(read_file(path, NULL));
 	assert_string_equal(json_string_value(json_object_get(config, "current-context")), "here");
-	assert_int_equal(json_unpack(json_object_get(config, "clusters"), "[o,{s:{s:s}}]", &(json_t *){ NULL }, "cluster",
-				     "server", &cluster),
+	assert_int_equal(json_unpack(json_object_get(config, "clusters"), "[o,{s:{s:s}}]", &(json_t *){ NULL },
+				     "cluster", "server", &cluster),
 			 0);
 	assert_string_equal(cluster, api_url(s));
 	assert_int_equal(json_unpack(json_object_get(config, "users"), "[o,{s:{s:s}}]", &(json_t *){ NULL }, "user",
