@@ -35,8 +35,11 @@ stack_limit = $(if $(findstring names,$1),4096,512)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,defs \
 	-Wl,--version-script=src/shim/exports.map -Wl,-soname,libfairdial.so -Wl,--build-id
 
-LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson)
-LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl jansson 2>/dev/null)
+# For a kubeconfig in YAML; `make YAML_LIBS=` builds without.
+YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 2>/dev/null)
+LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson) $(YAML_LIBS)
+LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl jansson 2>/dev/null) \
+	$(if $(YAML_LIBS),-DHAVE_YAML $(shell $(PKG_CONFIG) --cflags yaml-0.1))
 # The API server that tests talk to needs TLS's other side; the tool has it from libcurl.
 TEST_LIBS := $(shell $(PKG_CONFIG) --libs cmocka libssl libcrypto 2>/dev/null || echo -lcmocka -lssl -lcrypto)
 
@@ -45,7 +48,7 @@ AGENT_SRC := $(wildcard src/agent/*.c)
 CLI_SRC := $(wildcard src/cli/*.c)
 SHIM_OWN_SRC := $(wildcard src/shim/*.c)
 # What the shim takes of the shared folders; the rest needs a C library.
-SHIM_SRC := $(filter-out src/base/report.c $(addprefix src/table/,writer.c image.c slots.c check.c),$(CORE_SRC)) $(SHIM_OWN_SRC)
+SHIM_SRC := $(filter-out src/base/report.c $(addprefix src/table/,writer.c patch.c image.c slots.c strings.c check.c),$(CORE_SRC)) $(SHIM_OWN_SRC)
 # What of the shim a hosted test can call: all but the hooks themselves.
 SHIM_HOSTED_SRC := $(filter-out src/shim/hook_%.c src/shim/mem.c,$(SHIM_OWN_SRC))
 

@@ -36,6 +36,7 @@ need cc gcc gcc gcc
 need pkg-config pkg-config pkgconf pkgconf-pkg-config
 header curl/curl.h libcurl4-openssl-dev curl-dev libcurl-devel
 header jansson.h libjansson-dev jansson-dev jansson-devel
+header yaml.h libyaml-dev yaml-dev libyaml-devel
 need curl curl curl curl
 need python3 python3 python3 python3
 need mariadbd mariadb-server mariadb mariadb-server

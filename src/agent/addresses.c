@@ -250,6 +250,11 @@ bool allocator_has(const struct allocator *allocator, const char *name, const ch
 	return allocation && allocation->has[is_v4];
 }
 
+bool allocator_is_given(const struct allocator *allocator, const struct addr *addr)
+{
+	return index_get(&allocator->by_address, addr->ip, sizeof(addr->ip)) != NULL;
+}
+
 static void take_back(struct allocator *allocator, struct allocation *allocation, bool is_v4)
 {
 	index_remove(&allocator->by_address, allocation->addr[is_v4].ip, 16);

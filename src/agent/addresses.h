@@ -63,4 +63,7 @@ int allocator_get(struct allocator *allocator, const char *name, const char *nam
 /* Whether the service was ever given one of that family. */
 bool allocator_has(const struct allocator *allocator, const char *name, const char *namespace, bool is_v4);
 
+/* Whether any service has been given this address. */
+bool allocator_is_given(const struct allocator *allocator, const struct addr *addr);
+
 #endif

@@ -46,17 +46,26 @@ void *index_get(const struct index *index, const void *key, size_t len)
 	return index->size ? find(index, hash_text(key, len, 0), key, len)->value : NULL;
 }
 
+/* At most three quarters full: there is always an empty slot to end a search. */
+int index_reserve(struct index *index, size_t n)
+{
+	while ((index->count + n) * 4 > index->size * 3)
+		if (grow(index) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
 int index_put(struct index *index, const void *key, size_t len, void *value)
 {
 	uint64_t hash = hash_text(key, len, 0);
-	struct index_slot *slot;
+	struct index_slot *slot = index->size ? find(index, hash, key, len) : NULL;
 
-	/* At most three quarters full: there is always an empty slot to end a search. */
-	if ((index->count + 1) * 4 > index->size * 3 && grow(index) < 0)
-		return -ENOMEM;
-	slot = find(index, hash, key, len);
-	if (!slot->key)
+	if (!slot || !slot->key) {
+		if (index_reserve(index, 1) < 0)
+			return -ENOMEM;
+		slot = find(index, hash, key, len);
 		index->count++;
+	}
 	*slot = (struct index_slot){ key, len, hash, value };
 	return 0;
 }

@@ -25,8 +25,11 @@ struct index {
 /* NULL where there is none. */
 void *index_get(const struct index *index, const void *key, size_t len);
 
-/* Adds, or replaces key and value of an equal key. 0, -ENOMEM. */
+/* Adds, or replaces key and value of an equal key. 0; -ENOMEM, never where it replaces or room was made. */
 int index_put(struct index *index, const void *key, size_t len, void *value);
+
+/* Makes room for `n` more. 0, -ENOMEM. */
+int index_reserve(struct index *index, size_t n);
 
 /* Takes it out and returns its value; NULL where there is none. */
 void *index_remove(struct index *index, const void *key, size_t len);

@@ -12,6 +12,7 @@
 #define ANNOTATION         "fairdial.dev/"
 #define LABEL_SERVICE      "kubernetes.io/service-name"
 #define LABEL_OTHER_PROXY  "service.kubernetes.io/service-proxy-name"
+#define NAME_MAX_LEN       253 /* a DNS subdomain */
 #define AFFINITY_DEFAULT_S 10800
 #define AFFINITY_MAX_S     86400
 
@@ -26,9 +27,31 @@ static const struct kind {
 
 /* ---- pieces ---- */
 
+/* One that holds a NUL would be cut there: it is as if it were absent. */
+static const char *text_value(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
 static const char *text_of(const json_t *object, const char *key)
 {
-	return json_string_value(json_object_get(object, key));
+	return text_value(json_object_get(object, key));
+}
+
+/* A name of a node, a zone, a pod: nothing that is longer is one. */
+static const char *name_of(const json_t *object, const char *key)
+{
+	const char *name = text_of(object, key);
+
+	return name && strlen(name) <= NAME_MAX_LEN ? name : NULL;
+}
+
+/* Of a port: a longer one joins none. */
+static bool fits_port_name(const char *name)
+{
+	return !name || strlen(name) < TABLE_NAME_SIZE;
 }
 
 static bool text_equal(const char *a, const char *b)
@@ -49,7 +72,7 @@ static uint16_t port_of(const json_t *object, const char *key)
 static uint8_t protocol_of(const json_t *object)
 {
 	const json_t *value = json_object_get(object, "protocol");
-	const char *name = json_string_value(value);
+	const char *name = text_value(value);
 
 	if (!value || json_is_null(value) || text_equal(name, "TCP"))
 		return PROTOCOL_TCP;
@@ -79,7 +102,7 @@ static int parse_ip_sloppily(const char *written, struct addr *ret_addr)
 
 static bool ip_of(const json_t *value, struct addr *ret_addr)
 {
-	const char *text = json_string_value(value);
+	const char *text = text_value(value);
 
 	return text && parse_ip_sloppily(text, ret_addr) == 0 && address_is_unicast(ret_addr);
 }
@@ -92,6 +115,13 @@ static const char *namespace_of(const json_t *meta)
 	return namespace ? namespace : "default";
 }
 
+/* Where objects go: into a list, or into the model at once. */
+struct sink {
+	struct model_list *list; /* NULL: into the model */
+	struct model *model;
+	uint32_t origin;
+};
+
 /* ---- Services ---- */
 
 static void read_annotations(const json_t *meta, struct table_policy *policy, struct report *warning)
@@ -102,7 +132,7 @@ static void read_annotations(const json_t *meta, struct table_policy *policy, st
 
 	json_object_foreach(annotations, name, value)
 	{
-		const char *key_name = name + strlen(ANNOTATION), *text = json_string_value(value);
+		const char *key_name = name + strlen(ANNOTATION), *text = text_value(value);
 		const struct policy_key *key;
 
 		if (strncmp(name, ANNOTATION, strlen(ANNOTATION)) != 0)
@@ -122,7 +152,7 @@ static int read_cluster_ips(const json_t *spec, struct arena *arena, struct kube
 	const json_t *list = json_object_get(spec, "clusterIPs"), *one = json_object_get(spec, "clusterIP");
 	size_t n = json_array_size(list);
 
-	ret->headless = text_equal(json_string_value(n ? json_array_get(list, 0) : one), "None");
+	ret->headless = text_equal(text_value(n ? json_array_get(list, 0) : one), "None");
 	ret->cluster_ips = arena_alloc(arena, n + 1, sizeof(*ret->cluster_ips));
 	if (!ret->cluster_ips)
 		return -ENOMEM;
@@ -156,11 +186,13 @@ static int read_service_ports(const json_t *spec, struct arena *arena, struct ku
 	{
 		struct kube_service_port port = {
 			.name = text_of(item, "name"),
-			.app_protocol = text_of(item, "appProtocol"),
+			.app_protocol = name_of(item, "appProtocol"),
 			.port = port_of(item, "port"),
 			.protocol = protocol_of(item),
 		};
 
+		if (!fits_port_name(port.name))
+			continue;
 		if (!port.name)
 			port.name = "";
 		if (port.port && port.protocol)
@@ -169,7 +201,7 @@ static int read_service_ports(const json_t *spec, struct arena *arena, struct ku
 	return 0;
 }
 
-static int set_service(struct model *model, const json_t *object, struct arena *arena, struct report *warning)
+static int tell_service(const struct sink *sink, const json_t *object, struct arena *arena, struct report *warning)
 {
 	const json_t *meta = json_object_get(object, "metadata"), *spec = json_object_get(object, "spec");
 	struct kube_service service = {
@@ -180,6 +212,8 @@ static int set_service(struct model *model, const json_t *object, struct arena *
 		.local = text_equal(text_of(spec, "internalTrafficPolicy"), "Local"),
 		.affinity_s = read_affinity(spec),
 		.annotations = policy_defaults(),
+		.uid = text_of(meta, "uid"),
+		.version = text_of(meta, "resourceVersion"),
 	};
 
 	if (!service.name)
@@ -187,7 +221,8 @@ static int set_service(struct model *model, const json_t *object, struct arena *
 	read_annotations(meta, &service.annotations, warning);
 	if (read_cluster_ips(spec, arena, &service) < 0 || read_service_ports(spec, arena, &service) < 0)
 		return -ENOMEM;
-	return model_set_service(model, &service);
+	return sink->list ? model_list_add_service(sink->list, &service) :
+			    model_set_service(sink->model, sink->origin, &service);
 }
 
 /* ---- slices ---- */
@@ -209,10 +244,16 @@ static int read_hints(const json_t *endpoint, const char *kind, struct arena *ar
 	names = arena_alloc(arena, json_array_size(list), sizeof(*names));
 	if (!names)
 		return -ENOMEM;
-	json_array_foreach(list, i, item) if (text_of(item, "name")) names[n++] = text_of(item, "name");
+	json_array_foreach(list, i, item) if (name_of(item, "name")) names[n++] = name_of(item, "name");
 	*ret_names = names;
 	*ret_count = n;
 	return 0;
+}
+
+/* NULL for what is no Pod. */
+static const char *pod_of(const json_t *target)
+{
+	return text_equal(text_of(target, "kind"), "Pod") ? name_of(target, "name") : NULL;
 }
 
 static int read_endpoints(const json_t *object, struct arena *arena, struct kube_slice *ret)
@@ -233,8 +274,10 @@ static int read_endpoints(const json_t *object, struct arena *arena, struct kube
 		endpoint->ready = condition_of(item, "ready");
 		endpoint->serving = condition_of(item, "serving");
 		endpoint->terminating = condition_of(item, "terminating");
-		endpoint->node = text_of(item, "nodeName");
-		endpoint->zone = text_of(item, "zone");
+		endpoint->node = name_of(item, "nodeName");
+		endpoint->zone = name_of(item, "zone");
+		endpoint->hostname = name_of(item, "hostname");
+		endpoint->target = pod_of(json_object_get(item, "targetRef"));
 		if (read_hints(item, "forZones", arena, &endpoint->hint_zones, &endpoint->hint_zone_count) < 0 ||
 		    read_hints(item, "forNodes", arena, &endpoint->hint_nodes, &endpoint->hint_node_count) < 0)
 			return -ENOMEM;
@@ -251,15 +294,21 @@ static int read_slice_ports(const json_t *object, struct arena *arena, struct ku
 	ret->ports = arena_alloc(arena, json_array_size(list), sizeof(*ret->ports));
 	if (!ret->ports)
 		return -ENOMEM;
-	json_array_foreach(list, i, item) ret->ports[ret->port_count++] = (struct kube_slice_port){
-		.name = text_of(item, "name"),
-		.port = port_of(item, "port"),
-		.protocol = protocol_of(item),
-	};
+	json_array_foreach(list, i, item)
+	{
+		struct kube_slice_port port = {
+			.name = text_of(item, "name"),
+			.port = port_of(item, "port"),
+			.protocol = protocol_of(item),
+		};
+
+		if (fits_port_name(port.name))
+			ret->ports[ret->port_count++] = port;
+	}
 	return 0;
 }
 
-static int set_slice(struct model *model, const json_t *object, struct arena *arena)
+static int tell_slice(const struct sink *sink, const json_t *object, struct arena *arena)
 {
 	const json_t *meta = json_object_get(object, "metadata");
 	const char *type = text_of(object, "addressType");
@@ -268,6 +317,8 @@ static int set_slice(struct model *model, const json_t *object, struct arena *ar
 		.name = text_of(meta, "name"),
 		.service = text_of(json_object_get(meta, "labels"), LABEL_SERVICE),
 		.is_v4 = text_equal(type, "IPv4"),
+		.uid = text_of(meta, "uid"),
+		.version = text_of(meta, "resourceVersion"),
 	};
 
 	if (!slice.name)
@@ -276,7 +327,8 @@ static int set_slice(struct model *model, const json_t *object, struct arena *ar
 		slice.service = NULL; /* FQDN, or one that is not known: of nobody */
 	if (read_endpoints(object, arena, &slice) < 0 || read_slice_ports(object, arena, &slice) < 0)
 		return -ENOMEM;
-	return model_set_slice(model, &slice);
+	return sink->list ? model_list_add_slice(sink->list, &slice) :
+			    model_set_slice(sink->model, sink->origin, &slice);
 }
 
 /* ---- objects ---- */
@@ -296,16 +348,22 @@ int kube_json_kind(const json_t *object)
 	return -ENOENT;
 }
 
-int kube_json_set(struct model *model, enum kube_kind kind, const json_t *object, struct report *warning)
+static int tell(const struct sink *sink, enum kube_kind kind, const json_t *object, struct report *warning)
 {
 	struct arena arena = { 0 };
-	int err = kind == KUBE_SERVICE ? set_service(model, object, &arena, warning) : set_slice(model, object, &arena);
+	int err = kind == KUBE_SERVICE ? tell_service(sink, object, &arena, warning) : tell_slice(sink, object, &arena);
 
 	arena_free(&arena);
 	return err;
 }
 
-void kube_json_delete(struct model *model, enum kube_kind kind, const json_t *object)
+int kube_json_apply(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object,
+		    struct report *warning)
+{
+	return tell(&(struct sink){ NULL, model, origin }, kind, object, warning);
+}
+
+void kube_json_forget(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object)
 {
 	const json_t *meta = json_object_get(object, "metadata");
 	const char *name = text_of(meta, "name");
@@ -313,9 +371,14 @@ void kube_json_delete(struct model *model, enum kube_kind kind, const json_t *ob
 	if (!name)
 		return;
 	if (kind == KUBE_SERVICE)
-		model_delete_service(model, namespace_of(meta), name);
+		model_delete_service(model, origin, namespace_of(meta), name);
 	else
-		model_delete_slice(model, namespace_of(meta), name);
+		model_delete_slice(model, origin, namespace_of(meta), name);
+}
+
+int kube_json_list_add(struct model_list *list, const json_t *object, struct report *warning)
+{
+	return tell(&(struct sink){ .list = list }, model_list_kind(list), object, warning);
 }
 
 /* ---- lists ---- */
@@ -331,25 +394,67 @@ static int list_kind(const json_t *text)
 	return text_equal(name, "List") ? KUBE_KINDS : -ENOENT;
 }
 
-/* Sets all; notes which kinds there were. */
-static int set_items(struct model *model, int kind, const json_t *items, bool seen[KUBE_KINDS], struct report *warning)
+/* An item of a mixed list without a kind: the list then says nothing of anything. */
+static bool is_of_kinds(const json_t *items)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(items, i, item) if (kube_json_kind(item) < 0 && !text_of(item, "kind")) return false;
+	return true;
+}
+
+/* One of a kind; NULL: the text says nothing of it. */
+struct lists {
+	struct model_list *of[KUBE_KINDS];
+};
+
+/* Adds all to their lists, or, without lists, to the model; notes which kinds there were. */
+static int add_items(struct model *model, const struct lists *lists, int kind, const json_t *items,
+		     bool seen[KUBE_KINDS], struct report *warning)
 {
 	const json_t *item;
 	size_t i;
 
 	json_array_foreach(items, i, item)
 	{
-		int item_kind = kind == KUBE_KINDS ? kube_json_kind(item) : kind;
+		int item_kind = kind == KUBE_KINDS ? kube_json_kind(item) : kind, err;
 
-		if (item_kind < 0 && !text_of(item, "kind"))
-			return -EINVAL; /* of a mixed list, which then says nothing of anything */
 		if (item_kind < 0)
 			continue;
 		seen[item_kind] = true;
-		if (kube_json_set(model, (enum kube_kind)item_kind, item, warning) == -ENOMEM)
+		err = lists ? kube_json_list_add(lists->of[item_kind], item, warning) :
+			      kube_json_apply(model, 0, (enum kube_kind)item_kind, item, warning);
+		if (err == -ENOMEM)
+			return err;
+	}
+	return 0;
+}
+
+static int begin_lists(struct model *model, int kind, struct lists *lists)
+{
+	for (int i = 0; i < KUBE_KINDS; i++) {
+		if (kind != KUBE_KINDS && kind != i)
+			continue;
+		lists->of[i] = model_list_begin(model, (enum kube_kind)i, 0);
+		if (!lists->of[i])
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* The kinds of a mixed list are two lists: without memory for the second, the first has replaced what was. */
+static int commit_lists(struct lists *lists)
+{
+	int err = 0;
+
+	for (int i = 0; err == 0 && i < KUBE_KINDS; i++) {
+		struct model_list *list = lists->of[i];
+
+		lists->of[i] = NULL;
+		err = list ? model_list_commit(list) : 0;
+	}
+	return err;
 }
 
 static int load_list(struct model *model, int kind, const json_t *text, struct report *warning)
@@ -357,21 +462,25 @@ static int load_list(struct model *model, int kind, const json_t *text, struct r
 	const json_t *items = json_object_get(text, "items");
 	const char *more = text_of(json_object_get(text, "metadata"), "continue");
 	bool seen[KUBE_KINDS] = { false }, mixed = kind == KUBE_KINDS, empty = json_array_size(items) == 0;
-	uint32_t begun = model_list_begin(model);
+	struct lists lists = { 0 };
 	int err;
 
-	if (!json_is_array(items) && !json_is_null(items))
+	if ((!json_is_array(items) && !json_is_null(items)) || (mixed && !is_of_kinds(items)))
 		return -EINVAL;
-	err = set_items(model, kind, items, seen, warning);
-	if (err < 0 || (more && more[0]))
-		return err;
+	if (more && more[0]) /* one page of several deletes nothing */
+		return add_items(model, NULL, kind, items, seen, warning);
+	err = begin_lists(model, kind, &lists);
+	if (err == 0)
+		err = add_items(model, &lists, kind, items, seen, warning);
+	if (err == 0)
+		err = commit_lists(&lists);
 	for (int i = 0; i < KUBE_KINDS; i++) {
-		if (mixed || i == kind)
-			model_list_end(model, (enum kube_kind)i, NULL, begun);
+		model_list_abort(lists.of[i]);
 		seen[i] = i == kind || (mixed && (empty || seen[i]));
 	}
-	model_set_synced(model, seen[KUBE_SERVICE], seen[KUBE_SLICE]);
-	return 0;
+	if (err == 0)
+		model_set_synced(model, seen[KUBE_SERVICE], seen[KUBE_SLICE]);
+	return err;
 }
 
 int kube_json_load(struct model *model, const json_t *text, struct report *warning)

@@ -15,19 +15,24 @@
 int kube_json_kind(const json_t *object);
 
 /*
- * Sets the one object. Its kind is the caller's to know: those within a list carry none. 0; -EINVAL for one without a
- * usable name; -ENOMEM. An annotation that is passed over is told in `warning`, which else stays as it was; NULL: do
- * not tell.
+ * Sets the one object, as `origin` says it. Its kind is the caller's to know: those within a list carry none. 0; -EINVAL
+ * for one without a usable name; -ENOMEM. An annotation that is passed over is told in `warning`, which else stays as it
+ * was; NULL: do not tell.
  */
-int kube_json_set(struct model *model, enum kube_kind kind, const json_t *object, struct report *warning);
+int kube_json_apply(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object,
+		    struct report *warning);
 
-/* Deletes it, by the name and namespace that it carries. */
-void kube_json_delete(struct model *model, enum kube_kind kind, const json_t *object);
+/* Takes it back, by the name and namespace that it carries. */
+void kube_json_forget(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object);
+
+/* The same as kube_json_apply, for an item of a list of its kind. */
+int kube_json_list_add(struct model_list *list, const json_t *object, struct report *warning);
 
 /*
- * A whole text: a List, ServiceList, EndpointSliceList, or one object; -ENOENT for another kind, -EINVAL where "items"
- * is no array: the model is then as it was. What is not in it is deleted, unless it is one page of several. A kind of
- * object counts as synced when the text is a list of it alone, or a List with one of it, or an empty List.
+ * A whole text: a List, ServiceList, EndpointSliceList, or one object, all of origin 0. -ENOENT for another kind, -EINVAL
+ * where "items" is no array or has an item of no kind: the model is then as it was. What is not in it is deleted, unless
+ * it is one page of several. A kind of object counts as synced when the text is a list of it alone, or a List with one of
+ * it, or an empty List.
  */
 int kube_json_load(struct model *model, const json_t *text, struct report *warning);
 

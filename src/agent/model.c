@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeps what sources said. Everything handed in is copied; an object lies in one arena and goes with it. */
+/* What a model is made of; services given by hand. Objects of Kubernetes: model_objects.c. */
 #include "agent/model.h"
 
 #include <errno.h>
@@ -31,42 +31,75 @@ static void *own_array(struct arena *arena, const void *array, size_t n, size_t 
 /* Replaces an array by its copy. False where there is no memory. */
 #define OWN(arena, array, n) (((array) = own_array(arena, array, n, sizeof(*(array)))) != NULL)
 
+/* What objects are compared with is a shared text, as theirs are. */
+static bool own_options(struct model *model, const struct model_options *options)
+{
+	struct arena *arena = &model->arena;
+
+	model->namespace = options->namespace;
+	model->pod = options->pod;
+	model->addresses = options->addresses;
+	model->address_count = options->address_count;
+	model->node = options->node ? texts_get(&model->texts, options->node) : NULL;
+	model->zone = options->zone ? texts_get(&model->texts, options->zone) : NULL;
+	return (model->node || !options->node) && (model->zone || !options->zone) && own_text(arena, &model->namespace) &&
+	       own_text(arena, &model->pod) && OWN(arena, model->addresses, model->address_count);
+}
+
 struct model *model_new(const struct model_options *options)
 {
 	struct model *model = calloc(1, sizeof(*model));
 
 	if (!model)
 		return NULL;
-	model->node = options->node;
-	model->zone = options->zone;
 	model->file.defaults = policy_defaults();
-	if (allocator_init(&model->allocator, options->address_range) < 0 || !own_text(&model->arena, &model->node) ||
-	    !own_text(&model->arena, &model->zone)) {
+	model->all_touched = true;
+	model->mine_moved = true;
+	if (allocator_init(&model->allocator, options->address_range) < 0 || !own_options(model, options)) {
 		model_free(model);
 		return NULL;
 	}
 	return model;
 }
 
-static void stored_free(struct stored *stored)
+static void free_chain(struct model *model, struct stored *stored, enum kube_kind kind)
 {
-	struct arena arena = stored->arena; /* it lies in what it frees */
+	while (stored) {
+		struct stored *older = stored->older;
 
-	arena_free(&arena);
+		stored_free(model, stored, kind);
+		stored = older;
+	}
+}
+
+static void free_objects(struct model *model)
+{
+	for (int kind = 0; kind < KUBE_KINDS; kind++) {
+		for (size_t i = 0; i < model->objects[kind].size; i++)
+			if (model->objects[kind].slots[i].key)
+				free_chain(model, model->objects[kind].slots[i].value, (enum kube_kind)kind);
+		index_free(&model->objects[kind]);
+	}
+	groups_settle(model);
+	index_free(&model->groups);
 }
 
 void model_free(struct model *model)
 {
 	if (!model)
 		return;
-	for (int kind = 0; kind < KUBE_KINDS; kind++) {
-		for (size_t i = 0; i < model->objects[kind].size; i++)
-			if (model->objects[kind].slots[i].key)
-				stored_free(model->objects[kind].slots[i].value);
-		index_free(&model->objects[kind]);
-	}
+	free_objects(model);
+	texts_put(&model->texts, model->resolved_zone);
+	texts_put(&model->texts, model->node);
+	texts_put(&model->texts, model->zone);
+	texts_done(&model->texts);
+	for (size_t i = 0; i < model->synced_namespaces.size; i++)
+		free(model->synced_namespaces.slots[i].value);
+	index_free(&model->synced_namespaces);
 	allocator_done(&model->allocator);
 	arena_free(&model->spec_arena);
+	index_free(&model->file_names);
+	index_free(&model->given);
 	arena_free(&model->file_arena);
 	arena_free(&model->arena);
 	free(model);
@@ -74,7 +107,18 @@ void model_free(struct model *model)
 
 int model_avoid(struct model *model, const struct addr *network, unsigned prefix_len)
 {
+	model->all_touched = true;
 	return allocator_avoid(&model->allocator, network, prefix_len);
+}
+
+void model_touch_all(struct model *model)
+{
+	model->all_touched = true;
+}
+
+bool model_is_touched(const struct model *model)
+{
+	return model->all_touched || model->touched;
 }
 
 /* ---- a services file ---- */
@@ -99,21 +143,70 @@ static bool own_file_service(struct arena *arena, struct file_service *service)
 	return true;
 }
 
+struct given given_of(const struct addr *addr, uint16_t port, uint8_t protocol)
+{
+	struct given given = { .port = port, .protocol = protocol };
+
+	memcpy(given.ip, addr->ip, sizeof(given.ip));
+	return given;
+}
+
+/* A file's services by name, and by what they are dialed by. */
+struct file_indexes {
+	struct index names, given;
+};
+
+static bool index_name(struct arena *arena, struct index *names, struct file_service *service)
+{
+	char key[OBJECT_KEY], *copy;
+	int len = object_key(key, service->namespace, service->name);
+
+	if (len < 0)
+		return true; /* no Service of the API has such a name */
+	copy = arena_text(arena, key, (size_t)len);
+	return copy && index_put(names, copy, (size_t)len, service) == 0;
+}
+
+static bool index_given(struct arena *arena, struct index *given, const struct file_service *service)
+{
+	for (size_t k = 0; k < service->address_count * service->port_count; k++) {
+		const struct file_port *port = &service->ports[k % service->port_count];
+		struct given *key = arena_alloc(arena, 1, sizeof(*key));
+
+		if (!key)
+			return false;
+		*key = given_of(&service->addresses[k / service->port_count], port->port, port->protocol);
+		if (index_put(given, key, sizeof(*key), key) < 0)
+			return false;
+	}
+	return true;
+}
+
 int model_set_file(struct model *model, const struct file_services *file)
 {
 	struct file_services copy = *file;
+	struct file_indexes indexes = { 0 };
 	struct arena arena = { 0 };
 	bool owned = OWN(&arena, copy.services, copy.count);
 
 	for (size_t i = 0; owned && i < copy.count; i++)
-		owned = own_file_service(&arena, &copy.services[i]);
+		owned = own_file_service(&arena, &copy.services[i]) &&
+			index_name(&arena, &indexes.names, &copy.services[i]) &&
+			index_given(&arena, &indexes.given, &copy.services[i]);
 	if (!owned) {
+		index_free(&indexes.names);
+		index_free(&indexes.given);
 		arena_free(&arena);
 		return -ENOMEM;
 	}
+	index_free(&model->file_names);
+	index_free(&model->given);
 	arena_free(&model->file_arena);
 	model->file_arena = arena;
 	model->file = copy;
+	model->file_names = indexes.names;
+	model->given = indexes.given;
+	model->all_touched = true;
 	return 0;
 }
 
@@ -146,203 +239,46 @@ int model_add_to_file(struct model *model, const struct file_services *more)
 	return err;
 }
 
-/* ---- objects of Kubernetes ---- */
-
-static bool own_service(struct arena *arena, struct kube_service *service)
-{
-	if (!own_text(arena, &service->namespace) || !own_text(arena, &service->name) ||
-	    !own_text(arena, &service->type) || !OWN(arena, service->cluster_ips, service->cluster_ip_count) ||
-	    !OWN(arena, service->ports, service->port_count))
-		return false;
-	for (size_t i = 0; i < service->port_count; i++)
-		if (!own_text(arena, &service->ports[i].name) || !own_text(arena, &service->ports[i].app_protocol))
-			return false;
-	return true;
-}
-
-static bool own_names(struct arena *arena, const char *const **names, size_t n)
-{
-	const char **copy = own_array(arena, *names, n, sizeof(*copy));
-
-	*names = copy;
-	for (size_t i = 0; copy && i < n; i++)
-		if (!own_text(arena, &copy[i]))
-			return false;
-	return copy != NULL;
-}
-
-static bool own_endpoint(struct arena *arena, struct kube_endpoint *endpoint)
-{
-	return own_text(arena, &endpoint->node) && own_text(arena, &endpoint->zone) &&
-	       own_names(arena, &endpoint->hint_zones, endpoint->hint_zone_count) &&
-	       own_names(arena, &endpoint->hint_nodes, endpoint->hint_node_count);
-}
-
-static bool own_slice(struct arena *arena, struct kube_slice *slice)
-{
-	if (!own_text(arena, &slice->namespace) || !own_text(arena, &slice->name) ||
-	    !own_text(arena, &slice->service) || !OWN(arena, slice->ports, slice->port_count) ||
-	    !OWN(arena, slice->endpoints, slice->endpoint_count))
-		return false;
-	for (size_t i = 0; i < slice->port_count; i++)
-		if (!own_text(arena, &slice->ports[i].name))
-			return false;
-	for (size_t i = 0; i < slice->endpoint_count; i++)
-		if (!own_endpoint(arena, &slice->endpoints[i]))
-			return false;
-	return true;
-}
-
-static bool name_fits(const char *name)
-{
-	return name && name[0] && text_len(name) < TABLE_NAME_SIZE;
-}
-
-/* Names of slices are subdomains of up to 253 bytes; those of Services and namespaces fit the table. */
-#define OBJECT_KEY 512
-
-static int object_key(char key[OBJECT_KEY], const char *namespace, const char *name)
-{
-	struct text text = text_into(key, OBJECT_KEY);
-
-	text_add(&text, namespace);
-	text_add_char(&text, '/');
-	text_add(&text, name);
-	return text.full ? -EINVAL : (int)text.len;
-}
-
-static struct stored *stored_new(const char *namespace, const char *name)
-{
-	char key[OBJECT_KEY];
-	int len = object_key(key, namespace, name);
-	struct arena arena = { 0 };
-	struct stored *stored = arena_alloc(&arena, 1, sizeof(*stored));
-
-	if (!stored)
-		return NULL;
-	stored->arena = arena;
-	stored->key = arena_text(&stored->arena, key, (size_t)len);
-	stored->key_len = (size_t)len;
-	if (!stored->key) {
-		stored_free(stored);
-		return NULL;
-	}
-	return stored;
-}
-
-/* Takes over `stored` on success, in place of an older one. */
-static int put(struct model *model, enum kube_kind kind, struct stored *stored)
-{
-	struct stored *older = index_get(&model->objects[kind], stored->key, stored->key_len);
-
-	stored->set_in = model->list;
-	if (index_put(&model->objects[kind], stored->key, stored->key_len, stored) < 0)
-		return -ENOMEM;
-	if (older)
-		stored_free(older);
-	return 0;
-}
-
-static void delete (struct model *model, enum kube_kind kind, const char *namespace, const char *name)
-{
-	char key[OBJECT_KEY];
-	int len = object_key(key, namespace, name);
-	struct stored *stored = len < 0 ? NULL : index_remove(&model->objects[kind], key, (size_t)len);
-
-	if (stored)
-		stored_free(stored);
-}
-
-int model_set_service(struct model *model, const struct kube_service *service)
-{
-	struct stored *stored;
-
-	if (!name_fits(service->namespace) || !name_fits(service->name))
-		return -EINVAL;
-	stored = stored_new(service->namespace, service->name);
-	if (!stored)
-		return -ENOMEM;
-	stored->service = *service;
-	if (!own_service(&stored->arena, &stored->service))
-		goto fail;
-	stored->namespace = stored->service.namespace;
-	stored->name = stored->service.name;
-	if (put(model, KUBE_SERVICE, stored) == 0)
-		return 0;
-fail:
-	stored_free(stored);
-	return -ENOMEM;
-}
-
-void model_delete_service(struct model *model, const char *namespace, const char *name)
-{
-	delete (model, KUBE_SERVICE, namespace, name);
-}
-
-/*
- * A slice belongs to the Service that its label names (never to one that its own name or its owner suggests). One
- * whose label changes leaves the Service it was with, because there is one slice of a name in a namespace.
- */
-int model_set_slice(struct model *model, const struct kube_slice *slice)
-{
-	struct stored *stored;
-	char key[OBJECT_KEY];
-
-	if (!name_fits(slice->namespace) || !slice->name || !slice->name[0] ||
-	    object_key(key, slice->namespace, slice->name) < 0)
-		return -EINVAL;
-	if (!slice->service || !slice->service[0]) {
-		model_delete_slice(model, slice->namespace, slice->name);
-		return 0;
-	}
-	stored = stored_new(slice->namespace, slice->name);
-	if (!stored)
-		return -ENOMEM;
-	stored->slice = *slice;
-	if (!own_slice(&stored->arena, &stored->slice))
-		goto fail;
-	stored->namespace = stored->slice.namespace;
-	stored->name = stored->slice.name;
-	if (put(model, KUBE_SLICE, stored) == 0)
-		return 0;
-fail:
-	stored_free(stored);
-	return -ENOMEM;
-}
-
-void model_delete_slice(struct model *model, const char *namespace, const char *name)
-{
-	delete (model, KUBE_SLICE, namespace, name);
-}
-
-uint32_t model_list_begin(struct model *model)
-{
-	return ++model->list;
-}
-
-static bool is_left_out(const struct stored *stored, const char *namespace, uint32_t begun)
-{
-	return (int32_t)(stored->set_in - begun) < 0 && (!namespace || strcmp(stored->namespace, namespace) == 0);
-}
-
-void model_list_end(struct model *model, enum kube_kind kind, const char *namespace, uint32_t begun)
-{
-	struct index *objects = &model->objects[kind];
-
-	for (size_t i = 0; i < objects->size;) {
-		struct stored *stored = objects->slots[i].key ? objects->slots[i].value : NULL;
-
-		if (!stored || !is_left_out(stored, namespace, begun)) {
-			i++;
-			continue;
-		}
-		index_remove(objects, stored->key, stored->key_len); /* and another may take its slot */
-		stored_free(stored);
-	}
-}
+/* ---- what counts for all ---- */
 
 void model_set_synced(struct model *model, bool services, bool slices)
 {
-	model->synced[KUBE_SERVICE] |= services;
-	model->synced[KUBE_SLICE] |= slices;
+	if (services)
+		model_set_namespace_synced(model, NULL, KUBE_SERVICE);
+	if (slices)
+		model_set_namespace_synced(model, NULL, KUBE_SLICE);
+}
+
+static struct synced_namespace *synced_namespace(struct model *model, const char *namespace)
+{
+	size_t len = strlen(namespace);
+	struct synced_namespace *synced = index_get(&model->synced_namespaces, namespace, len);
+
+	if (synced)
+		return synced;
+	synced = calloc(1, sizeof(*synced) + len + 1);
+	if (!synced)
+		return NULL;
+	memcpy(synced->namespace, namespace, len);
+	if (index_put(&model->synced_namespaces, synced->namespace, len, synced) == 0)
+		return synced;
+	free(synced);
+	return NULL;
+}
+
+void model_set_namespace_synced(struct model *model, const char *namespace, enum kube_kind kind)
+{
+	struct synced_namespace *synced = namespace ? synced_namespace(model, namespace) : NULL;
+	bool *flag = !namespace ? &model->synced[kind] : synced ? &synced->kinds[kind] : NULL;
+
+	if (!flag || *flag)
+		return;
+	*flag = true;
+	model->all_touched = true;
+}
+
+void model_set_mesh(struct model *model, uint16_t port)
+{
+	model->all_touched = model->all_touched || port != model->mesh_port;
+	model->mesh_port = port;
 }

@@ -25,6 +25,9 @@ struct model_options {
 	const char *node;	   /* this pod's node; NULL: unknown */
 	const char *zone;	   /* and its zone; NULL: that of any endpoint on the node, else unknown */
 	const char *address_range; /* for Services without an address; NULL: 240.0.0.0/4, and fd0f:a12d:1a1::/64 for IPv6 */
+	const char *namespace, *pod; /* this pod's; NULL: unknown. Both, or namespace and addresses, tell its rank */
+	const struct addr *addresses; /* and its addresses; their ports do not count */
+	size_t address_count;
 };
 
 /*
@@ -98,6 +101,7 @@ struct kube_service {
 	struct kube_service_port *ports;
 	size_t port_count;
 	struct table_policy annotations; /* policy_defaults() with what fairdial.dev/KEY annotations set */
+	const char *uid, *version; /* metadata.uid, .resourceVersion; NULL: unknown */
 };
 
 struct kube_slice_port {
@@ -110,6 +114,8 @@ struct kube_endpoint {
 	struct addr addr; /* addresses[0]; its port does not count */
 	int8_t ready, serving, terminating; /* -1: absent (nil) */
 	const char *node, *zone; /* NULL: absent */
+	const char *hostname; /* NULL: absent. Only a Service that governs a StatefulSet has some */
+	const char *target; /* the Pod's name: targetRef.name; NULL: absent, or no Pod */
 	const char *const *hint_zones; /* hints.forZones */
 	size_t hint_zone_count;
 	const char *const *hint_nodes; /* hints.forNodes */
@@ -124,22 +130,45 @@ struct kube_slice {
 	size_t port_count;
 	struct kube_endpoint *endpoints;
 	size_t endpoint_count;
+	const char *uid, *version; /* metadata.uid, .resourceVersion; NULL: unknown */
 };
-
-/* 0; -EINVAL for an empty name or namespace, or one that no table can hold; -ENOMEM. Else as it was. */
-int model_set_service(struct model *model, const struct kube_service *service);
-void model_delete_service(struct model *model, const char *namespace, const char *name);
-int model_set_slice(struct model *model, const struct kube_slice *slice);
-void model_delete_slice(struct model *model, const char *namespace, const char *name);
 
 enum kube_kind { KUBE_SERVICE, KUBE_SLICE, KUBE_KINDS };
 
 /*
- * A list replaces: what of its kind and namespace (NULL: of all) was not set since it began is deleted at its end.
- * Lists of several namespaces may overlap, and one that fails half-way is just never ended.
+ * Several watches may feed one model. Each has a number, its `origin`, and takes back only what it said itself: where
+ * an object's labels change, the one watch tells of its coming and the other of its going, in any order. What was said
+ * last counts; while another origin has an object too, taking it back leaves that one's word. 0 is for what is
+ * published once; for others, an object of the uid and version that the origin has already said is passed over.
  */
-uint32_t model_list_begin(struct model *model);
-void model_list_end(struct model *model, enum kube_kind kind, const char *namespace, uint32_t begun);
+
+/* 0; -EINVAL for an empty name or namespace, or one that no table can hold; -ENOMEM. Else as it was. */
+int model_set_service(struct model *model, uint32_t origin, const struct kube_service *service);
+void model_delete_service(struct model *model, uint32_t origin, const char *namespace, const char *name);
+int model_set_slice(struct model *model, uint32_t origin, const struct kube_slice *slice);
+void model_delete_slice(struct model *model, uint32_t origin, const char *namespace, const char *name);
+
+/*
+ * A list of one kind replaces all that its origin had of it, at its commit and not before. What the model has already, in
+ * the same version, is not kept twice meanwhile. One list of a kind and origin at a time; between begin and commit
+ * its origin sets and deletes nothing else of the kind. Objects of other kinds and origins come and go as ever.
+ */
+struct model_list;
+
+struct model_list *model_list_begin(struct model *model, enum kube_kind kind, uint32_t origin); /* NULL: no memory */
+
+/* As model_set_service and model_set_slice. The list is of that kind. */
+int model_list_add_service(struct model_list *list, const struct kube_service *service);
+int model_list_add_slice(struct model_list *list, const struct kube_slice *slice);
+
+/* 0, or -ENOMEM with the model as it was. Frees the list either way. */
+int model_list_commit(struct model_list *list);
+
+/* The model stays as it is. NULL is accepted. */
+void model_list_abort(struct model_list *list);
+
+/* The kind it was begun with. */
+enum kube_kind model_list_kind(const struct model_list *list);
 
 /*
  * Told when the first complete list of a kind is in; it stays so. Until both are, Services of the API stand
@@ -147,16 +176,41 @@ void model_list_end(struct model *model, enum kube_kind kind, const char *namesp
  */
 void model_set_synced(struct model *model, bool services, bool slices);
 
+/* The same for the Services of one namespace; NULL: of all. Where there is no memory they go on standing down. */
+void model_set_namespace_synced(struct model *model, const char *namespace, enum kube_kind kind);
+
+/*
+ * A mesh sidecar listens on this port of the pod (0: none): Services of the API that have an address of their own stand
+ * down (STAND_DOWN_MESH), because it must see that address.
+ */
+void model_set_mesh(struct model *model, uint16_t port);
+
 /*
  * What to publish now. Where two speak of one Service (name and namespace), the file's wins whole. A policy key is
  * taken from the file's entry, else from the annotations (drain, rebalance and max_age only with accept_moves), else
  * from the file's "defaults", else from policy_defaults(). The spec and all it points to belong to the model and last
- * until its next change or resolve. Allocated addresses stay with their Service (by name and namespace) for the
- * model's life, and follow from its name, so that two processes given the same services allocate alike.
+ * until its next change, resolve or model_release. Allocated addresses stay with their Service (by name and namespace)
+ * for the model's life, and follow from its name, so that two processes given the same services allocate alike.
  *
  * 0; -ENOSPC where the address range is used up; -ENOMEM.
  */
 int model_resolve(struct model *model, struct spec **ret_spec, struct report *report);
+
+/*
+ * Only the Services whose endpoints may have changed since the last resolve of either kind, maybe none; the others are
+ * as they were. Takes time by their number, not by that of all. 0; -ESTALE where all must be resolved: a Service came,
+ * went, or changed otherwise, or something changed that counts for all; -ENOMEM.
+ */
+int model_resolve_changed(struct model *model, struct spec **ret_spec, struct report *report);
+
+/* Frees the last spec. */
+void model_release(struct model *model);
+
+/* The next model_resolve_changed returns -ESTALE: what the last resolve said has not been published. */
+void model_touch_all(struct model *model);
+
+/* Whether there is anything to resolve since the last resolve. */
+bool model_is_touched(const struct model *model);
 
 /* Not to be allocated: this host routes them elsewhere than its default. 0, -EINVAL, -ENOMEM. */
 int model_avoid(struct model *model, const struct addr *network, unsigned prefix_len);

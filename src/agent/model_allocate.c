@@ -93,3 +93,20 @@ int resolve_addresses(struct resolver *r, struct report *report_)
 	index_free(&taken);
 	return err;
 }
+
+bool resolve_concerns_allocated(const struct resolver *r)
+{
+	const struct spec *spec = &r->model->spec;
+
+	for (size_t i = 0; i < spec->service_count; i++) {
+		const struct spec_service *service = &spec->services[i];
+
+		if (r->wanted[i])
+			return true;
+		for (size_t j = 0; j < service->port_count; j++)
+			for (size_t k = 0; k < service->ports[j].endpoint_count; k++)
+				if (allocator_is_given(&r->model->allocator, &service->ports[j].endpoints[k].addr))
+					return true;
+	}
+	return false;
+}

@@ -7,28 +7,6 @@
 
 /* ---- slices of a Service ---- */
 
-/* The first slice of the Service; those of one Service follow each other. */
-static size_t first_slice(const struct resolver *r, const struct stored *service)
-{
-	size_t low = 0, high = r->slice_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct stored *slice = r->slices[middle];
-
-		if (resolve_compare(slice->namespace, slice->slice.service, service->namespace, service->name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static bool is_slice_of(const struct stored *slice, const struct stored *service)
-{
-	return resolve_compare(slice->namespace, slice->slice.service, service->namespace, service->name) == 0;
-}
-
 /* A port of a slice without a name or a number is ignored, as kube-proxy does. */
 static bool joins(const struct kube_slice_port *slice_port, const struct kube_service_port *port)
 {
@@ -51,10 +29,10 @@ static int add_slice(struct resolver *r, const struct kube_slice *slice, uint16_
 	return 0;
 }
 
-static int add_slices(struct resolver *r, const struct stored *service, const struct kube_service_port *port)
+static int add_slices(struct resolver *r, const struct group *group, const struct kube_service_port *port)
 {
-	for (size_t i = first_slice(r, service); i < r->slice_count && is_slice_of(r->slices[i], service); i++) {
-		const struct kube_slice *slice = &r->slices[i]->slice;
+	for (const struct stored *stored = group->slices; stored; stored = stored->next) {
+		const struct kube_slice *slice = &stored->slice;
 
 		for (size_t j = 0; j < slice->port_count; j++)
 			if (joins(&slice->ports[j], port) && add_slice(r, slice, slice->ports[j].port) < 0)
@@ -80,15 +58,25 @@ static bool is_skipped(const struct kube_service *service)
 	       (!service->headless && service->cluster_ip_count == 0) || service->port_count == 0;
 }
 
-static enum stand_down stand_down_of(const struct model *model, const struct kube_service *service)
+static bool is_synced(const struct model *model, const char *namespace)
 {
-	if (service->other_proxy)
-		return STAND_DOWN_OTHER_PROXY;
+	const struct synced_namespace *synced = index_get(&model->synced_namespaces, namespace, strlen(namespace));
+
+	for (int kind = 0; kind < KUBE_KINDS; kind++)
+		if (!model->synced[kind] && (!synced || !synced->kinds[kind]))
+			return false;
+	return true;
+}
+
+static enum stand_down stand_down_of(const struct model *model, const struct kube_service *service, bool has_address)
+{
 	if (strcmp(service->namespace, "default") == 0 && strcmp(service->name, "kubernetes") == 0)
 		return STAND_DOWN_API;
-	if (!model->synced[KUBE_SERVICE] || !model->synced[KUBE_SLICE])
-		return STAND_DOWN_UNSYNCED;
-	return STAND_DOWN_NO;
+	if (service->other_proxy)
+		return STAND_DOWN_OTHER_PROXY;
+	if (model->mesh_port && has_address)
+		return STAND_DOWN_MESH;
+	return is_synced(model, service->namespace) ? STAND_DOWN_NO : STAND_DOWN_UNSYNCED;
 }
 
 static int kube_ports(struct resolver *r, const struct stored *stored, const struct place *place,
@@ -109,42 +97,9 @@ static int kube_ports(struct resolver *r, const struct stored *stored, const str
 		port->app_protocol = from->app_protocol;
 		port->port = from->port;
 		port->protocol = from->protocol;
-		if (add_slices(r, stored, from) < 0 || resolve_port(r, place, port) < 0)
+		if (add_slices(r, stored->group, from) < 0 || resolve_port(r, place, port) < 0)
 			return -ENOMEM;
 		ret->port_count++;
-	}
-	return 0;
-}
-
-struct given {
-	uint8_t ip[16];
-	uint16_t port;
-	uint8_t protocol, zero;
-};
-
-static struct given given_of(const struct addr *addr, uint16_t port, uint8_t protocol)
-{
-	struct given given = { .port = port, .protocol = protocol };
-
-	memcpy(given.ip, addr->ip, sizeof(given.ip));
-	return given;
-}
-
-int resolve_index_given(struct resolver *r)
-{
-	for (size_t i = 0; i < r->file_count; i++) {
-		const struct file_service *service = r->files[i];
-
-		for (size_t k = 0; k < service->address_count * service->port_count; k++) {
-			const struct file_port *port = &service->ports[k % service->port_count];
-			struct given *given = arena_alloc(&r->scratch, 1, sizeof(*given));
-
-			if (!given)
-				return -ENOMEM;
-			*given = given_of(&service->addresses[k / service->port_count], port->port, port->protocol);
-			if (index_put(&r->given, given, sizeof(*given), given) < 0)
-				return -ENOMEM;
-		}
 	}
 	return 0;
 }
@@ -154,7 +109,7 @@ static bool is_given(const struct resolver *r, const struct addr *addr, const st
 	for (size_t i = 0; i < service->port_count; i++) {
 		struct given given = given_of(addr, service->ports[i].port, service->ports[i].protocol);
 
-		if (index_get(&r->given, &given, sizeof(given)))
+		if (index_get(&r->model->given, &given, sizeof(given)))
 			return true;
 	}
 	return false;
@@ -197,7 +152,6 @@ int resolve_kube(struct resolver *r, const struct stored *stored)
 	ret->name = service->name;
 	ret->namespace = service->namespace;
 	ret->affinity_s = service->affinity_s;
-	ret->stand_down = stand_down_of(r->model, service);
 	ret->policy = resolve_policy(&r->model->file, &service->annotations, NULL);
 	by_address = service->headless && ret->policy.headless == HEADLESS_ADDRESS;
 	/*
@@ -208,6 +162,7 @@ int resolve_kube(struct resolver *r, const struct stored *stored)
 		place.local = place.hinted = false;
 	if (kube_ports(r, stored, &place, ret) < 0 || kube_addresses(r, service, ret) < 0)
 		return -ENOMEM;
+	ret->stand_down = stand_down_of(r->model, service, ret->address_count > 0);
 	ret->flags = (service->headless ? SERVICE_HEADLESS : 0) | (ret->address_count ? SERVICE_OWN_ADDRESS : 0) |
 		     (service->local ? SERVICE_LOCAL : 0);
 	if (ret->port_count == 0)

@@ -25,14 +25,6 @@ static int by_name(const void *a, const void *b)
 	return resolve_compare(x->namespace, x->name, y->namespace, y->name);
 }
 
-static int by_service_then_name(const void *a, const void *b)
-{
-	const struct stored *x = *(const struct stored *const *)a, *y = *(const struct stored *const *)b;
-	int order = resolve_compare(x->namespace, x->slice.service, y->namespace, y->slice.service);
-
-	return order ? order : strcmp(x->name, y->name);
-}
-
 static int file_by_name(const void *a, const void *b)
 {
 	const struct file_service *x = *(const struct file_service *const *)a;
@@ -41,51 +33,47 @@ static int file_by_name(const void *a, const void *b)
 	return resolve_compare(x->namespace, x->name, y->namespace, y->name);
 }
 
-static const struct stored **sorted_objects(struct resolver *r, enum kube_kind kind, size_t *ret_count,
-					    int (*compare)(const void *, const void *))
+static int all_services(struct resolver *r)
 {
-	const struct index *objects = &r->model->objects[kind];
-	const struct stored **sorted = arena_alloc(&r->scratch, objects->count, sizeof(*sorted));
-	size_t n = 0;
+	const struct index *objects = &r->model->objects[KUBE_SERVICE];
 
-	if (!sorted)
-		return NULL;
+	r->services = arena_alloc(&r->scratch, objects->count, sizeof(*r->services));
+	if (!r->services)
+		return -ENOMEM;
 	for (size_t i = 0; i < objects->size; i++)
 		if (objects->slots[i].key)
-			sorted[n++] = objects->slots[i].value;
-	qsort(sorted, n, sizeof(*sorted), compare);
-	*ret_count = n;
-	return sorted;
+			r->services[r->service_count++] = objects->slots[i].value;
+	return 0;
 }
 
-static const struct file_service **sorted_files(struct resolver *r)
+/* Those that are touched, but for those whose place a file takes. */
+static int touched_services(struct resolver *r)
+{
+	size_t n = 0;
+
+	for (const struct group *group = r->model->touched; group; group = group->touched_next)
+		n++;
+	r->services = arena_alloc(&r->scratch, n, sizeof(*r->services));
+	if (!r->services)
+		return -ENOMEM;
+	for (const struct group *group = r->model->touched; group; group = group->touched_next)
+		if (group->service && !index_get(&r->model->file_names, group->key, group->key_len))
+			r->services[r->service_count++] = group->service;
+	return 0;
+}
+
+static int all_files(struct resolver *r)
 {
 	const struct file_services *file = &r->model->file;
-	const struct file_service **sorted = arena_alloc(&r->scratch, file->count, sizeof(*sorted));
 
-	if (!sorted)
-		return NULL;
+	r->files = arena_alloc(&r->scratch, file->count, sizeof(*r->files));
+	if (!r->files)
+		return -ENOMEM;
 	for (size_t i = 0; i < file->count; i++)
-		sorted[i] = &file->services[i];
-	qsort(sorted, file->count, sizeof(*sorted), file_by_name);
+		r->files[i] = &file->services[i];
+	qsort(r->files, file->count, sizeof(*r->files), file_by_name);
 	r->file_count = file->count;
-	return sorted;
-}
-
-/* ---- the zone ---- */
-
-/* Asked for no permission to read nodes: an endpoint on the same node tells its zone. */
-static const char *zone_of_node(const struct resolver *r, const char *node)
-{
-	for (size_t i = 0; node && i < r->slice_count; i++) {
-		const struct kube_slice *slice = &r->slices[i]->slice;
-
-		for (size_t j = 0; j < slice->endpoint_count; j++)
-			if (slice->endpoints[j].zone && slice->endpoints[j].node &&
-			    strcmp(slice->endpoints[j].node, node) == 0)
-				return slice->endpoints[j].zone;
-	}
-	return NULL;
+	return 0;
 }
 
 /* ---- policy ---- */
@@ -237,42 +225,117 @@ static int resolve_services(struct resolver *r)
 	return err;
 }
 
-static int prepare(struct resolver *r)
+static void begin(struct resolver *r)
 {
 	struct model *model = r->model;
-	size_t room;
 
-	r->services = sorted_objects(r, KUBE_SERVICE, &r->service_count, by_name);
-	r->slices = sorted_objects(r, KUBE_SLICE, &r->slice_count, by_service_then_name);
-	r->files = sorted_files(r);
-	if (!r->services || !r->slices || !r->files)
-		return -ENOMEM;
-	r->zone = model->zone ? model->zone : zone_of_node(r, model->node);
-	room = r->service_count + r->file_count;
-	model->spec.services = arena_alloc(r->out, room, sizeof(*model->spec.services));
+	arena_free(&model->spec_arena);
+	model->spec = (struct spec){
+		.source = "",
+		.mode = model->file.has_mode ? model->file.mode : MODE_ON,
+		.mesh_port = model->mesh_port,
+	};
+}
+
+/* Room for all that are to be resolved, in order. */
+static int prepare(struct resolver *r)
+{
+	struct spec *spec = &r->model->spec;
+	size_t room = r->service_count + r->file_count;
+
+	if (r->service_count > 1)
+		qsort(r->services, r->service_count, sizeof(*r->services), by_name);
+	spec->services = arena_alloc(r->out, room, sizeof(*spec->services));
 	r->wanted = arena_alloc(&r->scratch, room, sizeof(*r->wanted));
-	if (!model->spec.services || !r->wanted)
-		return -ENOMEM;
-	return resolve_index_given(r);
+	return spec->services && r->wanted ? 0 : -ENOMEM;
+}
+
+static int find_place(struct resolver *r, struct rank *ret_rank)
+{
+	r->zone = place_zone(r->model);
+	return place_rank(r->model, ret_rank);
+}
+
+/* What follows holds from now on; what was touched before is in the spec. */
+static void settle(struct resolver *r, struct rank rank)
+{
+	struct model *model = r->model;
+	const char *zone = texts_hold(r->zone);
+
+	texts_put(&model->texts, model->resolved_zone);
+	model->resolved_zone = zone;
+	model->resolved_rank = rank;
+	model->spec.client_rank = rank.rank;
+	model->spec.client_peers = rank.peers;
+	groups_settle(model);
+}
+
+/* On failure nothing of the last spec is left, so that all must be resolved again. */
+static int finish(struct resolver *r, int err, struct rank rank, struct spec **ret_spec, struct report *report_)
+{
+	arena_free(&r->scratch);
+	if (err == 0) {
+		settle(r, rank);
+		*ret_spec = &r->model->spec;
+		return 0;
+	}
+	model_release(r->model);
+	r->model->all_touched = true;
+	return err == -ENOMEM ? report(report_, err, "out of memory") : err;
 }
 
 int model_resolve(struct model *model, struct spec **ret_spec, struct report *report_)
 {
 	struct resolver r = { .model = model, .out = &model->spec_arena };
+	struct rank rank = { 0 };
 	int err;
 
-	arena_free(&model->spec_arena);
-	model->spec = (struct spec){ .source = "", .mode = model->file.has_mode ? model->file.mode : MODE_ON };
-	err = prepare(&r);
+	begin(&r);
+	err = find_place(&r, &rank);
+	if (err == 0)
+		err = all_services(&r);
+	if (err == 0)
+		err = all_files(&r);
+	if (err == 0)
+		err = prepare(&r);
 	if (err == 0)
 		err = resolve_services(&r);
 	if (err == 0)
 		err = resolve_addresses(&r, report_);
-	if (err == -ENOMEM)
-		report(report_, err, "out of memory");
-	index_free(&r.given);
-	arena_free(&r.scratch);
+	return finish(&r, err, rank, ret_spec, report_);
+}
+
+/* Shared texts are equal where their pointers are. */
+static bool has_moved(const struct resolver *r, struct rank rank)
+{
+	const struct rank *was = &r->model->resolved_rank;
+
+	return r->zone != r->model->resolved_zone || rank.rank != was->rank || rank.peers != was->peers;
+}
+
+int model_resolve_changed(struct model *model, struct spec **ret_spec, struct report *report_)
+{
+	struct resolver r = { .model = model, .out = &model->spec_arena };
+	struct rank rank = { 0 };
+	int err;
+
+	begin(&r);
+	err = model->all_touched ? -ESTALE : find_place(&r, &rank);
+	if (err == 0 && has_moved(&r, rank))
+		err = -ESTALE;
 	if (err == 0)
-		*ret_spec = &model->spec;
-	return err;
+		err = touched_services(&r);
+	if (err == 0)
+		err = prepare(&r);
+	if (err == 0)
+		err = resolve_services(&r);
+	if (err == 0 && resolve_concerns_allocated(&r))
+		err = -ESTALE;
+	return finish(&r, err, rank, ret_spec, report_);
+}
+
+void model_release(struct model *model)
+{
+	arena_free(&model->spec_arena);
+	model->spec = (struct spec){ .source = "" };
 }

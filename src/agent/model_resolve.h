@@ -11,11 +11,10 @@ struct resolver {
 	struct arena scratch; /* what is of no use afterwards */
 	const char *zone;
 
-	const struct stored **services, **slices; /* in order */
-	size_t service_count, slice_count;
+	const struct stored **services; /* in order */
+	size_t service_count;
 	const struct file_service **files; /* in order */
 	size_t file_count;
-	struct index given; /* struct given: what a file's services are dialed by */
 
 	struct candidate *candidates; /* of the port at hand */
 	size_t candidate_count, candidate_room;
@@ -41,10 +40,10 @@ int resolve_port(struct resolver *r, const struct place *place, struct spec_port
 /* Appends a Service of the API, unless it is one to skip. 0, -ENOMEM. */
 int resolve_kube(struct resolver *r, const struct stored *stored);
 
-/* What a file's services are dialed by: only with these can a ClusterIP clash. 0, -ENOMEM. */
-int resolve_index_given(struct resolver *r);
-
 /* Gives addresses to the services of `wanted`. 0, -ENOSPC, -ENOMEM. */
 int resolve_addresses(struct resolver *r, struct report *report);
+
+/* Whether Services were given addresses, or would be, that depend on what is in the spec. */
+bool resolve_concerns_allocated(const struct resolver *r);
 
 #endif

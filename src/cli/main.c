@@ -10,9 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/yaml_json.h"
 #include "cli/cli.h"
 
-static const struct verb *const verbs[] = { &run_verb, &publish_verb, &status_verb };
+static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_verb, &status_verb };
 
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
 #define MAX_OPTIONS 16
@@ -173,8 +174,10 @@ bool cli_join(char **text, const char *more)
 
 static int print_version(void)
 {
-	printf("fairdial %s (libcurl %s, jansson %s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
-	       JANSSON_VERSION);
+	const char *yaml = yaml_json_version();
+
+	printf("fairdial %s (libcurl %s, jansson %s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
+	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "");
 	return EXIT_DONE;
 }
 

@@ -15,6 +15,7 @@ struct check {
 	char *why;
 	size_t why_size;
 	uint64_t *backends; /* by slot: a hash of the address that has it; 0: none seen */
+	uint8_t *taken;	    /* by row of SECTION_ENDPOINTS: belongs to a port */
 };
 
 #define WRONG(check, ...) (snprintf((check)->why, (check)->why_size, __VA_ARGS__), -EBADMSG)
@@ -26,13 +27,13 @@ static int check_sections(struct check *c)
 		uint32_t min_stride;
 		bool hash;
 	} known[SECTION_COUNT] = {
-		{ "keys", sizeof(struct table_key), true },
-		{ "names", sizeof(struct table_name), true },
-		{ "services", sizeof(struct table_service), false },
-		{ "ports", sizeof(struct table_port), false },
-		{ "endpoints", sizeof(struct table_endpoint), false },
-		{ "addresses", sizeof(struct table_address), false },
-		{ "strings", 8, false },
+		{ "keys", LEAST_KEY, true },
+		{ "names", LEAST_NAME, true },
+		{ "services", LEAST_SERVICE, false },
+		{ "ports", LEAST_PORT, false },
+		{ "endpoints", LEAST_ENDPOINT, false },
+		{ "addresses", LEAST_ADDRESS, false },
+		{ "strings", LEAST_STRING, false },
 	};
 	uint64_t end = c->area.head_size;
 
@@ -63,7 +64,7 @@ static int check_area(struct check *c)
 			     (unsigned long long)c->area.generation, (unsigned long long)c->head->current >> 1);
 	if (c->area.mode >= MODE_COUNT)
 		return WRONG(c, "mode %u", c->area.mode);
-	if (c->area.client_peers && c->area.client_rank >= c->area.client_peers)
+	if (c->area.client_peers && c->area.client_peers != CLIENT_PEERS_UNKNOWN && c->area.client_rank >= c->area.client_peers)
 		return WRONG(c, "client rank %u of %u", c->area.client_rank, c->area.client_peers);
 	if (memchr(c->area.source, '\0', sizeof(c->area.source)) == NULL)
 		return WRONG(c, "the source is not terminated");
@@ -142,6 +143,8 @@ static int check_port(struct check *c, uint32_t i, uint32_t service_row, const s
 	for (uint32_t k = 0; k < row.v4_count + row.v6_count; k++) {
 		if (table_endpoint(c->view, row.first_endpoint + k, &rows[k & 1]) < 0)
 			return WRONG(c, "endpoint %u of service %s does not match its check", k, service->name);
+		if (c->taken[row.first_endpoint + k]++)
+			return WRONG(c, "endpoint %u of service %s belongs to another port too", k, service->name);
 		if (rows[k & 1].is_v4 != (k < row.v4_count))
 			return WRONG(c, "endpoints of service %s are not in the order of families", service->name);
 		r = check_endpoint(c, &rows[k & 1], k ? &rows[(k & 1) ^ 1] : NULL);
@@ -217,13 +220,17 @@ int table_check(const struct table *table, char *why, size_t why_size)
 	if (r < 0)
 		return r;
 	c.backends = calloc((size_t)c.head->rows + 1, sizeof(*c.backends));
-	if (!c.backends)
-		return -ENOMEM;
+	c.taken = calloc((size_t)c.area.section[SECTION_ENDPOINTS].count + 1, 1);
+	if (!c.backends || !c.taken) {
+		snprintf(why, why_size, "out of memory");
+		r = -ENOMEM;
+	}
 	for (uint32_t i = 0; r == 0 && i < c.area.section[SECTION_SERVICES].count; i++)
 		r = check_service(&c, i, &next_port);
 	if (r == 0 && next_port != c.area.section[SECTION_PORTS].count)
 		r = WRONG(&c, "ports without a service");
 	free(c.backends);
+	free(c.taken);
 	if (r == 0 && !table_end(&view))
 		r = WRONG(&c, "the generation changed meanwhile");
 	return r;

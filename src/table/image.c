@@ -11,8 +11,9 @@
 struct builder {
 	const struct image_options *options;
 	struct slots *rows, *cursors;
+	struct strings strings;
 	struct report *why;
-	uint8_t *bytes;
+	uint8_t *bytes; /* up to the strings, which follow when all of them are known */
 	struct table_section section[SECTION_COUNT]; /* capacities first; `count` then grows as rows are added */
 	uint32_t capacity[SECTION_COUNT];
 	uint64_t seed;
@@ -28,12 +29,20 @@ static const uint32_t strides[SECTION_COUNT] = {
 	[SECTION_STRINGS] = 8,
 };
 
+bool image_is_ours(const struct table_area *area)
+{
+	for (int id = 0; id < SECTION_COUNT; id++)
+		if (area->section[id].stride != strides[id])
+			return false;
+	return area->head_size == sizeof(*area);
+}
+
 static struct slice text_of(const char *s)
 {
 	return slice_of(s ? s : "");
 }
 
-static struct slot_key addr_key(const struct addr *addr)
+struct slot_key image_addr_key(const struct addr *addr)
 {
 	return (struct slot_key){ addr_hash(addr, 1), addr_hash(addr, 2) };
 }
@@ -52,7 +61,7 @@ struct slot_key image_endpoint_key(const struct table_endpoint *row)
 {
 	struct addr addr = table_endpoint_addr(row);
 
-	return addr_key(&addr);
+	return image_addr_key(&addr);
 }
 
 int image_port_key(const struct table_view *view, const struct table_port *row, struct slot_key *ret_key)
@@ -65,7 +74,7 @@ int image_port_key(const struct table_view *view, const struct table_port *row, 
 	return r;
 }
 
-static int compare_services(const void *a, const void *b)
+int image_compare_services(const void *a, const void *b)
 {
 	const struct spec_service *x = a, *y = b;
 	int order = strcmp(x->namespace ? x->namespace : "", y->namespace ? y->namespace : "");
@@ -89,14 +98,25 @@ static uint32_t hash_slots(uint64_t entries)
 	return n;
 }
 
-static uint64_t string_room(const char *s)
+uint64_t image_block(uint64_t endpoints)
 {
-	return s && *s ? strlen(s) + 1 : 0;
+	return endpoints + endpoints / 8 + 1;
+}
+
+/* For ports that outgrow their blocks, and for texts that come. */
+static uint64_t spare_endpoints(uint64_t endpoints)
+{
+	return endpoints / 8 + 16;
+}
+
+static uint64_t spare_strings(uint64_t bytes)
+{
+	return bytes / 4 + 512;
 }
 
 static int measure(struct builder *b, const struct spec *spec)
 {
-	uint64_t services = spec->service_count, ports = 0, endpoints = 0, addresses = 0, keys = 0, strings = 8;
+	uint64_t services = spec->service_count, ports = 0, endpoints = 0, blocks = 0, addresses = 0, keys = 0;
 	uint64_t offset = sizeof(struct table_area);
 
 	for (size_t i = 0; i < services; i++) {
@@ -106,24 +126,20 @@ static int measure(struct builder *b, const struct spec *spec)
 		addresses += s->address_count;
 		keys += s->port_count * s->address_count;
 		for (size_t j = 0; j < s->port_count; j++) {
-			const struct spec_port *p = &s->ports[j];
-
-			strings += string_room(p->name) + string_room(p->app_protocol);
-			endpoints += p->endpoint_count;
-			for (size_t k = 0; k < p->endpoint_count; k++)
-				strings += string_room(p->endpoints[k].zone) + string_room(p->endpoints[k].node);
+			endpoints += s->ports[j].endpoint_count;
+			blocks += image_block(s->ports[j].endpoint_count);
 		}
 	}
-	if (services > UINT32_MAX / 4 || keys > UINT32_MAX / 4 || endpoints > UINT32_MAX / 4 || strings > UINT32_MAX / 4)
+	blocks += spare_endpoints(endpoints);
+	if (services > UINT32_MAX / 4 || keys > UINT32_MAX / 4 || blocks > UINT32_MAX / 4)
 		return report(b->why, -E2BIG, "too many services to publish");
 
 	b->capacity[SECTION_KEYS] = hash_slots(keys);
 	b->capacity[SECTION_NAMES] = hash_slots(services * 2);
 	b->capacity[SECTION_SERVICES] = (uint32_t)services;
 	b->capacity[SECTION_PORTS] = (uint32_t)ports;
-	b->capacity[SECTION_ENDPOINTS] = (uint32_t)endpoints;
+	b->capacity[SECTION_ENDPOINTS] = (uint32_t)blocks;
 	b->capacity[SECTION_ADDRESSES] = (uint32_t)addresses;
-	b->capacity[SECTION_STRINGS] = (uint32_t)((strings + 7) / 8);
 	for (int id = 0; id < SECTION_COUNT; id++) {
 		b->section[id] = (struct table_section){ (uint32_t)offset, 0, strides[id], 0 };
 		offset += (uint64_t)b->capacity[id] * strides[id];
@@ -142,21 +158,6 @@ static void *row_at(struct builder *b, enum table_section_id id, uint32_t i)
 static void *add_row(struct builder *b, enum table_section_id id)
 {
 	return row_at(b, id, b->section[id].count++);
-}
-
-/* A text's offset. The same text twice in a row (zones of neighbours) is kept once. */
-static uint32_t add_string(struct builder *b, const char *s, uint32_t last)
-{
-	char *strings = row_at(b, SECTION_STRINGS, 0);
-	uint32_t at = b->section[SECTION_STRINGS].count; /* in bytes until the end of image_build */
-
-	if (!s || !*s)
-		return 0;
-	if (last && strcmp(strings + last, s) == 0)
-		return last;
-	strcpy(strings + at, s);
-	b->section[SECTION_STRINGS].count += (uint32_t)strlen(s) + 1;
-	return at;
 }
 
 /* ---- rows ---- */
@@ -178,37 +179,58 @@ static uint16_t divisor_of_weights(const struct spec_port *port)
 	return d ? (uint16_t)d : 1;
 }
 
-static int add_endpoints(struct builder *b, const struct spec_port *port, struct table_port *row)
+/* The same text twice in a row, as zones of neighbours are, need not be looked up. */
+static int add_string(const struct row_maker *maker, const char *text, uint32_t last, uint32_t *ret_offset)
 {
+	int r;
+
+	if (last && text && strcmp(maker->strings->bytes + last, text) == 0) {
+		*ret_offset = last;
+		return 0;
+	}
+	r = strings_add(maker->strings, text, ret_offset);
+	return r < 0 ? report(maker->why, r, "no room for the text %.64s", text) : 0;
+}
+
+int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port *row,
+		    struct table_endpoint *ret_rows)
+{
+	const struct image_options *options = maker->options;
 	uint16_t divisor = divisor_of_weights(port);
 	uint32_t zone = 0, node = 0;
 
 	if (port->endpoint_count)
 		qsort(port->endpoints, port->endpoint_count, sizeof(*port->endpoints), compare_endpoints);
-	row->first_endpoint = b->section[SECTION_ENDPOINTS].count;
+	row->v4_count = row->v6_count = 0;
 	for (size_t i = 0; i < port->endpoint_count; i++) {
 		const struct spec_endpoint *from = &port->endpoints[i];
-		struct table_endpoint *to = add_row(b, SECTION_ENDPOINTS);
+		struct table_endpoint *to = &ret_rows[i];
 		struct slot_entry *entry;
 		char text[ADDR_TEXT];
 		int error = 0;
 
 		if (i && compare_endpoints(from - 1, from) == 0)
-			return report(b->why, -EINVAL, "endpoint %s is named twice", addr_print(&from->addr, text));
-		entry = slots_take(b->rows, addr_key(&from->addr), b->options->generation, b->options->boot_ms, &error);
+			return report(maker->why, -EINVAL, "endpoint %s is named twice", addr_print(&from->addr, text));
+		entry = slots_take(maker->rows, image_addr_key(&from->addr), options->generation, options->boot_ms, &error);
 		if (!entry)
-			return report(b->why, error, "no room for the scores of endpoint %s", addr_print(&from->addr, text));
+			return report(maker->why, error, "no room for the scores of endpoint %s",
+				      addr_print(&from->addr, text));
+		error = add_string(maker, from->zone, zone, &zone);
+		if (error == 0)
+			error = add_string(maker, from->node, node, &node);
+		if (error < 0)
+			return error;
+		*to = (struct table_endpoint){ .port_be = from->addr.port_be,
+					       .is_v4 = from->addr.is_v4,
+					       .slot = entry->slot,
+					       .tag = table_tag(options->instance, &from->addr),
+					       .weight = (uint16_t)((from->weight ? from->weight : 1) / divisor),
+					       .flags = from->flags,
+					       .zone = zone,
+					       .node = node,
+					       .added_ms = from->added_ms ? from->added_ms : entry->added_ms,
+					       .given_weight = from->weight ? from->weight : 1 };
 		memcpy(to->ip, from->addr.ip, 16);
-		to->port_be = from->addr.port_be;
-		to->is_v4 = from->addr.is_v4;
-		to->slot = entry->slot;
-		to->tag = table_tag(b->options->instance, &from->addr);
-		to->weight = (uint16_t)((from->weight ? from->weight : 1) / divisor);
-		to->given_weight = from->weight ? from->weight : 1;
-		to->flags = from->flags;
-		zone = to->zone = add_string(b, from->zone, zone);
-		node = to->node = add_string(b, from->node, node);
-		to->added_ms = from->added_ms ? from->added_ms : entry->added_ms;
 		to->check = table_endpoint_check(to, row->first_endpoint + (uint32_t)i);
 		if (to->is_v4)
 			row->v4_count++;
@@ -218,12 +240,18 @@ static int add_endpoints(struct builder *b, const struct spec_port *port, struct
 	return 0;
 }
 
+void image_seal_port(struct table_port *row, uint32_t i)
+{
+	row->sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
+}
+
 static int add_port(struct builder *b, const struct spec_service *service, uint32_t service_row,
 		    const struct spec_port *port)
 {
 	struct slot_key key = port_key(slice_of(service->name), text_of(service->namespace), port->port, port->protocol);
 	uint32_t i = b->section[SECTION_PORTS].count;
 	struct table_port *row = add_row(b, SECTION_PORTS);
+	struct row_maker maker = { b->options, b->rows, &b->strings, b->why };
 	struct slot_entry *entry;
 	int r, error = 0;
 
@@ -231,8 +259,11 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 	if (!entry)
 		return report(b->why, error, "no room for the cursor of service %s", service->name);
 	row->service = service_row;
-	row->name = add_string(b, port->name, 0);
-	row->app_protocol = add_string(b, port->app_protocol, 0);
+	r = add_string(&maker, port->name, 0, &row->name);
+	if (r == 0)
+		r = add_string(&maker, port->app_protocol, 0, &row->app_protocol);
+	if (r < 0)
+		return r;
 	row->cursor = entry->slot;
 	row->cursor_tag = (uint32_t)hash_mix(b->options->instance, key.a);
 	if (row->cursor_tag == 0)
@@ -243,10 +274,12 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 	row->port = port->port;
 	row->protocol = port->protocol;
 	row->policy = service->policy;
-	r = add_endpoints(b, port, row);
+	row->first_endpoint = b->section[SECTION_ENDPOINTS].count;
+	r = image_endpoints(&maker, port, row, row_at(b, SECTION_ENDPOINTS, row->first_endpoint));
 	if (r < 0)
 		return r;
-	row->sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
+	b->section[SECTION_ENDPOINTS].count += (uint32_t)image_block(port->endpoint_count);
+	image_seal_port(row, i);
 	return 0;
 }
 
@@ -374,6 +407,8 @@ static int hash_everything(struct builder *b)
 /* Before any slot is given out: who has one keeps it, also where new endpoints come first. */
 static void keep_slots(struct builder *b, const struct spec *spec)
 {
+	slots_begin(b->rows);
+	slots_begin(b->cursors);
 	for (size_t i = 0; i < spec->service_count; i++) {
 		const struct spec_service *s = &spec->services[i];
 
@@ -383,16 +418,57 @@ static void keep_slots(struct builder *b, const struct spec *spec)
 			slots_keep(b->cursors, port_key(slice_of(s->name), text_of(s->namespace), p->port, p->protocol),
 				   b->options->generation);
 			for (size_t k = 0; k < p->endpoint_count; k++)
-				slots_keep(b->rows, addr_key(&p->endpoints[k].addr), b->options->generation);
+				slots_keep(b->rows, image_addr_key(&p->endpoints[k].addr), b->options->generation);
 		}
 	}
+}
+
+static int add_services(struct builder *b, const struct spec *spec)
+{
+	int r = 0;
+
+	if (spec->service_count)
+		qsort(spec->services, spec->service_count, sizeof(*spec->services), image_compare_services);
+	for (size_t i = 0; r == 0 && i < spec->service_count; i++) {
+		if (i && image_compare_services(&spec->services[i - 1], &spec->services[i]) == 0)
+			r = report(b->why, -EINVAL, "service %s is named twice", spec->services[i].name);
+		else
+			r = add_service(b, &spec->services[i]);
+	}
+	return r;
+}
+
+/* All of them are known: they follow the other sections, and room for more of them follows. */
+static int place_strings(struct builder *b, uint64_t *ret_size)
+{
+	uint64_t offset = b->section[SECTION_STRINGS].offset, used = strings_words_end(&b->strings);
+	uint64_t size = (offset + used + spare_strings(used) + 63) / 64 * 64;
+	uint8_t *bytes = realloc(b->bytes, size);
+
+	if (!bytes)
+		return report(b->why, -ENOMEM, "out of memory");
+	b->bytes = bytes;
+	memcpy(bytes + offset, b->strings.bytes, used);
+	memset(bytes + offset + used, 0, size - offset - used);
+	b->section[SECTION_STRINGS].count = (uint32_t)used / 8;
+	*ret_size = size;
+	return 0;
+}
+
+void image_seal_area(struct table_area *area)
+{
+	const size_t first = offsetof(struct table_area, generation);
+
+	area->sum = table_sum(0, (uint8_t *)area + first, (sizeof(*area) - first) / 8);
 }
 
 static void fill_area(struct builder *b, const struct spec *spec, uint64_t size)
 {
 	struct table_area *area = (struct table_area *)b->bytes;
-	const size_t first = offsetof(struct table_area, generation);
 
+	b->section[SECTION_KEYS].count = b->capacity[SECTION_KEYS];
+	b->section[SECTION_NAMES].count = b->capacity[SECTION_NAMES];
+	b->section[SECTION_ENDPOINTS].count = b->capacity[SECTION_ENDPOINTS];
 	area->generation = b->options->generation;
 	area->seed = b->seed;
 	area->published_ms = b->options->wall_ms;
@@ -402,42 +478,36 @@ static void fill_area(struct builder *b, const struct spec *spec, uint64_t size)
 	area->client_rank = spec->client_rank;
 	area->client_peers = spec->client_peers;
 	area->head_size = sizeof(*area);
+	area->mesh_port = spec->mesh_port;
 	memcpy(area->section, b->section, sizeof(area->section));
 	strncpy(area->source, spec->source ? spec->source : "", sizeof(area->source) - 1);
 	area->strings_sum = table_sum(0, row_at(b, SECTION_STRINGS, 0), b->section[SECTION_STRINGS].count);
-	area->sum = table_sum(0, b->bytes + first, (sizeof(*area) - first) / 8);
+	image_seal_area(area);
 }
 
 int image_build(const struct spec *spec, const struct image_options *options, struct slots *rows, struct slots *cursors,
 		struct image *ret_image, struct report *why)
 {
 	struct builder b = { .options = options, .rows = rows, .cursors = cursors, .why = why };
-	uint64_t size;
+	uint64_t size = 0;
 	int r = measure(&b, spec);
 
-	if (r < 0)
-		return r;
-	keep_slots(&b, spec);
-	if (spec->service_count)
-		qsort(spec->services, spec->service_count, sizeof(*spec->services), compare_services);
-	b.section[SECTION_STRINGS].count = 1; /* offset 0 is the empty text */
-	for (size_t i = 0; r == 0 && i < spec->service_count; i++) {
-		if (i && compare_services(&spec->services[i - 1], &spec->services[i]) == 0)
-			r = report(why, -EINVAL, "service %s is named twice", spec->services[i].name);
-		else
-			r = add_service(&b, &spec->services[i]);
+	if (r == 0 && strings_init(&b.strings, UINT32_MAX / 8) < 0)
+		r = report(why, -ENOMEM, "out of memory");
+	if (r == 0) {
+		keep_slots(&b, spec);
+		r = add_services(&b, spec);
 	}
 	if (r == 0)
 		r = hash_everything(&b);
-	if (r < 0) {
+	if (r == 0)
+		r = place_strings(&b, &size);
+	if (r == 0) {
+		fill_area(&b, spec, size);
+		*ret_image = (struct image){ b.bytes, size, options->generation };
+	} else {
 		free(b.bytes);
-		return r;
 	}
-	b.section[SECTION_KEYS].count = b.capacity[SECTION_KEYS];
-	b.section[SECTION_NAMES].count = b.capacity[SECTION_NAMES];
-	b.section[SECTION_STRINGS].count = (b.section[SECTION_STRINGS].count + 7) / 8;
-	size = b.section[SECTION_STRINGS].offset + (uint64_t)b.section[SECTION_STRINGS].count * 8;
-	fill_area(&b, spec, size);
-	*ret_image = (struct image){ b.bytes, size, options->generation };
-	return 0;
+	strings_done(&b.strings);
+	return r;
 }

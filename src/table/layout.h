@@ -4,6 +4,7 @@
  *
  *	+--------------------+  0
  *	| struct table_head  |  who made this file, and which area is current
+ *	| struct table_note  |  at TABLE_NOTE_OFFSET: how the writer is, for people
  *	+--------------------+  area_offset[0]
  *	| area 0             |  one whole generation: a struct table_area and its sections
  *	+--------------------+  area_offset[1]
@@ -22,6 +23,13 @@
  * Killed before 4, it leaves head.current at the last whole generation, in the other area. Its successor sees
  * an odd area.seq, or an even one that nothing points to, and writes that area anew.
  *
+ * Step 2 need not touch every byte. The area that is not current holds the generation before the current one; where a
+ * writer remembers what it stored to make the current one out of that, it stores it here too, and both areas say the same;
+ * then what is new follows (writer_patch). Who does not remember, a successor or whoever published a whole generation,
+ * copies the current area instead. Nothing moves, for room is left where a generation grows: behind the endpoints of each
+ * port, behind those of the last port (for ports that outgrow their place), and behind the texts, up to area.size. Rows in
+ * that room belong to nobody, and their bytes may be anything, such as the rows of endpoints that went.
+ *
  * The reader (any number, anywhere, even in a signal handler):
  *	1. load_acquire(head.current)		which area
  *	2. load_acquire(area.seq)		odd: start again
@@ -35,9 +43,18 @@
  * against sums, so that no damaged row can send a dial astray. Sums are no defence against somebody who may write the
  * file; its owner and mode are (see table/map.h).
  *
+ * Two clocks tell how the writer is, and neither is part of a generation. head.heartbeat_ms: the list is vouched for, its
+ * source was heard of; dials look at it, and pass through where it is too old. note.alive_ms: the process lives; only
+ * people look at it, beside a text that says what it lacks. The text has a sequence number of its own, odd while it is
+ * being written, and is read as an area is.
+ *
  * Compatibility. Every section names the stride of its rows: new fields are appended to rows and heads, never
- * inserted, and a reader takes as many bytes of a row as it knows, the rest being zero. A change that an older
- * reader would misread raises TABLE_MAJOR, and older readers then pass the file over.
+ * inserted, and a reader takes as many bytes of a row as it knows, the rest being zero. The sums of services, ports and
+ * endpoints are over the whole row, as are those of heads over the whole head, so that a reader may check what it does not
+ * know. TABLE_MINOR counts what was appended; a writer never changes a file of another minor number, but puts one of its
+ * own in its place. A change that an older reader would misread raises TABLE_MAJOR, and older readers then pass the file
+ * over.
+ *	1.1  struct table_note; mesh_port
  *
  * Byte order is that of the host: a table is never moved between machines.
  */
@@ -49,7 +66,7 @@
 
 #define TABLE_MAGIC 0x6c61696472696166u /* "fairdial" */
 #define TABLE_MAJOR 1
-#define TABLE_MINOR 0
+#define TABLE_MINOR 1
 #define TABLE_TRIES 8
 
 #define TABLE_NAME_SIZE 64    /* a DNS label (RFC 1123: 63 bytes) and its NUL */
@@ -58,6 +75,18 @@
 #define TABLE_MAX_STRIDE 4096
 #define TABLE_MAX_SIZE (1ull << 32)
 #define TABLE_MAX_SLOTS (1u << 24)
+
+/* What heads and rows of 1.0 have: the least that any table of this major version has. */
+enum table_least_size {
+	LEAST_AREA = 320,
+	LEAST_KEY = 32,
+	LEAST_NAME = 8,
+	LEAST_SERVICE = 224,
+	LEAST_PORT = 112,
+	LEAST_ENDPOINT = 56,
+	LEAST_ADDRESS = 24,
+	LEAST_STRING = 8,
+};
 
 enum table_head_flags {
 	TABLE_STATIC = 1, /* published once: has no heartbeat and never ages */
@@ -81,9 +110,20 @@ struct table_head {
 
 	/* What changes, on a line of its own. */
 	uint64_t current;      /* generation << 1 | area; 0: nothing published yet */
-	uint64_t heartbeat_ms; /* CLOCK_BOOTTIME; the writer lives */
+	uint64_t heartbeat_ms; /* CLOCK_BOOTTIME; until then the list is vouched for */
 	uint64_t retired;      /* not 0: a file of the same name has taken over */
 	uint64_t zero2[5];
+};
+
+#define TABLE_NOTE_OFFSET 192
+#define TABLE_NOTE_SIZE	  480
+
+/* How the writer is, for people. In files of 1.1 on, where head_size has room for it. */
+struct table_note {
+	uint64_t seq;	   /* of since_ms and text; odd: being written */
+	uint64_t alive_ms; /* CLOCK_BOOTTIME; the writer lives, whatever its list is worth */
+	uint64_t since_ms; /* CLOCK_REALTIME when this text was first set */
+	char text[TABLE_NOTE_SIZE]; /* ends with NUL; empty: all is well */
 };
 
 struct table_section {
@@ -100,7 +140,7 @@ enum table_section_id {
 	SECTION_PORTS,	   /* struct table_port */
 	SECTION_ENDPOINTS, /* struct table_endpoint: of one port together, IPv4 first, in the order of addresses */
 	SECTION_ADDRESSES, /* struct table_address */
-	SECTION_STRINGS,   /* bytes, stride 8: NUL-terminated texts; offset 0 is the empty one */
+	SECTION_STRINGS,   /* bytes, stride 8: NUL-terminated texts; offset 0 is the empty one. The last section */
 	SECTION_COUNT
 };
 
@@ -111,22 +151,28 @@ enum fairdial_mode {
 	MODE_COUNT
 };
 
+/* client_peers: the rank is an ordinal, and how many there are is not known */
+#define CLIENT_PEERS_UNKNOWN UINT32_MAX
+
 struct table_area {
 	uint64_t seq; /* odd: being written */
 	uint64_t sum; /* table_sum of the words from `generation` to head_size */
 	uint64_t generation;
 	uint64_t seed;	       /* of both hash sections */
 	uint64_t published_ms; /* CLOCK_REALTIME, for people */
-	uint64_t size;	       /* bytes of this generation, from the start of the area */
+	uint64_t size;	       /* bytes of this generation, from the start of the area, with the room that is left */
 	uint32_t mode;	       /* enum fairdial_mode, over all services */
 	uint32_t stale_after_ms;
 	uint32_t client_rank; /* of this pod among the clients, below client_peers */
-	uint32_t client_peers; /* 0: rank unknown */
+	uint32_t client_peers; /* 0: rank unknown; CLIENT_PEERS_UNKNOWN */
 	uint32_t head_size;
 	uint32_t zero;
 	struct table_section section[SECTION_COUNT];
 	char source[TABLE_SOURCE_SIZE];
 	uint64_t strings_sum; /* of SECTION_STRINGS, whose texts are shown to people and decide nothing: for the checker */
+	/* Since 1.1: */
+	uint32_t mesh_port; /* the listener of a mesh sidecar that made Services stand down (STAND_DOWN_MESH); 0: none */
+	uint32_t zero3;
 };
 
 enum balance {
@@ -234,7 +280,7 @@ struct table_endpoint {
 	uint32_t node;	   /* string; may be empty */
 	uint64_t added_ms; /* CLOCK_BOOTTIME when first published; 0: before anybody looked */
 	uint32_t given_weight; /* as the source has it, before the common divisor is taken out; for people */
-	uint32_t check;	       /* table_endpoint_check of all the others: whoever dials it makes sure of this row alone */
+	uint32_t check;	       /* of the whole row but this: whoever dials it makes sure of this row alone */
 };
 
 enum table_address_kind {
@@ -255,7 +301,7 @@ struct table_key {
 	uint8_t protocol; /* 0: the slot is empty */
 	uint8_t is_v4;
 	uint32_t port;	/* row in SECTION_PORTS */
-	uint32_t check; /* table_key_check of all of it */
+	uint32_t check; /* table_key_check of all before it */
 	uint32_t zero;
 };
 
@@ -271,7 +317,10 @@ _Static_assert(offsetof(struct table_head, current) == 128, "head: the changing 
 _Static_assert(offsetof(struct table_head, retired) == 144, "head: the changing line");
 _Static_assert(sizeof(struct table_head) == 192, "head: the changing line");
 _Static_assert(offsetof(struct table_area, section) == 72, "area: fields may only be appended");
-_Static_assert(sizeof(struct table_area) == 320, "area: fields may only be appended");
+_Static_assert(offsetof(struct table_area, mesh_port) == LEAST_AREA, "area: fields may only be appended");
+_Static_assert(sizeof(struct table_area) == 328, "area: fields may only be appended");
+_Static_assert(sizeof(struct table_note) == 504, "note: fields may only be appended");
+_Static_assert(TABLE_NOTE_OFFSET == sizeof(struct table_head), "note: behind the changing line");
 _Static_assert(sizeof(struct table_policy) == 56, "policy is part of rows");
 _Static_assert(sizeof(struct table_service) == 224, "service row");
 _Static_assert(offsetof(struct table_port, policy) == 56, "port row");

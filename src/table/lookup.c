@@ -15,17 +15,31 @@ static const void *area_at(const struct table_view *view, uint64_t offset)
 	return (const uint8_t *)view->area + offset;
 }
 
-uint64_t table_sum(uint64_t seed, const void *words, size_t n)
+uint64_t table_sum_begin(uint64_t seed)
+{
+	return seed ^ 0x9e3779b97f4a7c15u;
+}
+
+uint64_t table_sum_more(uint64_t sum, const void *words, size_t n)
 {
 	const uint64_t *p = words;
-	uint64_t sum = seed ^ 0x9e3779b97f4a7c15u;
 
 	/* Position counts (the rotation), and one changed bit changes half of the result (the multiplication). */
 	for (size_t i = 0; i < n; i++) {
 		sum = (sum ^ load_acquire(&p[i])) * 0xff51afd7ed558ccdu;
 		sum = sum << 29 | sum >> 35;
 	}
+	return sum;
+}
+
+uint64_t table_sum_end(uint64_t sum)
+{
 	return hash_finish(sum);
+}
+
+uint64_t table_sum(uint64_t seed, const void *words, size_t n)
+{
+	return table_sum_end(table_sum_more(table_sum_begin(seed), words, n));
 }
 
 uint32_t table_key_check(const struct table_key *key)
@@ -36,12 +50,20 @@ uint32_t table_key_check(const struct table_key *key)
 	return (uint32_t)table_sum(0, words, 3);
 }
 
-uint32_t table_endpoint_check(const struct table_endpoint *row, uint32_t i)
+/* `n` words at `more` follow in the table's row what this reader knows of it. */
+static uint32_t endpoint_check(const struct table_endpoint *row, uint32_t i, const void *more, size_t n)
 {
 	struct table_endpoint copy = *row;
+	uint64_t sum = table_sum_begin(i);
 
 	copy.check = 0;
-	return (uint32_t)table_sum(i, &copy, WORDS(copy));
+	sum = table_sum_more(sum, &copy, WORDS(copy));
+	return (uint32_t)table_sum_end(table_sum_more(sum, more, n));
+}
+
+uint32_t table_endpoint_check(const struct table_endpoint *row, uint32_t i)
+{
+	return endpoint_check(row, i, NULL, 0);
 }
 
 uint32_t table_tag(uint64_t instance, const struct addr *backend)
@@ -68,6 +90,25 @@ const struct table_head *table_head(const struct table *table)
 	return (const struct table_head *)table->base;
 }
 
+int table_note(const struct table *table, struct table_note *ret_note)
+{
+	const struct table_head *head = table_head(table);
+	const struct table_note *note = (const void *)(table->base + TABLE_NOTE_OFFSET);
+	struct table_note copy;
+
+	if (head->minor == 0 || head->head_size < TABLE_NOTE_OFFSET + sizeof(copy) || table->size < TABLE_NOTE_OFFSET + sizeof(copy))
+		return -ENOENT;
+	for (int i = 0; i < TABLE_TRIES; i++) {
+		load_words(&copy, note, WORDS(copy));
+		if ((copy.seq & 1) || load_acquire(&note->seq) != copy.seq)
+			continue;
+		copy.text[sizeof(copy.text) - 1] = '\0';
+		*ret_note = copy;
+		return 0;
+	}
+	return -EAGAIN;
+}
+
 static bool head_is_sound(const struct table_head *head, size_t size)
 {
 	if (head->file_size != size || head->head_size < sizeof(*head) || head->head_size > size ||
@@ -77,7 +118,7 @@ static bool head_is_sound(const struct table_head *head, size_t size)
 		if (head->area_offset[i] % 64 || head->area_offset[i] < head->head_size ||
 		    head->area_offset[i] > size || head->area_size > size - head->area_offset[i])
 			return false;
-	return head->area_size >= sizeof(struct table_area);
+	return head->area_size >= LEAST_AREA;
 }
 
 int table_attach(struct table *ret_table, const void *base, size_t size)
@@ -149,6 +190,15 @@ static int row_at(const struct table_view *view, enum table_section_id id, uint3
 	return 0;
 }
 
+/* As much of a row or head as both the file and this reader have. */
+static void load_row(void *to, size_t size, const void *row, size_t stride)
+{
+	size_t n = stride < size ? stride : size;
+
+	load_words(to, row, n / sizeof(uint64_t));
+	memset((uint8_t *)to + n, 0, size - n);
+}
+
 uint32_t table_count(const struct table_view *view, enum table_section_id id)
 {
 	struct table_section s;
@@ -156,21 +206,35 @@ uint32_t table_count(const struct table_view *view, enum table_section_id id)
 	return section_of(view, id, 8, &s) < 0 ? 0 : s.count;
 }
 
-int table_area_verify(const struct table_view *view)
+static int verify_area(const struct table_view *view, uint32_t *ret_head_size)
 {
 	const uint64_t first = offsetof(struct table_area, generation);
 	uint32_t head_size = (uint32_t)load_acquire((const uint64_t *)&view->area->head_size);
 
 	_Static_assert(offsetof(struct table_area, head_size) % 8 == 0, "low half of a word");
-	if (head_size < sizeof(struct table_area) || head_size > view->table->area_size || head_size % 8)
+	if (head_size < LEAST_AREA || head_size > view->table->area_size || head_size % 8)
 		return -EBADMSG;
-	return table_sum(0, area_at(view, first), (head_size - first) / 8) == load_acquire(&view->area->sum) ? 0 : -EBADMSG;
+	if (table_sum(0, area_at(view, first), (head_size - first) / 8) != load_acquire(&view->area->sum))
+		return -EBADMSG;
+	*ret_head_size = head_size;
+	return 0;
+}
+
+int table_area_verify(const struct table_view *view)
+{
+	uint32_t head_size;
+
+	return verify_area(view, &head_size);
 }
 
 int table_area(const struct table_view *view, struct table_area *ret_area)
 {
-	load_words(ret_area, view->area, WORDS(*ret_area));
-	return table_area_verify(view);
+	uint32_t head_size;
+	int r = verify_area(view, &head_size);
+
+	if (r == 0)
+		load_row(ret_area, sizeof(*ret_area), view->area, head_size);
+	return r;
 }
 
 struct table_rules table_rules(const struct table_view *view)
@@ -226,7 +290,7 @@ int table_find_port(const struct table_view *view, const struct addr *dest, uint
 	uint64_t hash = addr_hash(dest, load_acquire(&view->area->seed) + protocol);
 	const struct table_key *slot;
 	struct probe probe;
-	int r = probe_begin(view, SECTION_KEYS, sizeof(struct table_key), (uint32_t)hash, &probe);
+	int r = probe_begin(view, SECTION_KEYS, LEAST_KEY, (uint32_t)hash, &probe);
 
 	if (r < 0)
 		return r;
@@ -252,7 +316,7 @@ static int find_name(const struct table_view *view, struct slice name, struct sl
 	uint32_t hash = table_name_hash(name, namespace, load_acquire(&view->area->seed) + bare);
 	const struct table_name *slot;
 	struct probe probe;
-	int r = probe_begin(view, SECTION_NAMES, sizeof(struct table_name), hash, &probe);
+	int r = probe_begin(view, SECTION_NAMES, LEAST_NAME, hash, &probe);
 
 	if (r < 0)
 		return r;
@@ -293,13 +357,13 @@ int table_service(const struct table_view *view, uint32_t i, struct table_servic
 	const void *row;
 	uint32_t stride;
 	uint64_t sum;
-	int r = row_at(view, SECTION_SERVICES, sizeof(*ret_row), i, &row, &stride);
+	int r = row_at(view, SECTION_SERVICES, LEAST_SERVICE, i, &row, &stride);
 
 	if (r == 0)
-		r = section_of(view, SECTION_ADDRESSES, sizeof(struct table_address), &addresses);
+		r = section_of(view, SECTION_ADDRESSES, LEAST_ADDRESS, &addresses);
 	if (r < 0)
 		return r;
-	load_words(ret_row, row, WORDS(*ret_row));
+	load_row(ret_row, sizeof(*ret_row), row, stride);
 	if ((uint64_t)ret_row->first_address + ret_row->address_count > addresses.count)
 		return -EBADMSG;
 	sum = table_sum(i, (const uint64_t *)row + 1, stride / 8 - 1);
@@ -317,13 +381,13 @@ int table_port(const struct table_view *view, uint32_t i, struct table_port *ret
 	struct table_section endpoints;
 	const void *row;
 	uint32_t stride;
-	int r = row_at(view, SECTION_PORTS, sizeof(*ret_row), i, &row, &stride);
+	int r = row_at(view, SECTION_PORTS, LEAST_PORT, i, &row, &stride);
 
 	if (r == 0)
-		r = section_of(view, SECTION_ENDPOINTS, sizeof(struct table_endpoint), &endpoints);
+		r = section_of(view, SECTION_ENDPOINTS, LEAST_ENDPOINT, &endpoints);
 	if (r < 0)
 		return r;
-	load_words(ret_row, row, WORDS(*ret_row));
+	load_row(ret_row, sizeof(*ret_row), row, stride);
 	if ((uint64_t)ret_row->first_endpoint + ret_row->v4_count + ret_row->v6_count > endpoints.count ||
 	    ret_row->sum != table_sum(i, (const uint64_t *)row + 1, stride / 8 - 1))
 		return -EBADMSG;
@@ -332,20 +396,23 @@ int table_port(const struct table_view *view, uint32_t i, struct table_port *ret
 
 int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpoint *ret_row)
 {
+	size_t more = 0;
 	const void *row;
 	uint32_t stride;
-	int r = row_at(view, SECTION_ENDPOINTS, sizeof(*ret_row), i, &row, &stride);
+	int r = row_at(view, SECTION_ENDPOINTS, LEAST_ENDPOINT, i, &row, &stride);
 
 	if (r < 0)
 		return r;
-	load_words(ret_row, row, WORDS(*ret_row));
-	return ret_row->check == table_endpoint_check(ret_row, i) ? 0 : -EBADMSG;
+	load_row(ret_row, sizeof(*ret_row), row, stride);
+	if (stride > sizeof(*ret_row))
+		more = (stride - sizeof(*ret_row)) / sizeof(uint64_t);
+	return ret_row->check == endpoint_check(ret_row, i, (const uint8_t *)row + sizeof(*ret_row), more) ? 0 : -EBADMSG;
 }
 
 int table_endpoint_rows(const struct table_view *view, uint32_t first, uint32_t count, struct table_rows *ret_rows)
 {
 	struct table_section s;
-	int r = section_of(view, SECTION_ENDPOINTS, sizeof(struct table_endpoint), &s);
+	int r = section_of(view, SECTION_ENDPOINTS, LEAST_ENDPOINT, &s);
 
 	if (r < 0)
 		return r;
@@ -379,10 +446,10 @@ int table_address(const struct table_view *view, uint32_t i, struct table_addres
 {
 	const void *row;
 	uint32_t stride;
-	int r = row_at(view, SECTION_ADDRESSES, sizeof(*ret_row), i, &row, &stride);
+	int r = row_at(view, SECTION_ADDRESSES, LEAST_ADDRESS, i, &row, &stride);
 
 	if (r == 0)
-		load_words(ret_row, row, WORDS(*ret_row));
+		load_row(ret_row, sizeof(*ret_row), row, stride);
 	return r;
 }
 
@@ -392,7 +459,7 @@ void table_string(const struct table_view *view, uint32_t offset, char *buf, siz
 	struct table_section s;
 	const char *bytes;
 
-	if (section_of(view, SECTION_STRINGS, 8, &s) < 0)
+	if (section_of(view, SECTION_STRINGS, LEAST_STRING, &s) < 0)
 		return;
 	bytes = area_at(view, s.offset);
 	for (uint64_t i = offset; i < (uint64_t)s.count * s.stride; i++) {

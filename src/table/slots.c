@@ -3,7 +3,6 @@
 #include "table/slots.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 int slots_init(struct slots *slots, uint32_t limit)
@@ -83,12 +82,17 @@ int slots_restore(struct slots *slots, struct slot_key key, uint32_t slot, uint6
 
 	if (slot >= slots->limit)
 		return -ERANGE;
-	if (entry->used)
-		return entry->slot == slot ? 0 : -EEXIST;
+	if (entry->used) {
+		if (entry->slot != slot)
+			return -EEXIST;
+		entry->users++;
+		return 0;
+	}
 	entry = insert(slots, key, slot, &error);
 	if (!entry)
 		return error;
 	entry->added_ms = added_ms;
+	entry->users = 1;
 	if (slot >= slots->next)
 		slots->next = slot + 1;
 	return 0;
@@ -129,6 +133,12 @@ static bool free_slot(struct slots *slots, uint32_t *ret_slot)
 	return true;
 }
 
+void slots_begin(struct slots *slots)
+{
+	for (size_t i = 0; i < slots->size; i++)
+		slots->entries[i].users = 0;
+}
+
 void slots_keep(struct slots *slots, struct slot_key key, uint64_t generation)
 {
 	struct slot_entry *entry = find(slots->entries, slots->size, key);
@@ -159,7 +169,28 @@ struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t
 		entry->added_ms = now_ms;
 	}
 	entry->generation = generation;
+	entry->users++;
 	return entry;
+}
+
+void slots_drop(struct slots *slots, struct slot_key key)
+{
+	struct slot_entry *entry = find(slots->entries, slots->size, key);
+
+	if (entry->used && entry->users)
+		entry->users--;
+}
+
+const struct slot_entry *slots_find(const struct slots *slots, struct slot_key key)
+{
+	const struct slot_entry *entry = find(slots->entries, slots->size, key);
+
+	return entry->used ? entry : NULL;
+}
+
+bool slots_have(const struct slots *slots, size_t count)
+{
+	return count <= (size_t)(slots->limit - slots->next) + slots->free_count;
 }
 
 void slots_raise_limit(struct slots *slots, uint32_t limit)

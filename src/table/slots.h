@@ -5,6 +5,7 @@
 #ifndef FAIRDIAL_TABLE_SLOTS_H
 #define FAIRDIAL_TABLE_SLOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,9 +17,10 @@ struct slot_key {
 struct slot_entry {
 	struct slot_key key;
 	uint64_t added_ms;   /* CLOCK_BOOTTIME when first seen */
-	uint64_t generation; /* that last used it */
+	uint64_t generation; /* that last kept or took it */
 	uint32_t slot;
-	uint32_t used;
+	uint32_t users : 31; /* rows of the current generation that name it */
+	uint32_t used : 1;
 };
 
 struct slots {
@@ -32,21 +34,33 @@ struct slots {
 int slots_init(struct slots *slots, uint32_t limit);
 void slots_done(struct slots *slots);
 
-/* Notes a slot that an earlier generation used. -EEXIST where the slot is taken, -ERANGE, -ENOMEM. */
+/* Notes a slot that a row of the current generation names. -EEXIST where the slot is taken, -ERANGE, -ENOMEM. */
 int slots_restore(struct slots *slots, struct slot_key key, uint32_t slot, uint64_t added_ms);
 
 /* After the last slots_restore: the slots between those that were noted are free. 0, -ENOMEM. */
 int slots_restored(struct slots *slots);
 
+/* A whole generation follows: no row names any slot yet. */
+void slots_begin(struct slots *slots);
+
 /* Marks the entry of a key, if it has one, as used in this generation: before the first slots_take of it. */
 void slots_keep(struct slots *slots, struct slot_key key, uint64_t generation);
 
 /*
- * The entry of a key, old or new, marked as used in this generation; NULL with `*error` -ENOSPC where every slot is in
+ * The entry of a key, old or new, for one more row of this generation; NULL with `*error` -ENOSPC where every slot is in
  * use now, or -ENOMEM. Slots that this generation does not keep are given away only when no other is left.
  */
 struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t generation, uint64_t now_ms,
 			      int *error);
+
+/* A row of the current generation no longer names it; the key keeps its slot while there are others. */
+void slots_drop(struct slots *slots, struct slot_key key);
+
+/* The entry of a key, NULL where it has none. */
+const struct slot_entry *slots_find(const struct slots *slots, struct slot_key key);
+
+/* Whether so many new keys can have a slot without taking it from another key. */
+bool slots_have(const struct slots *slots, size_t count);
 
 /* More slots than before; never fewer. */
 void slots_raise_limit(struct slots *slots, uint32_t limit);

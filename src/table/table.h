@@ -47,13 +47,19 @@ int table_attach(struct table *ret_table, const void *base, size_t size);
 
 const struct table_head *table_head(const struct table *table);
 
+/*
+ * How the writer is, for people. 0; -ENOENT where the file has no room for it (made by a writer of 1.0); -EAGAIN where it is
+ * being written, or a writer was killed while it did.
+ */
+int table_note(const struct table *table, struct table_note *ret_note);
+
 /* False while nothing is published, or the area is being written. */
 bool table_begin(const struct table *table, struct table_view *ret_view);
 
 /* True if all that was read since table_begin belongs to one generation. */
 bool table_end(const struct table_view *view);
 
-/* The head of the generation, its sum checked. 0, -EBADMSG. */
+/* The head of the generation, its sum checked; fields that an older file has not are zero. 0, -EBADMSG. */
 int table_area(const struct table_view *view, struct table_area *ret_area);
 
 /* The same without copying: what every dial needs of it, and whether its sum holds (which may be remembered by `seq`). */
@@ -73,7 +79,7 @@ int table_find_service(const struct table_view *view, struct slice name, struct 
 /* The same for one that answers to its name alone. */
 int table_find_bare(const struct table_view *view, struct slice name);
 
-/* Rows, bounded. 0; -ERANGE beyond the end; -EBADMSG where the row's own sum fails. */
+/* Rows, bounded; fields that an older file has not are zero. 0; -ERANGE beyond the end; -EBADMSG where the row's own sum fails. */
 int table_service(const struct table_view *view, uint32_t i, struct table_service *ret_row);
 int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpoint *ret_row);
 int table_address(const struct table_view *view, uint32_t i, struct table_address *ret_row);
@@ -117,6 +123,9 @@ static inline struct addr table_endpoint_addr(const struct table_endpoint *row)
 
 /* Sums and tags, for the writer and the checker as well. `words` may be shared memory. */
 uint64_t table_sum(uint64_t seed, const void *words, size_t n);
+uint64_t table_sum_begin(uint64_t seed); /* the same in pieces, for what grows at its end */
+uint64_t table_sum_more(uint64_t sum, const void *words, size_t n);
+uint64_t table_sum_end(uint64_t sum);
 uint32_t table_key_check(const struct table_key *key);
 uint32_t table_endpoint_check(const struct table_endpoint *row, uint32_t i);
 uint32_t table_name_hash(struct slice name, struct slice namespace, uint64_t seed);

@@ -19,6 +19,7 @@
 #include "table/atomics.h"
 #include "table/image.h"
 #include "table/map.h"
+#include "table/patch.h"
 #include "table/slots.h"
 
 #define TEMPORARY    ".table."
@@ -26,6 +27,9 @@
 #define MIN_AREA     (64u * 1024)
 #define MIN_ROWS     64u
 #define MIN_CURSORS  64u
+/* What an endpoint and a port take of an area, each with its share of the rest: for writer_options.reserve. */
+#define ROW_SHARE    128u
+#define CURSOR_SHARE 512u
 
 struct table_writer {
 	char dir[PATH_MAX - 32];
@@ -34,6 +38,15 @@ struct table_writer {
 	struct table table; /* mapped for writing; base NULL before the first publish */
 	struct slots rows, cursors;
 	uint64_t instance, generation;
+	uint8_t boot_id[16];
+	struct table_note note; /* as in the head; its seq does not count */
+	struct places places;
+	/*
+	 * What made the current generation out of the one in the other area; `next` is for the one to come. Not remembered:
+	 * the other area may hold anything.
+	 */
+	struct patch last, next;
+	bool remembers_last;
 };
 
 static struct table_head *head_of(struct table_writer *w)
@@ -50,6 +63,44 @@ static uint64_t random_word(void)
 			word = clock_read_ns(CLOCK_MONOTONIC) ^ (uint64_t)getpid() << 32;
 	return word;
 }
+
+/* ---- the note in the head ---- */
+
+static struct table_note *note_of(const struct table *table)
+{
+	return (struct table_note *)(table->base + TABLE_NOTE_OFFSET);
+}
+
+/* A file of an older writer may have something else there, and one of a newer writer more than this one would store. */
+static bool has_note(const struct table *table)
+{
+	return table->base && table_head(table)->minor == TABLE_MINOR && table_head(table)->head_size == HEAD_SIZE;
+}
+
+/* As an area is stored, under its own sequence number, which may be odd: a writer was killed here. */
+static void store_note(struct table *table, const struct table_note *from)
+{
+	const size_t first = offsetof(struct table_note, alive_ms);
+	struct table_note *note = note_of(table);
+	uint64_t odd = load_relaxed(&note->seq) | 1;
+
+	store_release(&note->seq, odd);
+	store_words(&note->alive_ms, &from->alive_ms, (sizeof(*note) - first) / 8);
+	store_release(&note->seq, odd + 1);
+}
+
+/* What the last writer said holds until this one says something else. */
+static void continue_note(struct table_writer *w)
+{
+	int r = table_note(&w->table, &w->note);
+
+	if (memcmp(head_of(w)->boot_id, w->boot_id, sizeof(w->boot_id)) != 0)
+		w->note.alive_ms = 0; /* of another clock */
+	if (r == -EAGAIN && has_note(&w->table))
+		store_note(&w->table, &w->note);
+}
+
+/* ---- opening ---- */
 
 static int take_directory(struct table_writer *w, struct report *why)
 {
@@ -70,9 +121,20 @@ static int take_directory(struct table_writer *w, struct report *why)
 		if (errno == EWOULDBLOCK)
 			return report(why, -EBUSY, "another fairdial publishes into %s: stop it, or choose another --dir",
 				      w->dir);
+		if (errno == EINTR)
+			return report(why, -EINTR, "interrupted while another fairdial publishes into %s", w->dir);
 		return report(why, -errno, "cannot lock %s: %s", w->dir, strerror(errno));
 	}
 	return 0;
+}
+
+static void restore_rows(struct table_writer *w, const struct table_view *view, const struct table_port *port)
+{
+	struct table_endpoint row;
+
+	for (uint32_t i = 0; i < port->v4_count + port->v6_count; i++)
+		if (table_endpoint(view, port->first_endpoint + i, &row) == 0)
+			slots_restore(&w->rows, image_endpoint_key(&row), row.slot, row.added_ms);
 }
 
 /*
@@ -82,7 +144,6 @@ static int take_directory(struct table_writer *w, struct report *why)
 static int restore_slots(struct table_writer *w)
 {
 	struct table_view view;
-	struct table_endpoint endpoint;
 	struct table_port port;
 	struct slot_key key;
 
@@ -93,11 +154,11 @@ static int restore_slots(struct table_writer *w)
 		return -ENOMEM;
 	if (!w->table.base || !table_begin(&w->table, &view))
 		return 0;
-	for (uint32_t i = 0; table_endpoint(&view, i, &endpoint) == 0; i++)
-		slots_restore(&w->rows, image_endpoint_key(&endpoint), endpoint.slot, endpoint.added_ms);
-	for (uint32_t i = 0; table_port(&view, i, &port) == 0; i++)
+	for (uint32_t i = 0; table_port(&view, i, &port) == 0; i++) {
+		restore_rows(w, &view, &port);
 		if (image_port_key(&view, &port, &key) == 0)
 			slots_restore(&w->cursors, key, port.cursor, 0);
+	}
 	return slots_restored(&w->rows) < 0 || slots_restored(&w->cursors) < 0 ? -ENOMEM : 0;
 }
 
@@ -144,6 +205,7 @@ static int continue_table(struct table_writer *w, struct report *why)
 		goto out;
 	}
 	w->instance = head_of(w)->instance;
+	continue_note(w);
 	w->generation = load_relaxed(&head_of(w)->current) >> 1;
 	if (restore_slots(w) < 0)
 		r = report(why, -ENOMEM, "out of memory");
@@ -164,6 +226,7 @@ int writer_open(const char *dir, const struct writer_options *options, struct ta
 	w->dir_fd = -1;
 	w->options = *options;
 	w->instance = random_word();
+	host_boot_id(w->boot_id);
 	if (strlen(dir) >= sizeof(w->dir)) {
 		r = report(why, -ENAMETOOLONG, "the directory's name is too long: %.64s...", dir);
 		goto fail;
@@ -211,7 +274,7 @@ static void fill_head(struct table_writer *w, struct table_head *head, uint64_t 
 	head->flags = w->options.is_static ? TABLE_STATIC : 0;
 	head->rows = w->rows.limit;
 	head->cursors = w->cursors.limit;
-	host_boot_id(head->boot_id);
+	memcpy(head->boot_id, w->boot_id, sizeof(head->boot_id));
 	head->sum = table_sum(0, head, offsetof(struct table_head, sum) / 8);
 }
 
@@ -241,35 +304,86 @@ static int make_file(struct table_writer *w, uint64_t area_size, char *path, str
 		goto fail;
 	}
 	fill_head(w, head, area_size);
+	if (table_attach(ret_table, head, size) < 0) {
+		munmap(head, size);
+		r = report(why, -E2BIG, "a table of %llu KiB is too large", (unsigned long long)size / 1024);
+		goto fail;
+	}
 	close(fd);
-	return table_attach(ret_table, head, size);
+	store_note(ret_table, &w->note);
+	return 0;
 fail:
 	close(fd);
 	unlink(path);
 	return r;
 }
 
-/* Step 1 to 4 of layout.h, into the area of `table` that is not current. */
-static void publish_image(struct table *table, const struct image *image)
+/* The area that is not current. */
+static struct table_area *other_area(const struct table *table)
+{
+	return (struct table_area *)(table->base + table->area_offset[(table_head(table)->current & 1) ^ 1]);
+}
+
+/* Step 1 of layout.h. */
+static void begin_area(struct table_area *area)
+{
+	store_release(&area->seq, load_relaxed(&area->seq) | 1);
+}
+
+/* Steps 3 and 4. */
+static void end_area(struct table *table, struct table_area *area, uint64_t generation)
 {
 	struct table_head *head = (struct table_head *)table->base;
 	uint64_t target = (load_relaxed(&head->current) & 1) ^ 1;
-	struct table_area *area = (struct table_area *)(table->base + table->area_offset[target]);
-	uint64_t odd = load_relaxed(&area->seq) | 1;
 
-	store_release(&area->seq, odd);
-	store_words((uint64_t *)area + 1, (const uint64_t *)image->bytes + 1, image->size / 8 - 1);
 	store_release(&head->heartbeat_ms, clock_boot_ms());
-	store_release(&area->seq, odd + 1);
-	store_release(&head->current, image->generation << 1 | target);
+	store_release(&area->seq, load_relaxed(&area->seq) + 1);
+	store_release(&head->current, generation << 1 | target);
+}
+
+/* Step 2 in between, all of it. */
+static void publish_image(struct table *table, const struct image *image)
+{
+	struct table_area *area = other_area(table);
+
+	begin_area(area);
+	store_words((uint64_t *)area + 1, (const uint64_t *)image->bytes + 1, image->size / 8 - 1);
+	end_area(table, area, image->generation);
+}
+
+static void store_patch(struct table_area *area, const struct patch *patch)
+{
+	const uint8_t *from = patch->bytes;
+
+	for (size_t i = 0; i < patch->count; i++) {
+		store_words((uint8_t *)area + patch->pieces[i].at, from, patch->pieces[i].size / 8);
+		from += patch->pieces[i].size;
+	}
+}
+
+/* Step 2 in between: what the current area says, then what is new. */
+static void publish_patch(struct table_writer *w)
+{
+	struct table_area *area = other_area(&w->table);
+	const struct table_area *now =
+		(const void *)(w->table.base + w->table.area_offset[table_head(&w->table)->current & 1]);
+
+	begin_area(area);
+	if (w->remembers_last)
+		store_patch(area, &w->last);
+	else
+		store_words((uint64_t *)area + 1, (const uint64_t *)now + 1, now->size / 8 - 1);
+	store_patch(area, &w->next);
+	end_area(&w->table, area, w->generation + 1);
 }
 
 /* The image does not fit, or the file is of another kind: a new file takes over the name, and the old one says so. */
 static int publish_new_file(struct table_writer *w, const struct image *image, struct report *why)
 {
+	uint64_t need = image->size + image->size / 2;
 	char path[PATH_MAX], final[PATH_MAX];
 	struct table table;
-	int r = make_file(w, round_up(image->size + image->size / 2, MIN_AREA), path, &table, why);
+	int r = make_file(w, round_up(need > w->options.reserve ? need : w->options.reserve, MIN_AREA), path, &table, why);
 
 	if (r < 0)
 		return r;
@@ -289,16 +403,29 @@ static int publish_new_file(struct table_writer *w, const struct image *image, s
 	return 0;
 }
 
-static bool fits(struct table_writer *w, const struct image *image)
+/* Whether this writer would have made the file that is there, but for its size. */
+static bool is_of_our_kind(struct table_writer *w)
 {
-	uint8_t boot_id[16];
 	const struct table_head *head = head_of(w);
 
-	if (!w->table.base || image->size > head->area_size || head->rows != w->rows.limit ||
-	    head->cursors != w->cursors.limit || !(head->flags & TABLE_STATIC) != !w->options.is_static)
-		return false;
-	host_boot_id(boot_id);
-	return (head->flags & TABLE_STATIC) || memcmp(boot_id, head->boot_id, sizeof(boot_id)) == 0;
+	return w->table.base && head->minor == TABLE_MINOR && head->head_size == HEAD_SIZE &&
+	       !(head->flags & TABLE_STATIC) == !w->options.is_static &&
+	       ((head->flags & TABLE_STATIC) || memcmp(w->boot_id, head->boot_id, sizeof(w->boot_id)) == 0);
+}
+
+static bool fits(struct table_writer *w, const struct image *image)
+{
+	const struct table_head *head = head_of(w);
+
+	return is_of_our_kind(w) && image->size <= head->area_size && w->options.reserve <= head->area_size &&
+	       head->rows == w->rows.limit && head->cursors == w->cursors.limit;
+}
+
+static void raise_limit(struct slots *slots, uint64_t need, uint64_t reserve, uint64_t least)
+{
+	if (need < reserve)
+		need = reserve < TABLE_MAX_SLOTS ? reserve : TABLE_MAX_SLOTS;
+	slots_raise_limit(slots, (uint32_t)round_up(need, least));
 }
 
 /* Room in the ledger for all that this generation names; more than needed, so that the next ones fit too. */
@@ -314,8 +441,8 @@ static int raise_limits(struct table_writer *w, const struct spec *spec, struct 
 	if (endpoints > TABLE_MAX_SLOTS || ports > TABLE_MAX_SLOTS)
 		return report(why, -E2BIG, "too many endpoints to publish: %llu, at most %u", (unsigned long long)endpoints,
 			      TABLE_MAX_SLOTS);
-	slots_raise_limit(&w->rows, (uint32_t)round_up(endpoints, MIN_ROWS));
-	slots_raise_limit(&w->cursors, (uint32_t)round_up(ports, MIN_CURSORS));
+	raise_limit(&w->rows, endpoints, w->options.reserve / ROW_SHARE, MIN_ROWS);
+	raise_limit(&w->cursors, ports, w->options.reserve / CURSOR_SHARE, MIN_CURSORS);
 	return 0;
 }
 
@@ -341,11 +468,67 @@ int writer_publish(struct table_writer *w, const struct spec *spec, struct repor
 {
 	int r = build_and_publish(w, spec, why);
 
-	if (r == 0)
-		w->generation++;
-	else
+	if (r < 0) {
 		restore_slots(w); /* out of memory again: slots are then given out anew, and scores begin anew */
-	return r;
+		return r;
+	}
+	w->generation++;
+	w->remembers_last = false;
+	places_forget(&w->places);
+	return 0;
+}
+
+int writer_patch(struct table_writer *w, const struct spec *spec, struct report *why)
+{
+	struct image_options options = { w->instance, w->generation + 1, clock_boot_ms(), clock_wall_ms() };
+	struct patch last = w->last;
+	int r;
+
+	if (!w->table.base || w->generation == 0 || !is_of_our_kind(w))
+		return report(why, -ESTALE, "there is no table yet that could be changed in place");
+	r = patch_build(&w->places, &w->table, spec, &options, &w->rows, &w->next, why);
+	if (r < 0) {
+		if (r != -ESTALE)
+			restore_slots(w);
+		return r;
+	}
+	publish_patch(w);
+	w->generation++;
+	w->last = w->next;
+	w->next = last; /* its memory serves again */
+	w->remembers_last = true;
+	return 0;
+}
+
+bool writer_find_row(const struct table_writer *w, const struct addr *addr, uint32_t *ret_slot, uint32_t *ret_tag)
+{
+	const struct slot_entry *entry = slots_find(&w->rows, image_addr_key(addr));
+
+	if (!entry || entry->users == 0)
+		return false;
+	*ret_slot = entry->slot;
+	*ret_tag = table_tag(w->instance, addr);
+	return true;
+}
+
+void writer_note(struct table_writer *w, const char *text)
+{
+	char cut[TABLE_NOTE_SIZE] = "";
+
+	strncpy(cut, text, sizeof(cut) - 1);
+	if (strcmp(cut, w->note.text) == 0)
+		return;
+	memcpy(w->note.text, cut, sizeof(cut));
+	w->note.since_ms = clock_wall_ms();
+	if (has_note(&w->table))
+		store_note(&w->table, &w->note);
+}
+
+void writer_alive(struct table_writer *w)
+{
+	w->note.alive_ms = clock_boot_ms();
+	if (has_note(&w->table))
+		store_release(&note_of(&w->table)->alive_ms, w->note.alive_ms);
 }
 
 void writer_heartbeat(struct table_writer *w)
@@ -366,6 +549,9 @@ void writer_close(struct table_writer *w)
 	table_unmap(&w->table);
 	slots_done(&w->rows);
 	slots_done(&w->cursors);
+	places_forget(&w->places);
+	patch_done(&w->last);
+	patch_done(&w->next);
 	if (w->dir_fd >= 0)
 		close(w->dir_fd);
 	free(w);

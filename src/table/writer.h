@@ -58,7 +58,8 @@ struct spec {
 	const char *source; /* for people: "file /etc/services.json" */
 	uint32_t mode;	    /* enum fairdial_mode */
 	uint32_t stale_after_ms; /* 0: the default, 60 s */
-	uint32_t client_rank, client_peers;
+	uint32_t client_rank, client_peers; /* as in struct table_area */
+	uint32_t mesh_port; /* the listener that made Services stand down (STAND_DOWN_MESH); 0: none */
 	struct spec_service *services; /* in any order; sorted in place; no two of one name and namespace */
 	size_t service_count;
 };
@@ -68,7 +69,12 @@ struct table_writer;
 struct writer_options {
 	bool is_static;	    /* no heartbeat: published once */
 	unsigned file_mode; /* of table; 0: 0644 */
-	bool wait;	    /* for another writer to go; else -EBUSY */
+	bool wait;	    /* for another writer to go; else -EBUSY. A signal handler without SA_RESTART ends it: -EINTR */
+	/*
+	 * Bytes of a generation that the file has room for at least, so that a first and empty one can be followed by a full
+	 * one in place; and of the ledger a row for each 128 of them. 0: what the first one needs, and some more.
+	 */
+	size_t reserve;
 };
 
 /*
@@ -81,7 +87,26 @@ int writer_open(const char *dir, const struct writer_options *options, struct ta
 /* The next generation; readers see it at their next dial. On failure the last one stays. */
 int writer_publish(struct table_writer *writer, const struct spec *spec, struct report *report);
 
-/* Still alive. For tables that are not static, about once a second. */
+/*
+ * The same where only endpoints have changed, at a cost that follows from how many: the Services of `spec` get the
+ * endpoints that it says, all else stays (so do the mode and whatever else `spec` has). -ESTALE where that cannot be done in
+ * place, and writer_publish of the whole is needed: a Service is not in the table, or differs in more than its endpoints,
+ * or there is no room. On failure the last generation stays.
+ */
+int writer_patch(struct table_writer *writer, const struct spec *spec, struct report *report);
+
+/* The ledger's row of an endpoint of the current generation; false where it has none such. */
+bool writer_find_row(const struct table_writer *writer, const struct addr *addr, uint32_t *ret_slot, uint32_t *ret_tag);
+
+/*
+ * For people, who read it with `fairdial status`: what this writer lacks, "" where all is well (cut to TABLE_NOTE_SIZE - 1
+ * bytes), and that it lives. Neither says anything of the list: that is writer_heartbeat's. Both stay with a new file; what
+ * the last writer said of itself, until this one says something else.
+ */
+void writer_note(struct table_writer *writer, const char *text);
+void writer_alive(struct table_writer *writer);
+
+/* The list is vouched for: its source was heard of. For tables that are not static, about once a second. */
 void writer_heartbeat(struct table_writer *writer);
 
 /* The table as readers see it, mapped for as long as the writer is open; NULL before the first publish. */

@@ -60,8 +60,8 @@ static void split_port(const char *word, const char **ret_name, uint16_t *ret_po
 						      : 0;
 }
 
-void put_service(struct model *model, const char *name, const char *addresses, const char *ports,
-		 void (*change)(struct kube_service *service))
+void tell_service(const struct teller *teller, const char *name, const char *addresses, const char *ports,
+		  void (*change)(struct kube_service *service))
 {
 	struct kube_service_port port_room[MAX] = { 0 };
 	struct addr address_room[MAX];
@@ -70,6 +70,8 @@ void put_service(struct model *model, const char *name, const char *addresses, c
 		.cluster_ips = address_room,
 		.ports = port_room,
 		.annotations = policy_defaults(),
+		.uid = "uid",
+		.version = teller->version,
 	};
 	const char *word;
 
@@ -85,7 +87,15 @@ void put_service(struct model *model, const char *name, const char *addresses, c
 	}
 	if (change)
 		change(&service);
-	assert_int_equal(model_set_service(model, &service), 0);
+	assert_int_equal(teller->list ? model_list_add_service(teller->list, &service) :
+					model_set_service(teller->model, teller->origin, &service),
+			 0);
+}
+
+void put_service(struct model *model, const char *name, const char *addresses, const char *ports,
+		 void (*change)(struct kube_service *service))
+{
+	tell_service(&(struct teller){ .model = model }, name, addresses, ports, change);
 }
 
 struct hints {
@@ -98,6 +108,10 @@ static void set_detail(struct kube_endpoint *endpoint, struct hints *hints, cons
 		hints->zones[endpoint->hint_zone_count++] = word + 3;
 	else if (strncmp(word, "hn=", 3) == 0)
 		hints->nodes[endpoint->hint_node_count++] = word + 3;
+	else if (strncmp(word, "p=", 2) == 0)
+		endpoint->target = word + 2;
+	else if (strncmp(word, "h=", 2) == 0)
+		endpoint->hostname = word + 2;
 	else if (strncmp(word, "n=", 2) == 0)
 		endpoint->node = word + 2;
 	else if (strncmp(word, "z=", 2) == 0)
@@ -120,12 +134,19 @@ static void read_endpoint(const char *text, struct kube_endpoint *ret, struct hi
 	ret->hint_nodes = hints->nodes;
 }
 
-void put_slice(struct model *model, const char *name, const char *service, const char *ports, const char *endpoints)
+void tell_slice(const struct teller *teller, const char *name, const char *service, const char *ports,
+		const char *endpoints)
 {
 	struct kube_slice_port port_room[MAX] = { 0 };
 	struct kube_endpoint endpoint_room[MAX] = { 0 };
 	struct hints hints[MAX] = { 0 };
-	struct kube_slice slice = { .service = service, .ports = port_room, .endpoints = endpoint_room };
+	struct kube_slice slice = {
+		.service = service,
+		.ports = port_room,
+		.endpoints = endpoint_room,
+		.uid = "uid",
+		.version = teller->version,
+	};
 	const char *word;
 
 	texts_used = 0;
@@ -140,5 +161,12 @@ void put_slice(struct model *model, const char *name, const char *service, const
 		slice.endpoint_count++;
 	}
 	slice.is_v4 = slice.endpoint_count == 0 || endpoint_room[0].addr.is_v4;
-	assert_int_equal(model_set_slice(model, &slice), 0);
+	assert_int_equal(teller->list ? model_list_add_slice(teller->list, &slice) :
+					model_set_slice(teller->model, teller->origin, &slice),
+			 0);
+}
+
+void put_slice(struct model *model, const char *name, const char *service, const char *ports, const char *endpoints)
+{
+	tell_slice(&(struct teller){ .model = model }, name, service, ports, endpoints);
 }

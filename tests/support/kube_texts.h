@@ -14,7 +14,7 @@
 /* The caller releases it. The test fails where the text is no JSON. */
 json_t *json_quoted(const char *text);
 
-/* kube_json_set of such a text; the test fails where it does. */
+/* kube_json_apply of such a text, with origin 0; the test fails where it does. */
 void set_text(struct model *model, enum kube_kind kind, const char *text);
 
 #endif

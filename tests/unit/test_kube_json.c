@@ -63,10 +63,10 @@ static void an_object_is_deleted_by_its_name(void **state)
 	json_t *nothing = json_quoted("{}");
 
 	(void)state;
-	kube_json_delete(model, KUBE_SLICE, nothing);
-	kube_json_delete(model, KUBE_SLICE, slice);
+	kube_json_forget(model, 0, KUBE_SLICE, nothing);
+	kube_json_forget(model, 0, KUBE_SLICE, slice);
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP\n");
-	kube_json_delete(model, KUBE_SERVICE, service);
+	kube_json_forget(model, 0, KUBE_SERVICE, service);
 	assert_spec(model, "");
 	json_decref(slice);
 	json_decref(service);
@@ -89,8 +89,8 @@ static void an_object_without_a_name_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		json_t *object = json_quoted(bad[i]);
 
-		assert_int_equal(kube_json_set(model, KUBE_SERVICE, object, NULL), -EINVAL);
-		assert_int_equal(kube_json_set(model, KUBE_SLICE, object, NULL), -EINVAL);
+		assert_int_equal(kube_json_apply(model, 0, KUBE_SERVICE, object, NULL), -EINVAL);
+		assert_int_equal(kube_json_apply(model, 0, KUBE_SLICE, object, NULL), -EINVAL);
 		json_decref(object);
 	}
 	assert_spec(model, "");
@@ -272,7 +272,7 @@ static void bad_annotations_are_passed_over_and_told(void **state)
 
 		snprintf(text, sizeof(text), ANNOTATED("%s, 'fairdial.dev/quiet': '7s'"), bad[i].annotation);
 		object = json_quoted(text);
-		assert_int_equal(kube_json_set(model, KUBE_SERVICE, object, &warning), 0);
+		assert_int_equal(kube_json_apply(model, 0, KUBE_SERVICE, object, &warning), 0);
 		assert_non_null(strstr(warning.text, bad[i].expected));
 		assert_int_equal(resolve(model)->services[0].policy.balance, BALANCE_LEAST_CONN);
 		assert_int_equal(resolve(model)->services[0].policy.attempts, 3);

@@ -96,7 +96,7 @@ static void slices_of_one_name_in_two_namespaces_are_two(void **state)
 	(void)state;
 	put_slice(model, "x", "web", "http:8080", "10.0.0.1");
 	put_slice(model, "x.elsewhere", "web", "http:8080", "10.0.0.2");
-	model_delete_slice(model, "elsewhere", "x");
+	model_delete_slice(model, 0, "elsewhere", "x");
 	assert_last(model, WEB "  http:80/TCP 10.0.0.1:8080*\n");
 }
 
@@ -107,8 +107,8 @@ static void a_deleted_slice_takes_only_its_own_endpoints(void **state)
 	(void)state;
 	put_slice(model, "a", "web", "http:8080", "10.0.0.1 10.0.0.2");
 	put_slice(model, "b", "web", "http:8080", "10.0.0.2 10.0.0.3");
-	model_delete_slice(model, "shop", "a");
-	model_delete_slice(model, "shop", "unknown");
+	model_delete_slice(model, 0, "shop", "a");
+	model_delete_slice(model, 0, "shop", "unknown");
 	assert_last(model, WEB "  http:80/TCP 10.0.0.2:8080* 10.0.0.3:8080*\n");
 }
 
@@ -129,8 +129,8 @@ static void a_deleted_service_is_gone_and_may_come_back(void **state)
 
 	(void)state;
 	put_slice(model, "a", "web", "http:8080", "10.0.0.1");
-	model_delete_service(model, "shop", "web");
-	model_delete_service(model, "shop", "web");
+	model_delete_service(model, 0, "shop", "web");
+	model_delete_service(model, 0, "shop", "web");
 	assert_spec(model, "");
 	put_service(model, "web", "10.96.0.9", "http:80", NULL);
 	assert_last(model, "web.shop own 10.96.0.9\n  http:80/TCP 10.0.0.1:8080*\n");
@@ -155,10 +155,10 @@ static void names_that_no_table_holds_are_refused(void **state)
 	(void)state;
 	memset(too_long, 'a', 64);
 	too_long[64] = '\0';
-	assert_int_equal(model_set_service(model, &service), -EINVAL);
+	assert_int_equal(model_set_service(model, 0, &service), -EINVAL);
 	service.name = too_long;
-	assert_int_equal(model_set_service(model, &service), -EINVAL);
-	assert_int_equal(model_set_slice(model, &slice), -EINVAL);
+	assert_int_equal(model_set_service(model, 0, &service), -EINVAL);
+	assert_int_equal(model_set_slice(model, 0, &slice), -EINVAL);
 	assert_last(model, "");
 }
 
@@ -302,86 +302,6 @@ static void the_order_of_arrival_does_not_matter(void **state)
 	assert_last(other, WEB "  http:80/TCP 10.0.0.1:8080 10.0.0.2:8080*\n");
 }
 
-/* ---- lists ---- */
-
-static void a_list_replaces_what_it_does_not_name(void **state)
-{
-	struct model *model = new_model();
-	uint32_t begun;
-
-	(void)state;
-	put_service(model, "a", "10.96.0.1", ":80", NULL);
-	put_service(model, "b", "10.96.0.2", ":80", NULL);
-	put_slice(model, "b-1", "b", ":80", "10.0.0.1");
-	begun = model_list_begin(model);
-	put_service(model, "b", "10.96.0.2", ":80", NULL);
-	put_service(model, "c", "10.96.0.3", ":80", NULL);
-	model_list_end(model, KUBE_SERVICE, NULL, begun);
-	assert_spec(model, "b.shop own 10.96.0.2\n  80/TCP 10.0.0.1:80*\nc.shop own 10.96.0.3\n  80/TCP\n");
-	begun = model_list_begin(model);
-	model_list_end(model, KUBE_SLICE, NULL, begun);
-	assert_last(model, "b.shop own 10.96.0.2\n  80/TCP\nc.shop own 10.96.0.3\n  80/TCP\n");
-}
-
-static void a_list_of_one_namespace_leaves_the_others(void **state)
-{
-	struct model *model = new_model();
-	uint32_t one, two;
-
-	(void)state;
-	put_service(model, "a.one", "10.96.0.1", ":80", NULL);
-	put_service(model, "a.two", "10.96.0.2", ":80", NULL);
-	put_service(model, "b.two", "10.96.0.3", ":80", NULL);
-	one = model_list_begin(model);
-	two = model_list_begin(model);
-	put_service(model, "b.two", "10.96.0.3", ":80", NULL);
-	model_list_end(model, KUBE_SERVICE, "two", two);
-	assert_spec(model, "a.one own 10.96.0.1\n  80/TCP\nb.two own 10.96.0.3\n  80/TCP\n");
-	model_list_end(model, KUBE_SERVICE, "one", one);
-	assert_last(model, "b.two own 10.96.0.3\n  80/TCP\n");
-}
-
-static void a_list_that_never_ends_deletes_nothing(void **state)
-{
-	struct model *model = new_model();
-
-	(void)state;
-	put_service(model, "a", "10.96.0.1", ":80", NULL);
-	model_list_begin(model);
-	put_service(model, "b", "10.96.0.2", ":80", NULL);
-	assert_last(model, "a.shop own 10.96.0.1\n  80/TCP\nb.shop own 10.96.0.2\n  80/TCP\n");
-}
-
-static void put_every(struct model *model, int n, int every)
-{
-	char name[16];
-
-	for (int i = 0; i < n; i += every) {
-		snprintf(name, sizeof(name), "s%d", i);
-		put_service(model, name, "10.96.0.1", ":80", NULL);
-	}
-}
-
-static void many_are_deleted_and_none_too_many(void **state)
-{
-	struct model *model = new_model();
-	char name[16];
-	uint32_t begun;
-
-	(void)state;
-	put_every(model, 1000, 1);
-	begun = model_list_begin(model);
-	put_every(model, 1000, 7);
-	model_list_end(model, KUBE_SERVICE, NULL, begun);
-	assert_int_equal(resolve(model)->service_count, 143);
-	for (int i = 0; i < 1000; i++) {
-		snprintf(name, sizeof(name), "s%d", i);
-		model_delete_service(model, "shop", name);
-		assert_int_equal(resolve(model)->service_count, 143 - (i + 7) / 7);
-	}
-	model_free(model);
-}
-
 /* ---- size ---- */
 
 /* Ten endpoints of 10.0.0.0/8 a Service, no two alike. */
@@ -443,10 +363,6 @@ int main(void)
 		cmocka_unit_test(one_that_does_not_terminate_replaces_one_seen_before),
 		cmocka_unit_test(one_that_terminates_never_replaces),
 		cmocka_unit_test(the_order_of_arrival_does_not_matter),
-		cmocka_unit_test(a_list_replaces_what_it_does_not_name),
-		cmocka_unit_test(a_list_of_one_namespace_leaves_the_others),
-		cmocka_unit_test(a_list_that_never_ends_deletes_nothing),
-		cmocka_unit_test(many_are_deleted_and_none_too_many),
 		cmocka_unit_test(ten_thousand_services_with_a_hundred_thousand_endpoints_resolve),
 	};
 
