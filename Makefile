@@ -146,7 +146,7 @@ BENCH_DIR := $(BUILD)/bench
 BENCH_SRC := $(wildcard tests/bench/bench*.c) $(addprefix tests/bench/,run.c stats.c tables.c)
 
 .PHONY: bench
-bench: all $(addprefix $(BENCH_DIR)/,bench worker choose follow empty.so libfairdial-stripped.so) ## measure, as ratios in one run
+bench: all $(addprefix $(BENCH_DIR)/,bench worker choose publisher follow empty.so libfairdial-stripped.so) ## measure, as ratios in one run
 	$(Q)[ "$(BENCH)" = follow ] || $(BENCH_DIR)/bench $(BUILD) $(filter-out follow,$(BENCH))
 	$(Q)[ -z "$(if $(BENCH),$(filter follow,$(BENCH)),all)" ] || FAIRDIAL_TEST_ROOT=$(CURDIR) $(BENCH_DIR)/follow
 
@@ -171,6 +171,9 @@ $(BENCH_DIR)/choose: tests/bench/choose.c $(SHIM_OBJ) | $(BENCH_DIR)
 	$(Q)rm -f $(BENCH_DIR)/libshim.a
 	$(Q)$(CROSS)ar rcs $(BENCH_DIR)/libshim.a $(filter-out %/hook_connect.o %/hook_names.o,$(SHIM_OBJ))
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_DIR)/libshim.a
+
+$(BENCH_DIR)/publisher: tests/bench/publisher.c $(OUT)/libcore.a | $(BENCH_DIR)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $^
 
 $(BENCH_DIR)/empty.so: tests/bench/empty.c | $(BENCH_DIR)
 	$(Q)$(CC) -fPIC -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -o $@ $<
