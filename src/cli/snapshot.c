@@ -279,6 +279,19 @@ static int take_scores(const char *dir, const struct trust *trust, struct snapsh
 
 /* ---- the whole ---- */
 
+static void take_note(const struct table *table, struct snapshot *to)
+{
+	uint64_t now = clock_boot_ms();
+	struct table_note note;
+
+	if (table_note(table, &note) < 0 || note.alive_ms == 0)
+		return;
+	to->has_note = true;
+	to->silent_ms = now > note.alive_ms ? now - note.alive_ms : 0;
+	to->trouble_since_ms = note.since_ms;
+	memcpy(to->trouble, note.text, sizeof(to->trouble));
+}
+
 static void take_head(const struct table *table, struct snapshot *to)
 {
 	const struct table_head *head = table_head(table);
@@ -289,6 +302,7 @@ static void take_head(const struct table *table, struct snapshot *to)
 		return;
 	to->age_ms = now > head->heartbeat_ms ? now - head->heartbeat_ms : 0;
 	to->alive = to->age_ms < 5000;
+	take_note(table, to);
 }
 
 /* A writer at work meanwhile is no damage: the next generation is checked then. */

@@ -41,8 +41,12 @@ struct snapshot_service {
 };
 
 struct snapshot {
-	bool is_static, alive;
+	bool is_static, alive; /* alive: its list is vouched for */
 	uint64_t generation, age_ms;
+	bool has_note;	   /* the writer tells of itself: */
+	uint64_t silent_ms; /* since the process last said that it lives */
+	uint64_t trouble_since_ms; /* CLOCK_REALTIME */
+	char trouble[TABLE_NOTE_SIZE]; /* "" where all is well */
 	char source[TABLE_SOURCE_SIZE];
 	int ledger_error; /* 0, or why there are no counts; a ledger that nobody has made yet is none */
 	struct snapshot_service *services;

@@ -13,6 +13,8 @@
 #include "cli/cli.h"
 #include "cli/snapshot.h"
 
+#define SILENT_MS 5000
+
 enum { OPT_JSON, OPT_DIR };
 
 static const struct cli_option options[] = {
@@ -66,9 +68,10 @@ static int print_json(const struct snapshot *snapshot)
 
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		json_array_append_new(services, service_json(&snapshot->services[i]));
-	root = json_pack("{s:{s:b, s:b, s:s, s:I, s:I}, s:s?, s:o}", "agent", "alive", snapshot->alive, "static",
+	root = json_pack("{s:{s:b, s:b, s:s, s:I, s:I, s:s?}, s:s?, s:o}", "agent", "alive", snapshot->alive, "static",
 			 snapshot->is_static, "source", snapshot->source, "generation", (json_int_t)snapshot->generation,
-			 "age_ms", (json_int_t)snapshot->age_ms, "ledger_error",
+			 "age_ms", (json_int_t)snapshot->age_ms, "trouble",
+			 snapshot->trouble[0] ? snapshot->trouble : NULL, "ledger_error",
 			 snapshot->ledger_error ? strerror(-snapshot->ledger_error) : NULL, "services", services);
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) < 0)
 		return -ENOMEM;
@@ -146,12 +149,25 @@ static void print_service(const struct snapshot_service *s)
 		print_port(&s->ports[i]);
 }
 
+/* What the agent says of itself: the log says the same. */
+static void print_trouble(const struct snapshot *snapshot)
+{
+	if (snapshot->has_note && snapshot->silent_ms >= SILENT_MS)
+		printf("agent      has said nothing for %llu s: is it running?\n", (unsigned long long)snapshot->silent_ms / 1000);
+	if (!snapshot->trouble[0])
+		return;
+	printf("trouble    for ");
+	print_age(clock_wall_ms() > snapshot->trouble_since_ms ? clock_wall_ms() - snapshot->trouble_since_ms : 0);
+	printf(": %s\n", snapshot->trouble);
+}
+
 static void print_text(const struct snapshot *snapshot)
 {
 	printf("table      generation %llu, %s", (unsigned long long)snapshot->generation,
 	       snapshot->is_static ? "static, published " : snapshot->alive ? "agent alive, heard " : "agent silent for ");
 	print_age(snapshot->age_ms);
 	printf("%s\nsource     %s\n", snapshot->is_static || snapshot->alive ? " ago" : "", snapshot->source);
+	print_trouble(snapshot);
 	if (snapshot->ledger_error)
 		printf("ledger     cannot be read (%s): the counts below are not known, and programs of this user choose\n"
 		       "           each for itself\n",
@@ -204,8 +220,10 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (r < 0)
 		return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, why.text[0] ? why.text : why_no_table(r));
 	if (name && snapshot.service_count == 0) {
+		cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table, whose source is %s%s%s", name, dir, snapshot.source,
+			 snapshot.trouble[0] ? "; " : "", snapshot.trouble);
 		snapshot_free(&snapshot);
-		return cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table", name, dir);
+		return EXIT_FAILED;
 	}
 	if (json)
 		r = print_json(&snapshot);

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/keeper.h"
+#include "agent/log.h"
+#include "agent/mesh.h"
+#include "agent/publish.h"
+#include "agent/source.h"
+#include "base/clock.h"
+#include "table/table.h"
+#include "table/writer.h"
+
+#define RESERVE		 ((size_t)1 << 20) /* 2,000 Services of 10 endpoints, in place of a first table that is empty */
+#define EVERY_MS	 1000
+#define MESH_EVERY_MS	 5000
+#define HOLD_MS		 10000 /* what a predecessor published stays so long while ours is not complete */
+#define WHOLE_GAP	 10    /* times as long as the last whole publish took: it may take a tenth of a processor */
+#define TOLD_MAX	 8
+
+/* What a file looked like when it was read: a mounted ConfigMap changes by a link to another directory. */
+struct signature {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec changed;
+	bool there;
+};
+
+struct agent {
+	struct agent_options options;
+	struct model *model;
+	struct table_writer *writer;
+	struct source_kube *source; /* NULL: files only */
+	struct keeper *keeper;	    /* NULL: none */
+
+	struct signature file;
+	uint16_t mesh;
+	bool continues;	 /* a predecessor's table is there, and ours has not taken its place yet */
+	bool published;
+	uint64_t begun_ms, tick_ms, mesh_ms, whole_ms; /* the last two: when the next one may be */
+
+	char file_trouble[512], publish_trouble[512];
+	char note[TABLE_NOTE_SIZE];
+	char told[TOLD_MAX][TABLE_NOTE_SIZE]; /* troubles in the log since all was well */
+	size_t told_count;
+};
+
+static volatile int is_stopping, is_reloading; /* set by handlers */
+static int wake_fd = -1;		       /* an eventfd: makes a waiting loop look at them */
+
+static void wake(void)
+{
+	static const uint64_t one = 1;
+	int before = errno;
+
+	if (wake_fd >= 0 && write(wake_fd, &one, sizeof(one)) < 0)
+		errno = before; /* it is full: the loop is awake */
+	errno = before;
+}
+
+void agent_stop(void)
+{
+	is_stopping = 1;
+	wake();
+}
+
+void agent_reload(void)
+{
+	is_reloading = 1;
+	wake();
+}
+
+/* ---- troubles ---- */
+
+static bool was_told(const struct agent *a, const char *text)
+{
+	for (size_t i = 0; i < a->told_count && i < TOLD_MAX; i++)
+		if (strcmp(a->told[i], text) == 0)
+			return true;
+	return false;
+}
+
+static const char *trouble_of(const struct agent *a)
+{
+	if (a->publish_trouble[0])
+		return a->publish_trouble;
+	if (a->file_trouble[0])
+		return a->file_trouble;
+	return a->source ? source_kube_trouble(a->source) : "";
+}
+
+/* The log says each once until all is well again; `status` says the one of now. */
+static void tell_trouble(struct agent *a)
+{
+	const char *text = trouble_of(a);
+
+	if (strncmp(a->note, text, sizeof(a->note) - 1) == 0 && strlen(a->note) == strnlen(text, sizeof(a->note) - 1))
+		return;
+	snprintf(a->note, sizeof(a->note), "%s", text);
+	writer_note(a->writer, a->note);
+	if (a->note[0] && !was_told(a, a->note)) {
+		log_line("%s", text);
+		memcpy(a->told[a->told_count++ % TOLD_MAX], a->note, sizeof(a->note));
+	} else if (!a->note[0] && a->told_count) {
+		log_line("all is well again");
+		a->told_count = 0;
+	}
+}
+
+/* ---- the services file ---- */
+
+static struct signature look_at(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return (struct signature){ 0 };
+	return (struct signature){ st.st_dev, st.st_ino, st.st_size, st.st_mtim, true };
+}
+
+static bool is_same(const struct signature *a, const struct signature *b)
+{
+	return a->there == b->there && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* In this order: the inline ones come beside those of the file. */
+static int load_services(struct agent *a, struct report *why)
+{
+	const struct agent_options *o = &a->options;
+	int r = 0;
+
+	if (o->services) {
+		a->file = look_at(o->services); /* before it is read: a change meanwhile is seen the next time */
+		r = source_load_file(a->model, o->services, why);
+	}
+	if (r == 0 && o->inline_services)
+		r = source_load_inline(a->model, "FAIRDIAL_SERVICES", o->inline_services, why);
+	return r;
+}
+
+static void reload_if_changed(struct agent *a)
+{
+	bool asked = is_reloading;
+	struct signature now;
+	struct report why;
+
+	is_reloading = 0;
+	if (!a->options.services)
+		return;
+	now = look_at(a->options.services);
+	if (!asked && is_same(&now, &a->file))
+		return;
+	a->file_trouble[0] = '\0';
+	if (load_services(a, &why) < 0)
+		snprintf(a->file_trouble, sizeof(a->file_trouble), "%s: the last good one stays", why.text);
+	else
+		log_line("%s was read again", a->options.services);
+}
+
+/* ---- publishing ---- */
+
+static void describe(const struct agent *a, char buf[TABLE_SOURCE_SIZE])
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	if (a->source) {
+		source_kube_describe(a->source, buf, TABLE_SOURCE_SIZE);
+		len = strlen(buf);
+	}
+	if (a->options.services)
+		snprintf(buf + len, TABLE_SOURCE_SIZE - len, "%sfile %s", len ? "; " : "", a->options.services);
+	else if (a->options.inline_services)
+		snprintf(buf + len, TABLE_SOURCE_SIZE - len, "%sFAIRDIAL_SERVICES", len ? "; " : "");
+}
+
+static int publish_whole(struct agent *a, struct report *why)
+{
+	uint64_t begun_ms = clock_boot_ms(), ended_ms;
+	char source[TABLE_SOURCE_SIZE];
+	struct spec *spec;
+	int r = model_resolve(a->model, &spec, why);
+
+	if (r < 0)
+		return r;
+	describe(a, source);
+	spec->source = source;
+	r = writer_publish(a->writer, spec, why);
+	ended_ms = clock_boot_ms();
+	a->whole_ms = ended_ms + WHOLE_GAP * (ended_ms - begun_ms);
+	if (r == 0 && !a->published)
+		log_line("published %zu service%s", spec->service_count, spec->service_count == 1 ? "" : "s");
+	return r;
+}
+
+/* 0 where there was nothing to do; -ESTALE where the whole is needed. */
+static int publish_changed(struct agent *a, struct report *why)
+{
+	struct spec *spec;
+	int r = model_resolve_changed(a->model, &spec, why);
+
+	if (r == 0 && spec->service_count)
+		r = writer_patch(a->writer, spec, why);
+	return r;
+}
+
+/*
+ * A predecessor's list goes on until ours is complete, or cannot be: a table with half of the Services would be a gap. A first table of ours
+ * has none to keep.
+ */
+static bool may_publish(const struct agent *a, uint64_t now_ms)
+{
+	if (!a->continues || !a->source)
+		return true;
+	if (!source_kube_is_synced(a->source))
+		return false;
+	return source_kube_is_settled(a->source) || now_ms - a->begun_ms >= HOLD_MS;
+}
+
+static void publish(struct agent *a, uint64_t now_ms)
+{
+	struct report why;
+	int r = -ESTALE;
+
+	if ((a->published && !model_is_touched(a->model)) || !may_publish(a, now_ms))
+		return;
+	if (a->published)
+		r = publish_changed(a, &why);
+	if (r == -ESTALE) {
+		model_touch_all(a->model); /* a part that was resolved, and not published, is not lost */
+		if (now_ms < a->whole_ms)
+			return;
+		r = publish_whole(a, &why);
+	}
+	model_release(a->model);
+	if (r < 0) {
+		snprintf(a->publish_trouble, sizeof(a->publish_trouble), "%s: the last table stays", why.text);
+		model_touch_all(a->model);
+		a->whole_ms = now_ms + EVERY_MS;
+		return;
+	}
+	a->publish_trouble[0] = '\0';
+	a->published = true;
+	a->continues = false;
+}
+
+/* ---- what is looked at now and then ---- */
+
+static void look_for_mesh(struct agent *a, uint64_t now_ms)
+{
+	uint16_t port;
+
+	if (a->options.ignores_mesh || now_ms < a->mesh_ms)
+		return;
+	a->mesh_ms = now_ms + MESH_EVERY_MS;
+	port = mesh_find();
+	if (port == a->mesh)
+		return;
+	if (port)
+		log_line("%s listens on port %u of this pod and must see the ClusterIP: Services stand down; --ignore-mesh spreads them all "
+			 "the same",
+			 mesh_name(port), port);
+	else
+		log_line("no mesh listens any more: Services are spread");
+	a->mesh = port;
+	model_set_mesh(a->model, port);
+}
+
+static bool vouches(const struct agent *a)
+{
+	return a->published && (!a->source || source_kube_vouches(a->source));
+}
+
+static void tick(struct agent *a, uint64_t now_ms)
+{
+	if (is_reloading || now_ms >= a->tick_ms)
+		reload_if_changed(a);
+	look_for_mesh(a, now_ms);
+	if (now_ms < a->tick_ms)
+		return;
+	a->tick_ms = now_ms + EVERY_MS;
+	writer_alive(a->writer);
+	if (vouches(a))
+		writer_heartbeat(a->writer);
+}
+
+/* ---- the keeper ---- */
+
+static const struct table *table_of(const void *of)
+{
+	const struct agent *a = of;
+
+	return writer_table(a->writer);
+}
+
+static int open_keeper(struct agent *a, struct report *why)
+{
+	const struct agent_options *o = &a->options;
+	const struct keeper_rows rows = { a, table_of };
+	char path[PATH_MAX];
+
+	if (o->keeps_no_ledger)
+		return 0;
+	if (snprintf(path, sizeof(path), "%s%s", o->ledger ? o->ledger : o->dir, o->ledger ? "" : "/ledger") >= (int)sizeof(path))
+		return report(why, -ENAMETOOLONG, "the ledger's name is too long");
+	return keeper_open(&rows, path, o->shares_ledger ? 0666 : 0600, o->shared_network, &a->keeper, why);
+}
+
+/* ---- the loop ---- */
+
+static int time_left_ms(const struct agent *a, uint64_t now_ms, int timeout_ms)
+{
+	uint64_t due_ms = a->tick_ms;
+
+	if (model_is_touched(a->model) && may_publish(a, now_ms) && a->whole_ms < due_ms)
+		due_ms = a->whole_ms;
+	if (due_ms <= now_ms)
+		return 0;
+	if (a->keeper && keeper_due_ms(a->keeper, now_ms) < timeout_ms)
+		timeout_ms = keeper_due_ms(a->keeper, now_ms);
+	return due_ms - now_ms < (uint64_t)timeout_ms ? (int)(due_ms - now_ms) : timeout_ms;
+}
+
+static void wait_for_anything(struct agent *a, uint64_t now_ms, int timeout_ms)
+{
+	struct pollfd fds[] = { { .fd = wake_fd, .events = POLLIN },
+				{ .fd = a->keeper ? keeper_fd(a->keeper) : -1, .events = POLLIN } };
+	unsigned n = fds[1].fd >= 0 ? 2 : 1;
+	uint64_t count;
+
+	timeout_ms = time_left_ms(a, now_ms, timeout_ms);
+	if (a->source)
+		source_kube_wait(a->source, fds, n, now_ms, timeout_ms);
+	else
+		poll(fds, n, timeout_ms);
+	if ((fds[0].revents & POLLIN) && read(wake_fd, &count, sizeof(count)) < 0)
+		return; /* another agent of this process took it, and flags tell all */
+	if (n == 2 && (fds[1].revents & POLLIN))
+		keeper_read(a->keeper, clock_boot_ms());
+}
+
+bool agent_step(struct agent *a, int timeout_ms)
+{
+	uint64_t now_ms = clock_boot_ms();
+
+	if (is_stopping)
+		return false;
+	wait_for_anything(a, now_ms, timeout_ms);
+	now_ms = clock_boot_ms();
+	if (a->source)
+		source_kube_run(a->source, now_ms);
+	tick(a, now_ms);
+	publish(a, now_ms);
+	if (a->keeper)
+		keeper_run(a->keeper, now_ms);
+	tell_trouble(a);
+	return !is_stopping;
+}
+
+/* ---- beginning and end ---- */
+
+/* Says so before it waits: the other one may never end. */
+static int take_directory(struct agent *a, struct report *why)
+{
+	struct writer_options options = { .reserve = RESERVE };
+	int r = writer_open(a->options.dir, &options, &a->writer, why);
+
+	if (r != -EBUSY)
+		return r;
+	log_line("another fairdial publishes into %s: waiting for it to end", a->options.dir);
+	options.wait = true;
+	while (!is_stopping) {
+		r = writer_open(a->options.dir, &options, &a->writer, why);
+		if (r != -EINTR)
+			return r;
+	}
+	return -EINTR;
+}
+
+static bool has_services(const struct table *table)
+{
+	struct table_view view;
+
+	return table && table_begin(table, &view) && table_count(&view, SECTION_SERVICES) > 0;
+}
+
+static int begin(struct agent *a, struct report *why)
+{
+	const struct agent_options *o = &a->options;
+	int r;
+
+	a->model = model_new(&o->model);
+	if (!a->model)
+		return report(why, -ENOMEM, "out of memory");
+	r = publish_avoid_routes(a->model);
+	if (r < 0)
+		return report(why, r, "out of memory");
+	r = load_services(a, why);
+	if (r == 0)
+		r = take_directory(a, why);
+	if (r == 0 && o->config)
+		r = source_kube_new(o->config, a->model, &o->kube, &a->source, why);
+	if (r == 0)
+		r = open_keeper(a, why);
+	return r;
+}
+
+int agent_open(const struct agent_options *options, struct agent **ret_agent, struct report *why)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return report(why, -ENOMEM, "out of memory");
+	if (wake_fd < 0)
+		wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	a->options = *options;
+	r = begin(a, why);
+	if (r < 0) {
+		agent_close(a);
+		return r;
+	}
+	a->begun_ms = clock_boot_ms();
+	a->continues = has_services(writer_table(a->writer));
+	writer_note(a->writer, ""); /* the last one's troubles are not ours */
+	writer_alive(a->writer);
+	if (a->source) {
+		char where[TABLE_SOURCE_SIZE * 2];
+
+		source_kube_describe(a->source, where, sizeof(where));
+		log_line("following %s; Services elsewhere are not spread", where);
+	}
+	*ret_agent = a;
+	return 0;
+}
+
+void agent_close(struct agent *a)
+{
+	if (!a)
+		return;
+	keeper_close(a->keeper);
+	source_kube_free(a->source);
+	writer_close(a->writer);
+	model_free(a->model);
+	free(a);
+}
+
+const struct table *agent_table(const struct agent *a)
+{
+	return writer_table(a->writer);
+}
+
+bool agent_is_settled(const struct agent *a)
+{
+	return a->published && !model_is_touched(a->model) && (!a->source || source_kube_vouches(a->source));
+}
