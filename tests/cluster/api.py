@@ -37,6 +37,8 @@ class ApiError(Exception):
 def read_kubeconfig():
     """The one context that counts, with all files in it. Through kubectl, which knows what a kubeconfig may be."""
     path = os.environ['KUBECONFIG']
+    if not any(os.path.exists(piece) for piece in path.split(':')):
+        raise Unusable('KUBECONFIG={}: there is no such file'.format(path))
     if shutil.which('kubectl'):
         done = subprocess.run(['kubectl', 'config', 'view', '--raw', '--minify', '--flatten', '-o', 'json'],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)

@@ -90,6 +90,7 @@ class Agent:
         self.log_path = os.path.join(folder, 'agent.log')
         self.child = None
         os.mkdir(self.dir, 0o700)
+        open(self.log_path, 'w').close()
 
     def start(self, kubeconfig, namespace):
         with open(self.log_path, 'ab') as log:
@@ -477,6 +478,7 @@ def dials_are_even(s):
 def all_terminate(s):
     """while all terminate, those that still serve are dialed"""
     s.need_controller()
+    s.set_ready('web-3', False)
     for name in ('web-4', 'web-5', 'web-8'):
         s.api.delete('Pod', s.ns, name)
     s.settle({'web 80/TCP http': dict(s.at(8080, web_1=SERVING, web_3=NOT_READY, web_4=SERVING, web_5=SERVING),
@@ -643,7 +645,7 @@ def run_steps(suite):
             print('      ' + text.replace('\n', '\n      '))
         sys.stdout.flush()
     if counts['failed']:
-        print('the agent\'s log:\n      ' + '\n      '.join(suite.agent.log()[-30:] if os.path.exists(suite.agent.log_path) else []))
+        print('the end of the agent\'s log:\n      ' + '\n      '.join(suite.agent.log()[-30:]))
     return counts, reasons
 
 
