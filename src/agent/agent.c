@@ -49,7 +49,7 @@ struct agent {
 	bool published;
 	uint64_t begun_ms, tick_ms, mesh_ms, whole_ms; /* the last two: when the next one may be */
 
-	char file_trouble[512], publish_trouble[512];
+	char file_trouble[560], publish_trouble[560];
 	char note[TABLE_NOTE_SIZE];
 	char told[TOLD_MAX][TABLE_NOTE_SIZE]; /* troubles in the log since all was well */
 	size_t told_count;

@@ -97,6 +97,15 @@ static bool is_between(const struct frames *frames, char c)
 	return text_is_space(c) || (frames->in_items && c == ',');
 }
 
+/*
+ * What may stand outside of strings: numbers, true, false, null, and what holds them together. Who has lost the way between inside and
+ * outside, after a text that was cut off, is told so by the next word, not by a value that never ends.
+ */
+static bool is_bare(char c)
+{
+	return text_is_space(c) || text_is_digit(c) || (c && strchr(",:+-.Eetrufalsn\"", c));
+}
+
 /* One byte outside of a string. */
 static int step(struct frames *frames, char c)
 {
@@ -109,21 +118,24 @@ static int step(struct frames *frames, char c)
 	}
 	if (c == '}' || c == ']')
 		return close_bracket(frames);
-	if (outside && !is_between(frames, c))
+	if (outside ? !is_between(frames, c) : !is_bare(c))
 		return -EBADMSG;
 	if (c == '"')
 		frames->in_string = true;
 	return 0;
 }
 
-static void step_in_string(struct frames *frames, char c)
+static int step_in_string(struct frames *frames, char c)
 {
+	if ((unsigned char)c < ' ')
+		return -EBADMSG; /* a text that was cut off: no JSON has these in one (RFC 8259 section 7) */
 	if (frames->escaped)
 		frames->escaped = false;
 	else if (c == '\\')
 		frames->escaped = true;
 	else if (c == '"')
 		frames->in_string = false;
+	return 0;
 }
 
 /* As many bytes as have nothing to say: within a string, up to its end or an escape. */
@@ -133,7 +145,7 @@ static size_t plain_run(const struct frames *frames, const char *bytes, size_t n
 
 	if (!frames->in_string || frames->escaped)
 		return 0;
-	while (i < n && bytes[i] != '"' && bytes[i] != '\\')
+	while (i < n && bytes[i] != '"' && bytes[i] != '\\' && (unsigned char)bytes[i] >= ' ')
 		i++;
 	return i;
 }
@@ -166,7 +178,7 @@ static int take_byte(struct frames *frames, char c)
 	int r = 0;
 
 	if (was_string)
-		step_in_string(frames, c);
+		r = step_in_string(frames, c);
 	else
 		r = step(frames, c);
 	if (r < 0)

@@ -29,9 +29,10 @@ void kube_json_forget(struct model *model, uint32_t origin, enum kube_kind kind,
 int kube_json_list_add(struct model_list *list, const json_t *object, struct report *warning);
 
 /*
- * A whole text: a List, ServiceList, EndpointSliceList, or one object; -ENOENT for another kind, -EINVAL where "items"
- * is no array or an item of no kind: the model is then as it was. What is not in it is deleted, unless it is one page of
- * several. All has the origin 0. A kind of object counts as synced when the text is a list of it alone, or a List with one of it, or an empty List.
+ * A whole text: a List, ServiceList, EndpointSliceList, or one object, all of origin 0. -ENOENT for another kind, -EINVAL
+ * where "items" is no array or has an item of no kind: the model is then as it was. What is not in it is deleted, unless
+ * it is one page of several. A kind of object counts as synced when the text is a list of it alone, or a List with one of
+ * it, or an empty List.
  */
 int kube_json_load(struct model *model, const json_t *text, struct report *warning);
 

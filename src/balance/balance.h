@@ -23,7 +23,7 @@ struct pick {
 	uint64_t identity; /* of this client, for `hash` and where no rank is known */
 	uint16_t eject_percent; /* at most this share may be out */
 	bool all_in;		/* set by pick_next: those that refused are in now */
-	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown */
+	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown, CLIENT_PEERS_UNKNOWN: their number is */
 	uint64_t noise;	      /* where no ledger gives turns: the turn among the dials of this process, from a place of its own */
 	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial */
 };
@@ -52,6 +52,13 @@ const struct balance_policy *balance_policy(uint8_t balance);
  * where every usable one has been tried, or none is usable.
  */
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen);
+
+/*
+ * The same for a Service with sessionAffinity: ClientIP: the endpoint with the tag `pinned`, if it is one that pick_next could
+ * choose. Else (0: nobody is pinned) the one that `hash` says, so that processes without a ledger agree with those that
+ * have one; whoever dials it pins it.
+ */
+bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen);
 
 /* For policies: candidate `i` if it may be picked now. */
 bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_candidate);

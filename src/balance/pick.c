@@ -47,14 +47,40 @@ bool pick_has_left(const struct pick *pick)
 }
 
 /*
- * Where this client begins: n clients of known rank begin n-th parts of the list apart, so that two with one connection
- * each do not meet; others where their identity says.
+ * Which of n places is this client's first: k clients of known rank begin k-th parts of them apart, so that two with one
+ * connection each do not meet; those that know only their ordinal, one after the other; others where their identity says.
  */
 static uint32_t start_of(const struct pick *pick, uint32_t n)
 {
+	if (pick->peers == CLIENT_PEERS_UNKNOWN)
+		return pick->rank % n;
 	if (pick->peers)
 		return (uint32_t)((uint64_t)(pick->rank % pick->peers) * n / pick->peers);
 	return hash_below(pick->identity, n);
+}
+
+static bool is_usable(const struct pick *pick, uint32_t i)
+{
+	return table_rows_brief(&pick->rows, i).flags & ENDPOINT_USABLE;
+}
+
+/*
+ * The row at which it begins. Ranks are laid over the usable rows alone: were the others counted, two clients would meet
+ * at the first usable one behind them. Which are ejected does not count, or a client's ledger would move its start.
+ */
+static uint32_t start_row(const struct pick *pick)
+{
+	uint32_t n = pick->rows.count, usable = 0, before;
+
+	if (!pick->peers)
+		return start_of(pick, n);
+	for (uint32_t i = 0; i < n; i++)
+		usable += is_usable(pick, i);
+	before = usable ? start_of(pick, usable) : 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (is_usable(pick, i) && before-- == 0)
+			return i;
+	return 0;
 }
 
 /* The turn of this dial among all of the pod; without a ledger, among those of this process and by chance. */
@@ -150,13 +176,14 @@ static bool is_less_loaded(const struct candidate *a, const struct candidate *b)
 
 static bool least_conn(const struct pick *pick, struct candidate *ret_chosen)
 {
-	uint32_t n = pick->rows.count, first;
+	uint32_t n = pick->rows.count, start, first;
 	bool found = false;
 
 	if (n == 0)
 		return false;
+	start = start_row(pick);
 	/* Ties go round: the search begins after the last one chosen. */
-	first = (uint32_t)(((uint64_t)ledger_cursor(pick->ledger, pick->cursor) + start_of(pick, n)) % n);
+	first = (uint32_t)(((uint64_t)ledger_cursor(pick->ledger, pick->cursor) + start) % n);
 	if (!pick->ledger->base)
 		first = (uint32_t)(pick->noise % n);
 	for (uint32_t k = 0, i = first; k < n; k++, i = i + 1 == n ? 0 : i + 1) {
@@ -169,7 +196,7 @@ static bool least_conn(const struct pick *pick, struct candidate *ret_chosen)
 		found = true;
 	}
 	if (found)
-		ledger_set_cursor(pick->ledger, pick->cursor, ret_chosen->index + 1 + n - start_of(pick, n));
+		ledger_set_cursor(pick->ledger, pick->cursor, ret_chosen->index + 1 + n - start);
 	return found;
 }
 
@@ -321,4 +348,13 @@ bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
 		policy = &policies[BALANCE_LEAST_CONN];
 	pick->all_in = !has_tried(pick) && too_many_are_out(pick);
 	return policy->next(pick, ret_chosen) || longest_healthy(pick, ret_chosen);
+}
+
+bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen)
+{
+	pick->all_in = !has_tried(pick) && too_many_are_out(pick);
+	for (uint32_t i = 0; pinned && i < pick->rows.count; i++)
+		if (table_rows_brief(&pick->rows, i).tag == pinned && pick_candidate(pick, i, ret_chosen))
+			return true;
+	return pick_next(pick, BALANCE_HASH, ret_chosen);
 }

@@ -41,7 +41,7 @@ static const struct cli_option options[] = {
 	[OPT_NO_LEDGER] = { "no-ledger", NULL, "the programs are in other pods: keep no counts" },
 	[OPT_SHARE_LEDGER] = { "share-ledger", NULL, "the directory is this pod's own: all its users share the counts" },
 	[OPT_IGNORE_MESH] = { "ignore-mesh", NULL, "spread also where a service mesh listens in this pod" },
-	[OPT_BACKOFF] = { "backoff", "DURATION", "the first pause after a failure of the API (default: 800ms)" },
+	[OPT_BACKOFF] = { "backoff", "DURATION", "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
 	{ 0 },
 };
 
@@ -107,8 +107,13 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 				o->model.address_range);
 	if (o->kube.all_namespaces && a->namespaces.count)
 		return cli_fail(verb, EXIT_USAGE, "--all-namespaces and --namespace exclude each other");
-	if (a->backoff && (duration_parse(a->backoff, strlen(a->backoff), &o->kube.timing.backoff_ms) < 0 || !o->kube.timing.backoff_ms))
-		return cli_fail(verb, EXIT_USAGE, "--backoff %s: expected a duration such as 800ms", a->backoff);
+	if (a->backoff && (duration_parse(a->backoff, strlen(a->backoff), &o->kube.timing.backoff_ms) < 0 || !o->kube.timing.backoff_ms ||
+			   o->kube.timing.backoff_ms > 60000))
+		return cli_fail(verb, EXIT_USAGE, "--backoff %s: expected a duration such as 800ms, at most 1m", a->backoff);
+	if (a->backoff) { /* the others in the proportion of the usual ones: 30 s and 2 min for 800 ms */
+		o->kube.timing.backoff_max_ms = o->kube.timing.backoff_ms * 75 / 2;
+		o->kube.timing.healthy_ms = o->kube.timing.backoff_ms * 150;
+	}
 	return 0;
 }
 

@@ -12,7 +12,7 @@
 #include "agent/source.h"
 #include "cli/cli.h"
 
-enum { OPT_SERVICES, OPT_DIR, OPT_RANGE };
+enum { OPT_SERVICES, OPT_DIR, OPT_RANGE, OPT_NODE, OPT_ZONE };
 
 static const struct cli_option options[] = {
 	[OPT_SERVICES] = { "services", "FILE|-",
@@ -20,11 +20,13 @@ static const struct cli_option options[] = {
 	[OPT_DIR] = { "dir", "DIR", "where the table goes (default: $FAIRDIAL_DIR)" },
 	[OPT_RANGE] = { "address-range", "PREFIX[,PREFIX]",
 			"for Services without an address (default: 240.0.0.0/4)" },
+	[OPT_NODE] = { "node", "NAME", "the node of the programs, for rules that ask (default: $NODE_NAME)" },
+	[OPT_ZONE] = { "zone", "NAME", "its zone (default: $NODE_ZONE, else that of any endpoint on the node)" },
 	{ 0 },
 };
 
 struct arguments {
-	const char *services, *dir, *range;
+	const char *services, *dir, *range, *node, *zone;
 };
 
 static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
@@ -37,6 +39,10 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 			a->services = optarg;
 		else if (option == OPT_DIR)
 			a->dir = optarg;
+		else if (option == OPT_NODE)
+			a->node = optarg;
+		else if (option == OPT_ZONE)
+			a->zone = optarg;
 		else
 			a->range = optarg;
 	}
@@ -52,6 +58,14 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 	if (!a->dir || !*a->dir)
 		return cli_fail(verb, EXIT_USAGE, "where to? Name a directory with --dir DIR, or set FAIRDIAL_DIR");
 	return 0;
+}
+
+/* Given, else of the environment; an empty one is unknown. */
+static const char *name_or(const char *given, const char *variable)
+{
+	const char *name = given ? given : getenv(variable);
+
+	return name && *name ? name : NULL;
 }
 
 static int load(const struct arguments *a, struct model *model, char *source, size_t size, struct report *why)
@@ -77,6 +91,8 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (r)
 		return r;
 	model_options.address_range = a.range;
+	model_options.node = name_or(a.node, "NODE_NAME");
+	model_options.zone = name_or(a.zone, "NODE_ZONE");
 	model = model_new(&model_options);
 	if (!model)
 		return cli_fail(verb, EXIT_FAILED, "out of memory");
@@ -101,7 +117,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb publish_verb = {
 	.name = "publish",
-	.usage = "--services FILE|- --dir DIR [--address-range PREFIX]",
+	.usage = "--services FILE|- --dir DIR [--address-range PREFIX] [--node NAME] [--zone NAME]",
 	.summary = "checks a services file, or a Kubernetes List, and writes a static table once",
 	.more = "Programs that run under the shim with this directory follow at their next dial. A table that is already\n"
 	"published stays where the services are refused. `kubectl get services,endpointslices -o json |\n"

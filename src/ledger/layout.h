@@ -26,6 +26,20 @@
  * failed and what a mend found closed. A mend (mend.h) sets gone := claims when its dump began - sockets it found - claims
  * on their way then; claims made since are kept by the arithmetic. The words `mend_…` and `unsettled…` are its notes.
  *
+ * The keeper: an agent in the pod's network namespace, which is told of every socket that ends. While its sign of life is young it
+ * mends, and the shims need not; two that mend at once do no harm (mend.c, notes_are). It also learns failures that a program met
+ * after its dial had returned; those that the shim has told already are counted in `seen`, for the keeper to pass over.
+ *
+ * Pins. The clients of a Service with sessionAffinity: ClientIP, which are the processes of this pod together, share one
+ * endpoint of each port and family (kube-proxy has a proxier for each). Endpoint and time change together:
+ *
+ *	endpoint's tag ^ cursor's tag (32 bits, high) | time of the last dial (32 bits, low)
+ *
+ * and 0 is no pin, because a time is never 0. A word that another port left, which had this cursor before, decodes to its
+ * endpoint's tag ^ its own tag ^ ours: hashes that have nothing to do with each other, and so the tag of none of our n endpoints
+ * but by a chance of n in 2^32. Even that would pin the pod to a usable endpoint of this very port, only not to the one that the
+ * hash says; so does whoever scribbles here.
+ *
  * Times are CLOCK_BOOTTIME in units of 16 ms, modulo 2^32 (two years), compared by signed difference.
  */
 #ifndef FAIRDIAL_LEDGER_LAYOUT_H
@@ -39,6 +53,10 @@
 #define LEDGER_MINOR 0
 #define LEDGER_TICK_SHIFT 4 /* milliseconds to ticks */
 #define LEDGER_MAX_ACTIVE (1u << 20) /* more connections to one backend than this are damage */
+
+enum ledger_flags {
+	LEDGER_SHARED_NETWORK = 1, /* the kernel's list is the node's: a count is never more than what shims claimed */
+};
 
 struct ledger_head {
 	uint64_t magic;
@@ -58,7 +76,9 @@ struct ledger_head {
 	uint64_t mend_us;   /* how long it took */
 	uint64_t mends;	    /* their number */
 	uint64_t ejecting_until_ms; /* CLOCK_BOOTTIME: the end of the ejection that ends last */
-	uint64_t zero2[4];
+	uint64_t kept_ms; /* CLOCK_BOOTTIME of the keeper's last sign of life; 0: none, or it has gone */
+	uint64_t flags;	  /* enum ledger_flags, as the keeper sets them */
+	uint64_t zero2[2];
 };
 
 struct ledger_row {
@@ -73,20 +93,24 @@ struct ledger_row {
 	/* What it could not settle: tagged by the backend. */
 	uint64_t unsettled_least; /* claims that had not landed, the fewest at any mend */
 	uint64_t unsettled_since; /* this time */
-	uint64_t zero[2];
+	uint64_t seen; /* failures that were told, of sockets that the keeper has yet to see the end of */
+	uint64_t zero;
 };
 
 struct ledger_cursor {
 	uint64_t next;	     /* whose turn it is; tagged by the port */
 	uint64_t mended;     /* time of the last mend of its endpoints; tagged by the port */
 	uint64_t generation; /* of the table it was made for, modulo 2^32; likewise */
-	uint64_t zero[5];
+	uint64_t pin_v4, pin_v6; /* sessionAffinity; see above */
+	uint64_t zero[3];
 };
 
 _Static_assert(offsetof(struct ledger_head, sum) == 72, "head: fields may only be appended");
 _Static_assert(offsetof(struct ledger_head, mended_ms) == 128, "head: the changing line");
 _Static_assert(sizeof(struct ledger_head) == 192, "head: the changing line");
+_Static_assert(offsetof(struct ledger_head, kept_ms) == 160, "head: fields may only be appended");
 _Static_assert(sizeof(struct ledger_row) == 128, "row");
+_Static_assert(offsetof(struct ledger_row, seen) == 112, "row: fields may only be appended");
 _Static_assert(offsetof(struct ledger_row, ejected_until) + 8 <= 64, "what a pick reads lies in one cache line");
 _Static_assert(sizeof(struct ledger_cursor) == 64, "cursor: a cache line of its own");
 

@@ -89,6 +89,27 @@ struct ledger_verdict {
 bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledger_outcome outcome,
 		   const struct ledger_verdict *verdict, uint64_t now_ms);
 
+/*
+ * Of a failure that is told by ledger_report while its socket lives on with the backend's address: the keeper will see that
+ * socket end, and take one down instead of telling it again. At most LEDGER_SEEN_MAX are kept, only while there is a keeper,
+ * and none past a success: where the two miss each other, a failure is told twice or not at all, and not for long.
+ */
+#define LEDGER_SEEN_MAX 64
+void ledger_note_seen(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
+bool ledger_take_seen(const struct ledger *ledger, struct ledger_key key);
+void ledger_forget_seen(const struct ledger *ledger); /* of all rows: nobody has seen their sockets end */
+
+/* A keeper lives: it has said so within three seconds. A time further ahead than that is damage. */
+#define LEDGER_KEPT_FOR_MS 3000
+bool ledger_is_kept(const struct ledger *ledger, uint64_t now_ms);
+
+/* The kernel's list of sockets also has those of others, who claim nothing: see mend.h. */
+bool ledger_is_shared(const struct ledger *ledger);
+
+/* The keeper's: its sign of life, and what it knows of the network. Without one from ledger_unkeep on. */
+void ledger_keep(const struct ledger *ledger, bool shared_network, uint64_t now_ms);
+void ledger_unkeep(const struct ledger *ledger);
+
 /* No success in the last ten seconds, or a failure since: worth waiting for its answer. */
 bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
 
@@ -118,5 +139,19 @@ bool ledger_turn(const struct ledger *ledger, struct ledger_key cursor, uint32_t
 /* Where to look first among equals, and where the next one looks. */
 uint32_t ledger_cursor(const struct ledger *ledger, struct ledger_key cursor);
 void ledger_set_cursor(const struct ledger *ledger, struct ledger_key cursor, uint32_t next);
+
+/* Where the pod's dials of a port and family are pinned. */
+struct ledger_pin {
+	uint64_t word; /* as it was read: for ledger_set_pin */
+	uint32_t tag;  /* of the endpoint; 0: not pinned, or not dialed for longer than `max_age_s` */
+};
+struct ledger_pin ledger_pin(const struct ledger *ledger, struct ledger_key cursor, bool v4, uint32_t max_age_s, uint64_t now_ms);
+
+/*
+ * Pins the pod to an endpoint as of now, or says that its pin is used now; only if the pin is still as it was read. Its time
+ * never goes back. Also true without a cursor.
+ */
+bool ledger_set_pin(const struct ledger *ledger, struct ledger_key cursor, bool v4, const struct ledger_pin *before, uint32_t tag,
+		    uint64_t now_ms);
 
 #endif

@@ -51,7 +51,7 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 	uint64_t last, before;
 	bool newer;
 
-	if (!head || !mended)
+	if (!head || !mended || ledger_is_kept(ledger, now_ms))
 		return false;
 	last = load_relaxed(&head->mended_ms);
 	before = load_relaxed(mended);
@@ -75,6 +75,7 @@ struct mending {
 	const struct mend_list *list;
 	uint32_t number; /* tags its notes */
 	uint16_t port;	 /* that all backends share; 0: they do not */
+	bool shared;	 /* others' sockets are among those that the kernel lists */
 	uint64_t now_ms;
 };
 
@@ -147,12 +148,28 @@ static void end_row(const struct mending *m, struct ledger_row *row, uint32_t ta
 	waiting = on_their_way(row, tag, claims, landed, m->now_ms);
 	made = word_value(load_acquire(&row->claims), tag) - claims;
 	active = claims + made - gone;
+	if (m->shared && (found > active || active > LEDGER_MAX_ACTIVE)) /* what is more than was claimed is others' */
+		found = active_of(claims + made, gone);
 	if (active >= found && active - found <= waiting + made)
 		return;
 	/* Fails if something was released meanwhile: next time. Against what was read, whatever its tag. */
 	before = load_relaxed(&row->gone);
 	if (word_value(before, tag) == gone)
 		swap_if(&row->gone, before, word_make(tag, claims - found - waiting));
+}
+
+bool mend_has_settled(const struct ledger *ledger, struct ledger_key key)
+{
+	const struct ledger_row *row = ledger_row(ledger, key);
+	uint32_t claims, landed, then;
+
+	if (!row)
+		return true;
+	landed = word_value(load_acquire(&row->landed), key.tag);
+	claims = word_value(load_acquire(&row->claims), key.tag);
+	then = (uint32_t)load_relaxed(&row->mend_claims); /* whosever mend it was: it saw no other claims */
+	return (int32_t)(claims - landed) <= 0 && claims == then &&
+	       (int32_t)(then - (uint32_t)load_relaxed(&row->mend_landed)) <= 0;
 }
 
 static void for_each_row(const struct mending *m,
@@ -376,7 +393,7 @@ int mend_in_turn(const struct ledger *ledger, const struct mend_list *list, uint
 
 int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
 {
-	struct mending m = { .ledger = ledger, .list = list, .now_ms = now_ms };
+	struct mending m = { .ledger = ledger, .list = list, .shared = ledger_is_shared(ledger), .now_ms = now_ms };
 	int fd, r;
 
 	if (!ledger->base || list->count == 0)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's word on open connections. A mend dumps the TCP sockets of the network namespace that dial one of the
- * listed backends (sock_diag(7), filtered in the kernel by state and port, no privilege needed), and sets the backends'
- * counts by it.
+ * The kernel's word on open connections. A mend dumps the TCP sockets of the network namespace that dial one of the listed
+ * backends (sock_diag(7), filtered in the kernel by state and port, no privilege needed), and sets the backends' counts by
+ * it.
  *
- * A claim becomes visible to the kernel some instructions after it was made, and a mend must neither count that dial
- * twice nor forget it. Claims that had not landed when the dump began, or were made while it went on, make the truth a range; a
+ * A claim becomes visible to the kernel some instructions after it was made, and a mend must neither count that dial twice
+ * nor forget it. Claims that had not landed when the dump began, or were made while it went on, make the truth a range; a
  * count within it stays, one beyond it is set to its upper end.
+ *
+ * Where the network is shared (hostNetwork), the list also has the sockets of others, who claim nothing. A mend then lowers
+ * a count to what exists, and never raises one: what is counted was claimed, though a stranger's connection may stand in for
+ * one that has closed.
  */
 #ifndef FAIRDIAL_LEDGER_MEND_H
 #define FAIRDIAL_LEDGER_MEND_H
@@ -37,7 +41,7 @@ struct mend_caller {
 /*
  * True for the one caller of all processes whose turn it is to mend the endpoints of a port now: once a second for a port,
  * and never more than ten times for the pod. A caller that may not block leaves it alone where the last mend took more than
- * three milliseconds, until a thousand times as long has passed.
+ * three milliseconds, until a thousand times as long has passed. Never true while a keeper lives, who mends for all.
  */
 bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uint64_t now_ms);
 
@@ -49,5 +53,8 @@ int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now
 
 /* The same for a caller to whom mend_due said so: notes how long it took, by which others judge whether to. */
 int mend_in_turn(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms);
+
+/* After a mend: whether its row has an exact count, none being claimed since or on its way to the kernel. */
+bool mend_has_settled(const struct ledger *ledger, struct ledger_key key);
 
 #endif

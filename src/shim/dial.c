@@ -154,15 +154,16 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	mode = mode_of(&rules, &port, d->settings);
 	if (mode == MODE_OFF || (settings_choose(d->settings) && !is_allowed(view, d->settings, &port)))
 		return DIAL_OFF;
-	/* A Service that pins its clients (sessionAffinity) is not to be spread: kube-proxy pins them. */
-	if (port.stand_down || (port.affinity_s && (port.flags & SERVICE_OWN_ADDRESS)))
+	if (port.stand_down)
 		return DIAL_STOOD_DOWN;
 	if ((port.flags & SERVICE_OWN_ADDRESS) &&
 	    attach_freshness(d->attachment, rules.stale_after_ms, d->now_ms) == STALE)
 		return DIAL_STALE;
 	take_rules(d, &rules, &port);
+	d->observed = mode == MODE_OBSERVE;
+	d->affinity_s = port.affinity_s;
 	if (port.affinity_s)
-		d->balance = BALANCE_HASH; /* nobody else serves its address: always the same endpoint for this pod */
+		d->balance = BALANCE_HASH; /* whatever policy the process has: it must not be spread */
 	take_endpoints(d, view, &port);
 	return mode == MODE_OBSERVE ? DIAL_OBSERVED : DIAL_OURS;
 }
@@ -257,6 +258,24 @@ static bool claim(struct dial *d, const struct candidate *candidate, int tries)
 	return true;
 }
 
+static bool next(struct dial *d, struct candidate *ret_chosen)
+{
+	if (!d->affinity_s)
+		return pick_next(&d->pick, d->balance, ret_chosen);
+	d->pin = ledger_pin(d->pick.ledger, d->pick.cursor, d->v4, d->affinity_s, d->now_ms);
+	return pick_pinned(&d->pick, d->pin.tag, ret_chosen);
+}
+
+/*
+ * Only a choice from a whole list moves the pin. Whoever loses to another process takes what that one has pinned; by the last
+ * try they are many, and agree but for the time.
+ */
+static bool pin(struct dial *d, const struct candidate *candidate, int tries)
+{
+	return !d->affinity_s || d->observed || tries >= CLAIM_TRIES ||
+	       ledger_set_pin(d->pick.ledger, d->pick.cursor, d->v4, &d->pin, candidate->key.tag, d->now_ms);
+}
+
 bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 {
 	int torn = 0;
@@ -276,7 +295,7 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		/* As many attempts as there are endpoints, however often the list changes meanwhile. */
 		if (open_rows(d, &view) == 0 && d->attempt < d->pick.rows.count) {
 			mend_if_due(d, &view, false);
-			found = pick_next(&d->pick, d->balance, &candidate);
+			found = next(d, &candidate);
 			if (found && ledger_doubted(d->pick.ledger, candidate.key))
 				mend_if_due(d, &view, true); /* for the dials after this one, which tries it */
 			found = found && table_endpoint(&view, d->pick.rows.first + candidate.index, &row) == 0;
@@ -287,7 +306,7 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		}
 		if (!found)
 			return false;
-		if (!claim(d, &candidate, tries))
+		if (!pin(d, &candidate, tries) || !claim(d, &candidate, tries))
 			continue; /* somebody took that place: count again */
 		d->attempt++;
 		pick_mark_tried(&d->pick, candidate.index);
@@ -312,6 +331,13 @@ void dial_failed(struct dial *d, const struct dial_choice *choice, enum ledger_o
 {
 	ledger_release(d->pick.ledger, choice->key);
 	ledger_report(d->pick.ledger, choice->key, outcome, &d->verdict, clock_boot_ms());
+}
+
+void dial_left(struct dial *d, const struct dial_choice *choice)
+{
+	/* Before connect(2) returns, and so before the socket can end. */
+	ledger_note_seen(d->pick.ledger, choice->key, clock_boot_ms());
+	dial_failed(d, choice, OUTCOME_REFUSED);
 }
 
 void dial_dropped(struct dial *d, const struct dial_choice *choice)
@@ -357,6 +383,15 @@ static const struct trace_word outcomes[] = {
 	{ 0, NULL },
 };
 
+static const char *policy_name(const struct dial *d)
+{
+	const struct balance_policy *policy = balance_policy(d->balance);
+
+	if (d->affinity_s)
+		return "pinned";
+	return policy ? policy->name : "?";
+}
+
 __attribute__((noinline)) /* its buffer is not for the stack of every dial */
 static void write_trace(const struct dial *d, const struct dial_choice *choice, enum dial_reason reason, int error)
 {
@@ -370,7 +405,7 @@ static void write_trace(const struct dial *d, const struct dial_choice *choice, 
 		text_add(&line, " -> ");
 		text_add(&line, addr_print(&choice->addr, addr));
 		text_add(&line, " ");
-		text_add(&line, balance_policy(d->balance) ? balance_policy(d->balance)->name : "?");
+		text_add(&line, policy_name(d));
 	}
 	if (reason != DIAL_OURS) {
 		text_add(&line, " ");

@@ -37,7 +37,6 @@ struct dial {
 	bool v4; /* the family of endpoints that this socket can reach */
 	bool blocking;
 	uint8_t balance;
-	uint8_t mode;
 	uint16_t attempts; /* endpoints that may time out */
 	uint32_t attempt;  /* endpoints chosen so far */
 	uint32_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
@@ -48,6 +47,9 @@ struct dial {
 	uint64_t seq;	  /* with `area`: the generation that `pick` counts in */
 	const void *area;
 	uint64_t now_ms;
+	uint32_t affinity_s;   /* not 0: dials are pinned for so long */
+	bool observed;	       /* and the pin stays as it is */
+	struct ledger_pin pin; /* as the last choice found it */
 	struct pick pick;
 };
 
@@ -76,6 +78,9 @@ void dial_landed(struct dial *dial, const struct dial_choice *choice, bool succe
 
 /* The endpoint failed it. */
 void dial_failed(struct dial *dial, const struct dial_choice *choice, enum ledger_outcome outcome);
+
+/* The endpoint refused it, and the socket keeps that, and the endpoint's address, for the program to find. */
+void dial_left(struct dial *dial, const struct dial_choice *choice);
 
 /* It came to nothing, and nobody is to blame. */
 void dial_dropped(struct dial *dial, const struct dial_choice *choice);

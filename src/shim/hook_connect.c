@@ -296,7 +296,7 @@ static bool failed_at_once(struct dial *dial, const struct target *target, const
 		return false;
 	}
 	if (!can_follow) { /* the program reads the error itself */
-		dial_failed(dial, choice, OUTCOME_REFUSED);
+		dial_left(dial, choice);
 		return false;
 	}
 	*error = leave_failed_dial(target->fd);

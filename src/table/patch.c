@@ -190,17 +190,18 @@ static int prepare_endpoints(struct patcher *p, const struct spec_port *port, si
 	return 0;
 }
 
-/* Its own block, or where they are too many for that, a larger one of what is spare. */
+/* Its own block, or where they are too many for that, a larger one of what is spare; the last block grows where it is. */
 static bool make_room(struct places *places, struct places_block *block, size_t endpoints)
 {
-	uint64_t size = image_block(endpoints), left = places->end - places->spare;
+	uint32_t first = block->first + block->size == places->spare ? block->first : places->spare;
+	uint64_t size = image_block(endpoints), left = places->end - first;
 
 	if (endpoints <= block->size)
 		return true;
 	if (endpoints > left)
 		return false;
-	*block = (struct places_block){ places->spare, (uint32_t)(size < left ? size : left) };
-	places->spare += block->size;
+	*block = (struct places_block){ first, (uint32_t)(size < left ? size : left) };
+	places->spare = first + block->size;
 	return true;
 }
 

@@ -76,8 +76,8 @@ static void append_decoys(json_t *config)
 
 static json_t *config_of(const struct api_server *s, const struct api_kubeconfig *o)
 {
-	json_t *config = json_pack("{s:s,s:s,s:[],s:[],s:[],s:s}", "apiVersion", "v1", "kind", "Config", "clusters",
-				   "contexts", "users", "current-context", "here");
+	json_t *config = json_pack("{s:s,s:[],s:[],s:s,s:s,s:[]}", "apiVersion", "v1", "clusters", "contexts",
+				   "current-context", "here", "kind", "Config", "users");
 
 	if (o->decoys)
 		append_decoys(config);

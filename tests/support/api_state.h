@@ -139,6 +139,7 @@ struct watch {
 	char *last;    /* the last event's line; NULL: none */
 	long until_ms; /* of now_ms; -1: no end */
 	size_t next;   /* of the history */
+	uint64_t after; /* the version it began behind, which may be one to come */
 
 	/* guarded by the mutex */
 	unsigned id; /* from 1 */

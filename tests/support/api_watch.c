@@ -81,9 +81,11 @@ static void add_news(struct api_server *s, struct watch *w, struct text *out)
 	size_t start = out->length;
 
 	while (w->next < s->store.history.count) {
+		const struct api_object *o = s->store.history.at[w->next++];
 		size_t before = out->length;
 
-		add_change(s, &w->filter, s->store.history.at[w->next++], out);
+		if (o->born > w->after)
+			add_change(s, &w->filter, o, out);
 		if (out->length != before)
 			start = before;
 	}
@@ -183,6 +185,7 @@ static void find_start(struct api_server *s, const struct watch_query *q, struct
 		refusal_expired(s, version, r);
 	} else {
 		w->next = first_after(&s->store, version);
+		w->after = version;
 	}
 }
 

@@ -91,13 +91,12 @@ static bool receive_raw(struct api_conn *c)
 	return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
-static bool receive(struct api_conn *c)
+/* What of it makes sense by now; false at the end of the stream. */
+static bool decrypt(struct api_conn *c)
 {
 	char bytes[16384];
 	int n;
 
-	if (!receive_raw(c))
-		return false;
 	ERR_clear_error();
 	while ((n = SSL_read(c->ssl, bytes, sizeof(bytes))) > 0)
 		text_add(&c->in, bytes, (size_t)n);
@@ -106,7 +105,7 @@ static bool receive(struct api_conn *c)
 
 bool wire_wait(struct api_conn *c, long until_ms)
 {
-	return wait_ready(c, POLLIN, until_ms) && receive(c);
+	return wait_ready(c, POLLIN, until_ms) && receive_raw(c) && decrypt(c);
 }
 
 bool wire_sleep(struct api_conn *c)
@@ -132,7 +131,7 @@ bool wire_handshake(struct api_conn *c, SSL_CTX *context)
 		if (!flush_share(c, 1) || !more || !wait_ready(c, POLLIN, -1) || !receive_raw(c))
 			return false;
 	}
-	return flush_share(c, 1);
+	return flush_share(c, 1) && decrypt(c); /* the first request may have come with the handshake's end */
 }
 
 /* A record that promises more than comes. */

@@ -56,13 +56,15 @@ struct server {
 
 static int listen_on(const struct place *place)
 {
+	bool is_v6 = strchr(place->address, ':');
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)place->port) };
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)place->port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+	int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &(int){ 64 }, sizeof(int));
-	inet_pton(AF_INET, place->address, &to.sin_addr);
-	if (bind(fd, (const struct sockaddr *)&to, sizeof(to)) == 0 && listen(fd, 4096) == 0)
+	inet_pton(is_v6 ? AF_INET6 : AF_INET, place->address, is_v6 ? (void *)&to6.sin6_addr : &to.sin_addr);
+	if (bind(fd, is_v6 ? (const void *)&to6 : &to, is_v6 ? sizeof(to6) : sizeof(to)) == 0 && listen(fd, 4096) == 0)
 		return fd;
 	close(fd);
 	return -1;
@@ -262,7 +264,7 @@ static void choose_places(struct place *place, size_t count, enum backends_layou
 		if (layout == ONE_PORT)
 			snprintf(place[i].address, sizeof(place[i].address), "127.%d.%d.%zu", second, third, i + 1);
 		else
-			snprintf(place[i].address, sizeof(place[i].address), "127.0.0.1");
+			snprintf(place[i].address, sizeof(place[i].address), layout == ONE_ADDRESS ? "127.0.0.1" : "::1");
 		place[i].port = layout == ONE_PORT ? port : random_port();
 	}
 }
@@ -288,6 +290,8 @@ static void listen_somewhere(struct place *place, int *listener, size_t count, e
 		if (listen_all(place, listener, count))
 			return;
 	}
+	if (layout == ONE_ADDRESS_V6 && errno != EADDRINUSE)
+		skip_because("no IPv6 on loopback: %s", strerror(errno));
 	fail_msg("no ports for %zu servers: %s", count, strerror(errno));
 }
 

@@ -14,6 +14,7 @@ enum { BACKENDS_MAX = 16 };
 enum backends_layout {
 	ONE_ADDRESS, /* 127.0.0.1, each with a port of its own */
 	ONE_PORT,    /* each with an address of its own in 127.0.0.0/8 */
+	ONE_ADDRESS_V6, /* ::1, each with a port of its own; skips the test where loopback has none */
 };
 
 struct backends;

@@ -2,11 +2,12 @@
 #include "support/generations.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/policy.h"
 
-enum { MAX_SCALE = 64 };
+enum { MAX_SCALE = 64, NODES = 40 };
 
 static struct spec_endpoint endpoints[GENERATION_ENDPOINTS * MAX_SCALE];
 
@@ -56,6 +57,37 @@ const struct spec *spec_of_generation(uint64_t g, unsigned scale)
 	return &spec;
 }
 
+static const char *node_of(uint64_t g)
+{
+	static char names[NODES][16];
+	char *name = names[g % NODES];
+
+	snprintf(name, sizeof(names[0]), "node-%u", (unsigned)(g % NODES));
+	return name;
+}
+
+const struct spec *patch_of_generation(uint64_t g)
+{
+	struct spec *spec = (struct spec *)spec_of_generation(g, 1);
+
+	spec->client_rank = spec->client_peers = 0;
+	spec->services[0].affinity_s = 0;
+	for (size_t i = 0; i < spec->services[0].ports[0].endpoint_count; i++) {
+		endpoints[i].node = node_of(g);
+		endpoints[i].weight = (uint16_t)(1 + i % 2);
+	}
+	return spec;
+}
+
+static bool node_belongs(const struct table_view *view, const struct table_endpoint *row, uint64_t generation)
+{
+	char node[16], expected[16];
+
+	snprintf(expected, sizeof(expected), "node-%u", (unsigned)(generation % NODES));
+	table_string(view, row->node, node, sizeof(node));
+	return row->node == 0 || strcmp(node, expected) == 0;
+}
+
 /* Whether what was read belongs to one generation; meaningless until table_end has said yes. */
 static bool read_all(const struct table_view *view, uint64_t *ret_generation)
 {
@@ -63,6 +95,7 @@ static bool read_all(const struct table_view *view, uint64_t *ret_generation)
 	struct table_service service;
 	struct table_area area;
 	struct table_port port;
+	uint32_t said = table_rules(view).client_rank; /* 0: patches cannot say it there */
 	int i;
 
 	addr_set_port(&dest, 80);
@@ -75,8 +108,8 @@ static bool read_all(const struct table_view *view, uint64_t *ret_generation)
 	i = table_find_service(view, slice_of("web"), slice_of("shop"));
 	if (i < 0 || table_service(view, (uint32_t)i, &service) < 0)
 		return false;
-	if (port.affinity_s != (uint32_t)area.generation || service.affinity_s != (uint32_t)area.generation ||
-	    table_rules(view).client_rank != (uint32_t)area.generation || port.v4_count % count_of(area.generation))
+	if (port.affinity_s != said || service.affinity_s != said || (said && said != (uint32_t)area.generation) ||
+	    port.v4_count % count_of(area.generation))
 		return false;
 	for (uint32_t k = 0; k < port.v4_count; k++) {
 		struct table_endpoint row;
@@ -85,7 +118,8 @@ static bool read_all(const struct table_view *view, uint64_t *ret_generation)
 		if (table_endpoint(view, port.first_endpoint + k, &row) < 0)
 			return false;
 		addr = table_endpoint_addr(&row);
-		if (row.ip[14] != (uint8_t)area.generation || addr_port(&addr) != 1 + area.generation % 50000)
+		if (row.ip[14] != (uint8_t)area.generation || addr_port(&addr) != 1 + area.generation % 50000 ||
+		    !node_belongs(view, &row, area.generation))
 			return false;
 	}
 	return true;

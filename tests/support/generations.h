@@ -17,6 +17,9 @@ enum { GENERATION_ENDPOINTS = 24 };
 /* What generation `g` publishes; the arrays are static, so one thread at a time. `scale` multiplies its endpoints. */
 const struct spec *spec_of_generation(uint64_t g, unsigned scale);
 
+/* The same for writer_patch: generations that differ in their endpoints alone. A table has either this kind or that. */
+const struct spec *patch_of_generation(uint64_t g);
+
 /*
  * Reads everything once. The generation; 0 where it could not be read (written meanwhile); -EBADMSG where table_end
  * says yes to rows that do not belong together, or a sum fails in such a view.

@@ -27,7 +27,7 @@ static struct picks *open_picks(const struct table_builder *b)
 	if (!p)
 		abort();
 	after_test(free_picks, p);
-	publish_once(dir, b);
+	publish_alone(dir, b);
 	p->table = map_table(dir);
 	assert_int_equal(open_ledger(format("%s/ledger", dir), table_head(p->table)->rows, LEDGER_MAKE, &p->ledger), 0);
 	view = view_of(p->table);

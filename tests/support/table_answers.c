@@ -114,6 +114,40 @@ static void print_policy(FILE *out, const struct table_policy *policy)
 		fprintf(out, "%02x", bytes[i]);
 }
 
+/* What a table says of one whoever published it, whichever slot it has. */
+static void print_plain_endpoint(FILE *out, const struct table_view *view, const struct table_endpoint *row)
+{
+	struct addr addr = table_endpoint_addr(row);
+	char buf[ADDR_TEXT], zone[64], node[64];
+
+	table_string(view, row->zone, zone, sizeof(zone));
+	table_string(view, row->node, node, sizeof(node));
+	fprintf(out, " %s*%u(%u)+%x@%s/%s", addr_print(&addr, buf), row->weight, row->given_weight, row->flags, zone, node);
+}
+
+static void print_plain_port(FILE *out, const struct table_view *view, const struct addr *dest, uint8_t protocol)
+{
+	char buf[ADDR_TEXT], name[64], app_protocol[64];
+	struct table_endpoint row;
+	struct table_port port;
+
+	if (read_port(view, dest, protocol, &port) < 0) {
+		fprintf(out, "refused\n");
+		return;
+	}
+	table_string(view, port.name, name, sizeof(name));
+	table_string(view, port.app_protocol, app_protocol, sizeof(app_protocol));
+	fprintf(out, "%s/%u %s/%s %u %u ", addr_print(dest, buf), protocol, name, app_protocol, port.flags, port.stand_down);
+	print_policy(out, &port.policy);
+	for (uint32_t k = 0; k < port.v4_count + port.v6_count; k++) {
+		if (read_endpoint(view, &port, k, &row) < 0)
+			fprintf(out, " refused");
+		else
+			print_plain_endpoint(out, view, &row);
+	}
+	fprintf(out, "\n");
+}
+
 static void print_port(FILE *out, const struct table_view *view, const struct addr *dest, uint8_t protocol)
 {
 	struct table_endpoint row;
@@ -161,7 +195,8 @@ static void print_service(FILE *out, const struct table_view *view, int i)
 	fprintf(out, "\n");
 }
 
-char *port_answers(const struct table *table, const struct spec *spec)
+static char *answers_of_ports(const struct table *table, const struct spec *spec,
+			      void (*print)(FILE *, const struct table_view *, const struct addr *, uint8_t))
 {
 	struct table_view view;
 	char *text = NULL;
@@ -178,13 +213,23 @@ char *port_answers(const struct table *table, const struct spec *spec)
 
 			addr_set_port(&dest, port->port);
 			if (readable)
-				print_port(out, &view, &dest, port->protocol);
+				print(out, &view, &dest, port->protocol);
 			else
 				fprintf(out, "refused\n");
 		}
 	}
 	fclose(out);
 	return text;
+}
+
+char *port_answers(const struct table *table, const struct spec *spec)
+{
+	return answers_of_ports(table, spec, print_port);
+}
+
+char *plain_answers(const struct table *table, const struct spec *spec)
+{
+	return answers_of_ports(table, spec, print_plain_port);
 }
 
 char *name_answers(const struct table *table, const struct spec *spec)

@@ -209,7 +209,7 @@ void publish(struct table_writer *writer, const struct table_builder *b)
 		fail_msg("writer_publish: %s", why.text);
 }
 
-void publish_once(const char *dir, const struct table_builder *b)
+void publish_alone(const char *dir, const struct table_builder *b)
 {
 	struct table_writer *writer = open_writer(dir);
 

@@ -48,7 +48,7 @@ void close_writer(struct table_writer *writer);
 void publish(struct table_writer *writer, const struct table_builder *b);
 
 /* Publishes once, with a writer of its own. */
-void publish_once(const char *dir, const struct table_builder *b);
+void publish_alone(const char *dir, const struct table_builder *b);
 
 /* DIR/table, mapped as a shim maps it; unmapped at the end of the test. */
 struct table *map_table(const char *dir);
@@ -82,6 +82,9 @@ struct table_endpoint endpoint_at(const struct table *table, const char *dest, c
  */
 char *port_answers(const struct table *table, const struct spec *spec);
 char *name_answers(const struct table *table, const struct spec *spec);
+
+/* port_answers without slots and tags, which differ between two writers, and with the texts: for comparing tables. */
+char *plain_answers(const struct table *table, const struct spec *spec);
 
 /* Whether each line of `now` is that of `before`, or it or words of it are "refused". */
 bool same_or_refused(const char *before, const char *now);

@@ -130,7 +130,7 @@ static struct table *names_table(void)
 	builder_service(b, "web.blog", "10.96.0.22");
 	builder_service(b, "local", "10.96.0.23")->flags = SERVICE_BARE_NAME;
 	builder_service(b, "filed.shop", "10.96.0.24")->flags = SERVICE_BARE_NAME;
-	publish_once(dir, b);
+	publish_alone(dir, b);
 	return map_table(dir);
 }
 

@@ -268,23 +268,45 @@ static void without_a_ledger_dials_still_spread(void **state)
 
 /* ---- clients apart ---- */
 
-/* Each of `clients` pods has a ledger of its own, and opens one connection. */
-static void clients_start_apart(uint8_t balance, unsigned clients, struct picks *p)
+static bool is_usable(const struct picks *p, unsigned i)
 {
-	unsigned servers = p->pick.rows.count;
+	return table_rows_brief(&p->pick.rows, i).flags & ENDPOINT_USABLE;
+}
 
+/* Each of `clients` pods has a ledger of its own, and opens one connection. Where `peers` is not known, `first` is an ordinal. */
+static void clients_start_apart(uint8_t balance, unsigned clients, uint32_t first, uint32_t peers, struct picks *p)
+{
+	unsigned servers = 0;
+
+	for (unsigned i = 0; i < p->pick.rows.count; i++)
+		servers += is_usable(p, i);
 	memset(p->counts, 0, sizeof(p->counts));
 	for (unsigned rank = 0; rank < clients; rank++) {
 		memset(p->ledger.base + p->ledger.cursors_offset, 0, p->ledger.size - p->ledger.cursors_offset);
-		p->pick.rank = rank;
-		p->pick.peers = clients;
+		p->pick.rank = first + rank;
+		p->pick.peers = peers;
 		p->pick.identity = rank * 7919 + 1;
 		assert_true(next_of(p, balance, true) >= 0);
 	}
-	for (unsigned i = 0; i < servers; i++)
-		if (p->counts[i] != clients / servers && p->counts[i] != (clients + servers - 1) / servers)
-			fail_msg("policy %u: of %u clients, server %u of %u has %u", balance, clients, i, servers,
-				 p->counts[i]);
+	for (unsigned i = 0; i < p->pick.rows.count; i++) {
+		unsigned least = is_usable(p, i) ? clients / servers : 0;
+		unsigned most = is_usable(p, i) ? (clients + servers - 1) / servers : 0;
+
+		if (p->counts[i] < least || p->counts[i] > most)
+			fail_msg("policy %u: of %u clients from %u on, server %u of %u has %u", balance, clients, first, i,
+				 servers, p->counts[i]);
+	}
+}
+
+static void clients_of_each_kind_start_apart(unsigned clients, struct picks *p)
+{
+	static const uint8_t in_turn[] = { BALANCE_LEAST_CONN, BALANCE_ROUND_ROBIN };
+
+	for (size_t i = 0; i < sizeof(in_turn); i++) {
+		clients_start_apart(in_turn[i], clients, 0, clients, p);
+		clients_start_apart(in_turn[i], clients, 0, CLIENT_PEERS_UNKNOWN, p);
+		clients_start_apart(in_turn[i], clients, 1000003, CLIENT_PEERS_UNKNOWN, p); /* only those that follow each other */
+	}
 }
 
 static void clients_of_known_rank_meet_only_when_they_must(void **state)
@@ -293,11 +315,39 @@ static void clients_of_known_rank_meet_only_when_they_must(void **state)
 	for (unsigned servers = 1; servers <= 50; servers++) {
 		struct picks *p = new_picks_of(servers);
 
-		for (unsigned clients = 1; clients <= 50; clients++) {
-			clients_start_apart(BALANCE_LEAST_CONN, clients, p);
-			clients_start_apart(BALANCE_ROUND_ROBIN, clients, p);
-		}
+		for (unsigned clients = 1; clients <= 50; clients++)
+			clients_of_each_kind_start_apart(clients, p);
 		end_of_test(NULL);
+	}
+}
+
+/* `usable` endpoints, and others among them that are not: by `pattern`, in front, in the middle or behind. */
+static struct picks *picks_with_holes(unsigned usable, unsigned pattern)
+{
+	char text[4096] = "";
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < usable; i++) {
+		for (unsigned k = 0; k < (i * pattern + pattern) % 4; k++, n++)
+			sprintf(text + strlen(text), "10.0.0.%u:80! ", n + 1);
+		sprintf(text + strlen(text), "10.0.0.%u:80 ", ++n);
+	}
+	if (pattern == 2)
+		sprintf(text + strlen(text), "10.0.0.%u:80! 10.0.0.%u:80!", n + 1, n + 2);
+	return new_picks(text);
+}
+
+static void endpoints_that_are_not_usable_do_not_make_clients_meet(void **state)
+{
+	(void)state;
+	for (unsigned usable = 1; usable <= 50; usable++) {
+		for (unsigned pattern = 1; pattern <= 3; pattern++) {
+			struct picks *p = picks_with_holes(usable, pattern);
+
+			for (unsigned clients = 1; clients <= 50; clients++)
+				clients_of_each_kind_start_apart(clients, p);
+			end_of_test(NULL);
+		}
 	}
 }
 
@@ -325,6 +375,9 @@ static void a_rank_beyond_the_peers_does_no_harm(void **state)
 	p->pick.peers = 3;
 	for (uint8_t balance = 0; balance < BALANCE_COUNT; balance++)
 		pick_many(p, balance, false, 100);
+	p->pick.peers = CLIENT_PEERS_UNKNOWN;
+	for (uint8_t balance = 0; balance < BALANCE_COUNT; balance++)
+		pick_many(p, balance, false, 100);
 	assert_true(p->counts[0] + p->counts[1] + p->counts[2] + p->counts[3] == 100);
 }
 
@@ -347,6 +400,7 @@ int main(void)
 		TEST(a_policy_that_nobody_knows_picks_all_the_same),
 		TEST(without_a_ledger_dials_still_spread),
 		TEST(clients_of_known_rank_meet_only_when_they_must),
+		TEST(endpoints_that_are_not_usable_do_not_make_clients_meet),
 		TEST(clients_of_unknown_rank_start_by_their_identity),
 		TEST(a_rank_beyond_the_peers_does_no_harm),
 	};

@@ -23,7 +23,7 @@ static struct table *publish_and_map(const struct table_builder *b)
 	const char *dir = scratch_dir();
 	struct table *table;
 
-	publish_once(dir, b);
+	publish_alone(dir, b);
 	table = map_table(dir);
 	assert_whole(table);
 	return table;
@@ -295,6 +295,22 @@ static void rules_and_policy_reach_the_reader(void **state)
 	assert_int_equal(port.affinity_s, 10800);
 }
 
+static void a_rank_among_peers_of_unknown_number_is_any_ordinal(void **state)
+{
+	struct table_builder *b = builder_web("10.0.0.1:80");
+	struct table *table;
+	struct table_view view;
+
+	(void)state;
+	b->spec.client_rank = 1000;
+	b->spec.client_peers = CLIENT_PEERS_UNKNOWN;
+	table = publish_and_map(b);
+	view = view_of(table);
+	assert_int_equal(table_rules(&view).client_rank, 1000);
+	assert_int_equal(table_rules(&view).client_peers, CLIENT_PEERS_UNKNOWN);
+	assert_whole(table);
+}
+
 static void an_address_that_two_services_claim_goes_to_one_of_them(void **state)
 {
 	struct table_builder *b = builder_new();
@@ -409,6 +425,7 @@ int main(void)
 		TEST(weights_lose_their_common_divisor_and_keep_what_was_given),
 		TEST(texts_are_kept),
 		TEST(rules_and_policy_reach_the_reader),
+		TEST(a_rank_among_peers_of_unknown_number_is_any_ordinal),
 		TEST(an_address_that_two_services_claim_goes_to_one_of_them),
 		TEST(ten_thousand_services_are_all_found),
 	};

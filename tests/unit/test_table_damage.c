@@ -64,7 +64,7 @@ static struct guarded *compact_table(struct table_builder **ret_builder, struct 
 		const char *dir = scratch_dir();
 		struct guarded *g;
 
-		publish_once(dir, b);
+		publish_alone(dir, b);
 		table = map_table(dir);
 		if (current_area(table)->size % 64)
 			continue;
@@ -334,7 +334,7 @@ static void a_table_cut_at_any_size_is_refused(void **state)
 	size_t size;
 
 	(void)state;
-	publish_once(dir, small_spec(1));
+	publish_alone(dir, small_spec(1));
 	bytes = (uint8_t *)read_file(format("%s/table", dir), &size);
 	for (size_t cut = 0; cut < size; cut += cut < 512 ? 8 : 4096 + 64) {
 		struct guarded *g = guarded_new(cut);
@@ -353,7 +353,7 @@ static void a_cut_file_is_not_mapped(void **state)
 	size_t size;
 
 	(void)state;
-	publish_once(dir, small_spec(1));
+	publish_alone(dir, small_spec(1));
 	read_file(path, &size);
 	for (size_t cut = size - 1; cut; cut = cut * 3 / 4) {
 		assert_int_equal(truncate(path, (off_t)cut), 0);
@@ -370,17 +370,17 @@ static void a_writer_replaces_a_damaged_table(void **state)
 	char *bytes;
 
 	(void)state;
-	publish_once(dir, small_spec(1));
+	publish_alone(dir, small_spec(1));
 	bytes = read_file(path, &size);
 	for (size_t at = 0; at < 12000; at += 97) {
 		bytes[at] ^= 0x55;
 		write_file(path, bytes, size);
-		publish_once(dir, small_spec(1));
+		publish_alone(dir, small_spec(1));
 		assert_whole(map_table(dir));
 		bytes[at] ^= 0x55;
 	}
 	write_file(path, "hello", 5);
-	publish_once(dir, small_spec(1));
+	publish_alone(dir, small_spec(1));
 	assert_whole(map_table(dir));
 }
 

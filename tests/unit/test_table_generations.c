@@ -109,11 +109,11 @@ static void a_new_writer_continues_the_file(void **state)
 	ino_t inode;
 
 	(void)state;
-	publish_once(dir, builder_web("10.0.0.1:80"));
+	publish_alone(dir, builder_web("10.0.0.1:80"));
 	inode = inode_of(dir);
 	table = map_table(dir);
 	instance = table_head(table)->instance;
-	publish_once(dir, builder_web("10.0.0.2:80"));
+	publish_alone(dir, builder_web("10.0.0.2:80"));
 	assert_true(inode_of(dir) == inode);
 	assert_true(table_head(table)->instance == instance);
 	assert_int_equal(generation_of(table), 2);
@@ -179,7 +179,7 @@ static void slots_stay_with_a_new_writer(void **state)
 	struct table *table;
 
 	(void)state;
-	publish_once(dir, web_of(0, 40));
+	publish_alone(dir, web_of(0, 40));
 	table = map_table(dir);
 	view = view_of(table);
 	assert_int_equal(table_port(&view, 0, &port), 0);
@@ -188,7 +188,7 @@ static void slots_stay_with_a_new_writer(void **state)
 		slots[i] = nth(table, i).slot;
 		tags[i] = nth(table, i).tag;
 	}
-	publish_once(dir, web_of(10, 40));
+	publish_alone(dir, web_of(10, 40));
 	for (unsigned i = 10; i < 40; i++) {
 		assert_int_equal(nth(table, i).slot, slots[i]);
 		assert_int_equal(nth(table, i).tag, tags[i]);
@@ -225,7 +225,7 @@ static void one_backend_of_two_services_has_one_slot(void **state)
 	(void)state;
 	builder_service(b, "other.shop", "10.96.0.2");
 	builder_port(b, 81, PROTOCOL_TCP, "10.0.0.2:80 10.0.0.2:81");
-	publish_once(dir, b);
+	publish_alone(dir, b);
 	table = map_table(dir);
 	assert_int_equal(endpoint_at(table, "10.96.0.1:80", "10.0.0.2:80").slot,
 			 endpoint_at(table, "10.96.0.2:81", "10.0.0.2:80").slot);
@@ -262,11 +262,11 @@ static void slots_are_not_lost_when_writers_follow_each_other(void **state)
 	uint32_t rows;
 
 	(void)state;
-	publish_once(dir, web_of(0, 60));
+	publish_alone(dir, web_of(0, 60));
 	rows = table_head(map_table(dir))->rows;
 	for (unsigned i = 0; i < 20; i++) { /* all but the last one go, then others come */
-		publish_once(dir, web_of(i * 59 + 59, 1));
-		publish_once(dir, web_of(i * 59 + 59, 60));
+		publish_alone(dir, web_of(i * 59 + 59, 1));
+		publish_alone(dir, web_of(i * 59 + 59, 60));
 		assert_whole(map_table(dir));
 	}
 	assert_int_equal(table_head(map_table(dir))->rows, rows);
@@ -278,8 +278,8 @@ static void tags_differ_by_instance(void **state)
 	struct table *a, *b;
 
 	(void)state;
-	publish_once(one, builder_web("10.0.0.1:80"));
-	publish_once(other, builder_web("10.0.0.1:80"));
+	publish_alone(one, builder_web("10.0.0.1:80"));
+	publish_alone(other, builder_web("10.0.0.1:80"));
 	a = map_table(one);
 	b = map_table(other);
 	assert_true(table_head(a)->instance != table_head(b)->instance);

@@ -17,6 +17,13 @@
 
 enum { KILLS = 300 };
 
+/* What the writers of a test do. */
+enum writing {
+	IN_PLACE,
+	GROWING, /* now and then a larger file */
+	PATCHING,
+};
+
 /* Shared by the test and its children. */
 struct shared {
 	uint64_t published;          /* by the writer, before each publish: the number it is about to give */
@@ -55,8 +62,18 @@ static int map_quietly(const char *dir, struct table *table)
 	return table_map(dir, &trust, table, NULL);
 }
 
-/* Publishes for ever, generation g as spec_of_generation(g) says; sizes vary where it is asked to grow. */
-static void write_for_ever(const char *dir, bool growing)
+static int write_next(struct table_writer *writer, enum writing writing, uint64_t g)
+{
+	unsigned scale = writing == GROWING && g % 16 == 0 ? 64 : 1;
+	const struct spec *spec = writing == PATCHING ? patch_of_generation(g) : spec_of_generation(g, scale);
+	struct report why;
+	int r = writing == PATCHING ? writer_patch(writer, spec, &why) : -ESTALE;
+
+	return r == -ESTALE ? writer_publish(writer, spec, &why) : r;
+}
+
+/* Publishes for ever, generation g as spec_of_generation(g) or patch_of_generation(g) says. */
+static void write_for_ever(const char *dir, enum writing writing)
 {
 	struct writer_options options = { .is_static = true };
 	struct table_writer *writer;
@@ -68,10 +85,8 @@ static void write_for_ever(const char *dir, bool growing)
 	if (writer_table(writer))
 		g = (uint64_t)table_head(writer_table(writer))->current >> 1;
 	for (;;) {
-		unsigned scale = growing && g % 16 == 15 ? 64 : 1;
-
 		__atomic_store_n(&shared->published, ++g, __ATOMIC_RELEASE);
-		if (writer_publish(writer, spec_of_generation(g, scale), &why) < 0)
+		if (write_next(writer, writing, g) < 0)
 			_exit(3);
 	}
 }
@@ -83,7 +98,7 @@ static void spin(uint64_t turns)
 }
 
 /* A writer that lives until it has begun a few generations more, and a random moment longer. */
-static void write_and_kill(const char *dir, bool growing, uint64_t *random)
+static void write_and_kill(const char *dir, enum writing writing, uint64_t *random)
 {
 	uint64_t begun = get(&shared->published) + 2 + next_random(random) % 8;
 	int status = 0;
@@ -91,7 +106,7 @@ static void write_and_kill(const char *dir, bool growing, uint64_t *random)
 
 	assert_true(pid >= 0);
 	if (pid == 0)
-		write_for_ever(dir, growing);
+		write_for_ever(dir, writing);
 	while (get(&shared->published) < begun && waitpid(pid, &status, WNOHANG) == 0)
 		sched_yield();
 	if (status)
@@ -116,7 +131,7 @@ static uint64_t assert_survivor(const char *dir)
 	return (uint64_t)generation;
 }
 
-static void kill_many(bool growing)
+static void kill_many(enum writing writing)
 {
 	uint64_t random = 6, last = 0;
 	const char *dir = scratch_dir();
@@ -125,7 +140,7 @@ static void kill_many(bool growing)
 	for (int i = 0; i < KILLS; i++) {
 		uint64_t generation;
 
-		write_and_kill(dir, growing, &random);
+		write_and_kill(dir, writing, &random);
 		generation = assert_survivor(dir);
 		assert_true(generation >= last);
 		assert_true(generation + 1 >= get(&shared->published)); /* nothing that was whole is lost */
@@ -139,13 +154,19 @@ static void kill_many(bool growing)
 static void a_killed_writer_leaves_the_last_whole_generation(void **state)
 {
 	(void)state;
-	kill_many(false);
+	kill_many(IN_PLACE);
 }
 
 static void a_writer_killed_while_it_makes_a_larger_file_does_too(void **state)
 {
 	(void)state;
-	kill_many(true);
+	kill_many(GROWING);
+}
+
+static void a_writer_killed_while_it_patches_does_too(void **state)
+{
+	(void)state;
+	kill_many(PATCHING);
 }
 
 /* ---- with readers ---- */
@@ -172,14 +193,13 @@ static void read_until_told(const char *dir)
 	_exit(0);
 }
 
-static void readers_see_whole_generations_while_writers_die(void **state)
+static void read_while_writers_die(enum writing even, enum writing odd)
 {
 	const char *dir = scratch_dir();
 	uint64_t random = 7;
 	pid_t readers[2];
 	int status;
 
-	(void)state;
 	share();
 	for (int i = 0; i < 2; i++) {
 		readers[i] = fork();
@@ -187,7 +207,7 @@ static void readers_see_whole_generations_while_writers_die(void **state)
 			read_until_told(dir);
 	}
 	for (int i = 0; i < KILLS / 2; i++) {
-		write_and_kill(dir, i % 2, &random);
+		write_and_kill(dir, i % 2 ? odd : even, &random);
 		__atomic_store_n(&shared->published, assert_survivor(dir), __ATOMIC_RELEASE);
 	}
 	while (get(&shared->views) < 1000 && !get(&shared->wrong))
@@ -200,6 +220,18 @@ static void readers_see_whole_generations_while_writers_die(void **state)
 	assert_int_equal(get(&shared->wrong), 0);
 }
 
+static void readers_see_whole_generations_while_writers_die(void **state)
+{
+	(void)state;
+	read_while_writers_die(IN_PLACE, GROWING);
+}
+
+static void readers_see_whole_generations_while_patching_writers_die(void **state)
+{
+	(void)state;
+	read_while_writers_die(PATCHING, PATCHING);
+}
+
 /* ---- what is left behind ---- */
 
 static void the_successor_clears_away_what_a_killed_writer_left(void **state)
@@ -210,17 +242,17 @@ static void the_successor_clears_away_what_a_killed_writer_left(void **state)
 	pid_t pid;
 
 	(void)state;
-	publish_once(dir, builder_web("10.0.0.1:80"));
+	publish_alone(dir, builder_web("10.0.0.1:80"));
 	share();
 	pid = fork();
 	if (pid == 0) {
 		setrlimit(RLIMIT_FSIZE, &small); /* SIGXFSZ in the middle of making a larger file */
-		write_for_ever(dir, true);
+		write_for_ever(dir, GROWING);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	assert_whole(map_table(dir));
-	publish_once(dir, builder_web("10.0.0.2:80"));
+	publish_alone(dir, builder_web("10.0.0.2:80"));
 	assert_whole(map_table(dir));
 	assert_int_equal(files_in(dir), 1);
 }
@@ -230,7 +262,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_killed_writer_leaves_the_last_whole_generation),
 		TEST(a_writer_killed_while_it_makes_a_larger_file_does_too),
+		TEST(a_writer_killed_while_it_patches_does_too),
 		TEST(readers_see_whole_generations_while_writers_die),
+		TEST(readers_see_whole_generations_while_patching_writers_die),
 		TEST(the_successor_clears_away_what_a_killed_writer_left),
 	};
 

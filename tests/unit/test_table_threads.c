@@ -2,6 +2,7 @@
 /* One thread publishes, others read: every view that table_end accepts is of one generation. For SAN=thread too. */
 #include "support/testing.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "support/cleanup.h"
@@ -42,15 +43,31 @@ static void *read_for_ever(void *what)
 	return NULL;
 }
 
-static void run_readers(struct table_writer *writer, struct reader *readers, bool beats)
+static int publish_whole(struct table_writer *writer, uint64_t g)
 {
 	struct report why;
+
+	return writer_publish(writer, spec_of_generation(g, 1), &why);
+}
+
+static int patch_or_publish(struct table_writer *writer, uint64_t g)
+{
+	const struct spec *spec = patch_of_generation(g);
+	struct report why;
+	int r = writer_patch(writer, spec, &why);
+
+	return r == -ESTALE ? writer_publish(writer, spec, &why) : r;
+}
+
+static void run_readers(struct table_writer *writer, struct reader *readers,
+			int (*next)(struct table_writer *, uint64_t), bool beats)
+{
 
 	stop = 0;
 	for (int i = 0; i < READERS; i++)
 		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_for_ever, &readers[i]), 0);
 	for (uint64_t g = 2; g <= GENERATIONS; g++) {
-		if (writer_publish(writer, spec_of_generation(g, 1), &why) < 0)
+		if (next(writer, g) < 0)
 			break;
 		if (beats)
 			writer_heartbeat(writer);
@@ -71,7 +88,7 @@ static void views_of_threads_are_of_one_generation(void **state)
 	assert_int_equal(writer_publish(writer, spec_of_generation(1, 1), &why), 0);
 	for (int i = 0; i < READERS; i++)
 		readers[i].table = map_table(dir);
-	run_readers(writer, readers, true);
+	run_readers(writer, readers, publish_whole, true);
 	for (int i = 0; i < READERS; i++) {
 		assert_int_equal(readers[i].wrong, 0);
 		assert_int_equal(readers[i].backwards, 0);
@@ -81,24 +98,35 @@ static void views_of_threads_are_of_one_generation(void **state)
 }
 
 /* The sanitizer knows that two mappings are two memories: here the readers look at the writer's own. */
-static void views_of_the_writers_own_mapping_are_of_one_generation(void **state)
+static void read_the_writers_own(int (*next)(struct table_writer *, uint64_t))
 {
 	struct reader readers[READERS] = { 0 };
 	struct table_writer *writer = open_writer(scratch_dir());
 	struct table table;
-	struct report why;
 
-	(void)state;
-	assert_int_equal(writer_publish(writer, spec_of_generation(1, 1), &why), 0);
+	assert_int_equal(next(writer, 1), 0);
 	table = *writer_table(writer);
 	for (int i = 0; i < READERS; i++)
 		readers[i].table = &table;
-	run_readers(writer, readers, false);
+	run_readers(writer, readers, next, false);
 	for (int i = 0; i < READERS; i++) {
 		assert_int_equal(readers[i].wrong, 0);
 		assert_int_equal(readers[i].backwards, 0);
 		assert_true(readers[i].views >= LEAST_VIEWS);
 	}
+	assert_int_equal(generation_of(&table), GENERATIONS);
+}
+
+static void views_of_the_writers_own_mapping_are_of_one_generation(void **state)
+{
+	(void)state;
+	read_the_writers_own(publish_whole);
+}
+
+static void views_of_patched_generations_are_of_one(void **state)
+{
+	(void)state;
+	read_the_writers_own(patch_or_publish);
 }
 
 int main(void)
@@ -106,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(views_of_threads_are_of_one_generation),
 		TEST(views_of_the_writers_own_mapping_are_of_one_generation),
+		TEST(views_of_patched_generations_are_of_one),
 	};
 
 	return RUN_TESTS(tests);

@@ -32,7 +32,7 @@ static char *published(void)
 {
 	char *dir = scratch_dir();
 
-	publish_once(dir, builder_web("10.0.0.1:80"));
+	publish_alone(dir, builder_web("10.0.0.1:80"));
 	return dir;
 }
 
@@ -178,7 +178,7 @@ static void the_mapped_file_is_told_from_a_later_one(void **state)
 	assert_true(file_is_current(path, &id));
 	assert_int_equal(rename(path, format("%s/old", dir)), 0);
 	assert_false(file_is_current(path, &id));
-	publish_once(dir, builder_web("10.0.0.2:80"));
+	publish_alone(dir, builder_web("10.0.0.2:80"));
 	assert_false(file_is_current(path, &id));
 	table_unmap(&table);
 	table_unmap(&table); /* twice does no harm */
@@ -265,7 +265,7 @@ static void a_missing_directory_is_made(void **state)
 	struct stat st;
 
 	(void)state;
-	publish_once(dir, builder_web("10.0.0.1:80"));
+	publish_alone(dir, builder_web("10.0.0.1:80"));
 	assert_int_equal(map(dir), 0);
 	assert_int_equal(stat(dir, &st), 0);
 	assert_int_equal(st.st_mode & 022, 0);
@@ -290,7 +290,7 @@ static void the_table_has_the_mode_that_was_asked_for(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(unlink(path), 0);
-	publish_once(dir, builder_web("10.0.0.1:80"));
+	publish_alone(dir, builder_web("10.0.0.1:80"));
 	umask(before);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0644);
@@ -319,7 +319,7 @@ static void heartbeats_count_only_where_an_agent_lives(void **state)
 		writer_heartbeat(writer);
 	assert_true(table_head(table)->heartbeat_ms > first);
 	writer_close(writer);
-	publish_once(dir, b); /* a static one now: those who hold the old file are told */
+	publish_alone(dir, b); /* a static one now: those who hold the old file are told */
 	assert_true(table_head(table)->retired != 0);
 	assert_true(table_head(map_table(dir))->flags & TABLE_STATIC);
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether a service mesh's proxy listens in this network namespace: it has to see the ClusterIP, so dials must stay as they are. */
+#ifndef FAIRDIAL_AGENT_MESH_H
+#define FAIRDIAL_AGENT_MESH_H
+
+#include <stdint.h>
+
+/* The lowest port of a mesh on which TCP listens here; 0: none, or the kernel does not say. Does not block. */
+uint16_t mesh_find(void);
+
+/* Whose port that is, for people: "Istio"; NULL: none that is known. */
+const char *mesh_name(uint16_t port);
+
+#endif
