@@ -137,6 +137,18 @@ integration: build-tests ## build and run the tests with real programs
 check-layers: $(BUILD)/libfairdial.so ## prove who may include and need whom
 	$(Q)sh tests/check_layers.sh $(BUILD)
 
+# STANDIN=1: without a cluster, against a small stand-in for its API.
+STANDIN ?=
+
+.PHONY: test-cluster
+test-cluster: ## test the agent against the cluster of KUBECONFIG, or STANDIN=1
+ifeq ($(KUBECONFIG)$(STANDIN),)
+	@echo 'test-cluster: set KUBECONFIG to the kubeconfig of a cluster you administer, or try STANDIN=1' >&2; exit 2
+else
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/cluster/cluster.py $(BUILD) $(if $(STANDIN),--standin)
+endif
+
 # ---- benchmarks ----
 
 # BENCH="dial start" measures some parts; that of the agent is "follow".

@@ -29,8 +29,8 @@ static json_t *endpoint_json(const struct snapshot_endpoint *e)
 {
 	char text[ADDR_TEXT];
 
-	return json_pack("{s:s, s:i, s:b, s:b, s:s?, s:i, s:I, s:I, s:I, s:b}", "address", addr_print_ip(&e->addr, text), "port",
-			 addr_port(&e->addr), "ready", e->ready, "terminating", e->terminating, "zone",
+	return json_pack("{s:s, s:i, s:b, s:b, s:b, s:s?, s:i, s:I, s:I, s:I, s:b}", "address", addr_print_ip(&e->addr, text),
+			 "port", addr_port(&e->addr), "ready", e->ready, "terminating", e->terminating, "usable", e->usable, "zone",
 			 e->zone[0] ? e->zone : NULL, "weight", (int)e->weight, "active", (json_int_t)e->score.active, "dials",
 			 (json_int_t)e->score.dials, "failures", (json_int_t)e->score.failures, "ejected", e->score.ejected);
 }
