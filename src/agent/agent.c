@@ -22,6 +22,7 @@
 
 #define RESERVE		 ((size_t)1 << 20) /* 2,000 Services of 10 endpoints, in place of a first table that is empty */
 #define EVERY_MS	 1000
+#define BUSY_EVERY_MS	 100
 #define MESH_EVERY_MS	 5000
 #define HOLD_MS		 10000 /* what a predecessor published stays so long while ours is not complete */
 #define WHOLE_GAP	 10    /* times as long as the last whole publish took: it may take a tenth of a processor */
@@ -377,22 +378,26 @@ bool agent_step(struct agent *a, int timeout_ms)
 
 /* ---- beginning and end ---- */
 
-/* Says so before it waits: the other one may never end. */
+/*
+ * Says so before it waits: the other one may never end. It looks now and then, for a wait in flock(2) would miss a signal that comes
+ * just before it.
+ */
 static int take_directory(struct agent *a, struct report *why)
 {
-	struct writer_options options = { .reserve = RESERVE };
+	const struct writer_options options = { .reserve = RESERVE };
+	struct pollfd woken = { .fd = wake_fd, .events = POLLIN };
+	uint64_t count;
 	int r = writer_open(a->options.dir, &options, &a->writer, why);
 
 	if (r != -EBUSY)
 		return r;
 	log_line("another fairdial publishes into %s: waiting for it to end", a->options.dir);
-	options.wait = true;
-	while (!is_stopping) {
+	while (!is_stopping && r == -EBUSY) {
+		if (poll(&woken, 1, BUSY_EVERY_MS) > 0 && read(wake_fd, &count, sizeof(count)) < 0)
+			continue; /* flags tell all */
 		r = writer_open(a->options.dir, &options, &a->writer, why);
-		if (r != -EINTR)
-			return r;
 	}
-	return -EINTR;
+	return is_stopping ? -EINTR : r;
 }
 
 static bool has_services(const struct table *table)

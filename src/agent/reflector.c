@@ -186,8 +186,10 @@ static void note_trouble(struct reflector *r, const struct kube_verdict *verdict
 		r->failing_since_ms = now_ms;
 	r->failed = true;
 	r->forbidden = verdict->outcome == KUBE_FORBIDDEN;
-	if (verdict->outcome != KUBE_EXPIRED && verdict->outcome != KUBE_TOO_LARGE)
-		kube_trouble_print(verdict, r->context.config, r->namespace, r->trouble);
+	if (verdict->outcome == KUBE_EXPIRED || verdict->outcome == KUBE_TOO_LARGE)
+		return;
+	kube_trouble_print(verdict, r->context.config, r->namespace, r->trouble);
+	kube_http_hide_secrets(r->context.http, r->trouble);
 }
 
 /* The pause before the next try: not shorter than the server wants it. */

@@ -33,7 +33,8 @@ struct snapshot_port {
 struct snapshot_service {
 	char name[TABLE_NAME_SIZE], namespace[TABLE_NAME_SIZE];
 	const char *mode;
-	const char *stand_down; /* NULL: it does not */
+	char stand_down[96]; /* "": it does not */
+	struct table_policy policy;
 	struct addr *addresses;
 	size_t address_count;
 	struct snapshot_port *ports;

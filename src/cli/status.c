@@ -45,6 +45,28 @@ static json_t *port_json(const struct snapshot_port *p)
 			 p->balance, "evenness", p->evenness, "endpoints", endpoints);
 }
 
+/* Each key with its value, as a user would write it, and where that comes from. */
+static json_t *policy_json(const struct table_policy *policy)
+{
+	static const char *const origins[] = {
+		[ORIGIN_DEFAULT] = "default",
+		[ORIGIN_ANNOTATION] = "annotation",
+		[ORIGIN_FILE] = "file",
+		[ORIGIN_ENVIRONMENT] = "environment",
+	};
+	json_t *object = json_object();
+	char text[POLICY_TEXT];
+
+	for (size_t i = 0; i < policy_key_count; i++) {
+		enum policy_origin origin = policy_origin_of(policy, &policy_keys[i]);
+
+		json_object_set_new(object, policy_keys[i].name,
+				    json_pack("{s:s, s:s}", "value", policy_print(policy, &policy_keys[i], text), "origin",
+					      origin <= ORIGIN_ENVIRONMENT ? origins[origin] : "?"));
+	}
+	return object;
+}
+
 static json_t *service_json(const struct snapshot_service *s)
 {
 	json_t *addresses = json_array(), *ports = json_array();
@@ -55,9 +77,9 @@ static json_t *service_json(const struct snapshot_service *s)
 		json_array_append_new(addresses, json_string(addr_print_ip(&s->addresses[i], text)));
 	for (size_t i = 0; i < s->port_count; i++)
 		json_array_append_new(ports, port_json(&s->ports[i]));
-	object = json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", s->name, "namespace", s->namespace, "mode", s->mode, "addresses",
-			   addresses, "ports", ports);
-	if (s->stand_down)
+	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "name", s->name, "namespace", s->namespace, "mode", s->mode, "policy",
+			   policy_json(&s->policy), "addresses", addresses, "ports", ports);
+	if (s->stand_down[0])
 		json_object_set_new(object, "stands_down", json_string(s->stand_down));
 	return object;
 }
@@ -144,7 +166,7 @@ static void print_service(const struct snapshot_service *s)
 	if (s->address_count == 0)
 		printf(" headless");
 	printf("  mode %s", s->mode);
-	if (s->stand_down)
+	if (s->stand_down[0])
 		printf("  stands down: %s", s->stand_down);
 	putchar('\n');
 	for (size_t i = 0; i < s->port_count; i++)

@@ -92,13 +92,13 @@ static void the_life_sign_is_no_heartbeat(void **state)
 	uint64_t heartbeat, alive;
 
 	(void)state;
-	writer_alive(writer); /* before anything is published */
+	writer_alive(writer, UINT64_MAX); /* before anything is published */
 	publish(writer, builder_web("10.0.0.1:80"));
 	heartbeat = table_head(writer_table(writer))->heartbeat_ms;
 	alive = note_of(writer_table(writer)).alive_ms;
 	assert_in_range(alive, 1, clock_boot_ms());
 	while (note_of(writer_table(writer)).alive_ms <= heartbeat)
-		writer_alive(writer);
+		writer_alive(writer, UINT64_MAX);
 	assert_true(table_head(writer_table(writer))->heartbeat_ms == heartbeat);
 	alive = note_of(writer_table(writer)).alive_ms;
 	while (table_head(writer_table(writer))->heartbeat_ms <= alive)
@@ -116,7 +116,7 @@ static void note_and_life_sign_go_along_to_a_new_file(void **state)
 
 	(void)state;
 	writer_note(writer, "said before there was a file");
-	writer_alive(writer);
+	writer_alive(writer, UINT64_MAX);
 	publish(writer, builder_web("10.0.0.1:80"));
 	assert_note(writer_table(writer), "said before there was a file");
 	before = note_of(writer_table(writer));
@@ -183,7 +183,7 @@ static void note_for_ever(const char *dir)
 		_exit(1);
 	for (unsigned i = 0;; i++) {
 		writer_note(writer, texts[i % 2]);
-		writer_alive(writer);
+		writer_alive(writer, UINT64_MAX);
 	}
 }
 
@@ -201,7 +201,7 @@ static void notes_are_read_whole_while_writers_are_killed(void **state)
 	(void)state;
 	memset(texts[0], 'a', 400);
 	memset(texts[1], 'b', 20);
-	publish_once(dir, builder_web("10.0.0.1:80"));
+	publish_alone(dir, builder_web("10.0.0.1:80"));
 	table = map_table(dir);
 	for (int i = 0; i < KILLS; i++) {
 		uint64_t seq = ((const struct table_note *)(table->base + TABLE_NOTE_OFFSET))->seq;
@@ -225,7 +225,7 @@ static void notes_are_read_whole_while_writers_are_killed(void **state)
 		assert_true(is_whole(&note));
 	}
 	assert_true(read > KILLS);
-	publish_once(dir, builder_web("10.0.0.2:80"));
+	publish_alone(dir, builder_web("10.0.0.2:80"));
 	assert_true(note_of(table).seq % 2 == 0);
 	assert_whole(table);
 }

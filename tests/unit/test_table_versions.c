@@ -128,7 +128,7 @@ static void continue_in_a_new_file(const struct layout *layout)
 
 	assert_int_equal(writer_patch(writer, &b->spec, &why), -ESTALE);
 	writer_note(writer, "not in the old one");
-	writer_alive(writer);
+	writer_alive(writer, UINT64_MAX);
 	assert_memory_equal(old->base, before, size);
 	publish(writer, b);
 	assert_true(table_head(old)->retired != 0);
