@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "agent/kube_config.h"
-#include "base/hash.h"
 #include "base/text.h"
 
 #define CONNECT_TIMEOUT_MS 10000
@@ -33,7 +32,7 @@ struct kube_http {
 	char *base;		       /* of every URL */
 	struct curl_slist *connect_to; /* where its name leads, if elsewhere than the DNS says */
 	struct kube_request *requests; /* under way */
-	uint64_t token_hash;	       /* of the last one that was sent */
+	char *token;		       /* the last one that could be read, and was sent; NULL: none */
 };
 
 struct kube_request {
@@ -86,15 +85,22 @@ static char *read_token(const struct kube_config *config)
 	return token;
 }
 
-static uint64_t hash_of(const char *token)
+/* A file that is away for a moment, as one that is being replaced, does not make us strangers: the last one goes on. */
+static const char *renew_token(struct kube_http *http)
 {
-	return token ? hash_text(token, strlen(token), 1) : 0;
+	char *token = read_token(http->config);
+
+	if (token) {
+		wipe(http->token);
+		http->token = token;
+	}
+	return http->token;
 }
 
 bool kube_http_has_new_credentials(struct kube_http *http)
 {
 	char *token = read_token(http->config);
-	bool is_new = token && hash_of(token) != http->token_hash;
+	bool is_new = token && (!http->token || strcmp(token, http->token) != 0);
 
 	wipe(token);
 	return is_new;
@@ -117,15 +123,14 @@ static bool add_header(struct kube_request *request, const char *name, const cha
 
 static bool add_headers(struct kube_request *request)
 {
-	char *token = read_token(request->http->config), *bearer = NULL;
+	const char *token = renew_token(request->http);
+	char *bearer = NULL;
 	bool ok = add_header(request, "Accept", "application/json");
 
 	if (ok && token) {
 		ok = asprintf(&bearer, "Bearer %s", token) >= 0 && add_header(request, "Authorization", bearer);
-		request->http->token_hash = hash_of(token);
 		wipe(bearer);
 	}
-	wipe(token);
 	return ok;
 }
 
@@ -438,6 +443,7 @@ void kube_http_free(struct kube_http *http)
 	curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->connect_to);
 	free(http->base);
+	wipe(http->token);
 	free(http);
 	curl_global_cleanup();
 }
