@@ -22,6 +22,7 @@
 
 #define RESERVE		 ((size_t)1 << 20) /* 2,000 Services of 10 endpoints, in place of a first table that is empty */
 #define EVERY_MS	 1000
+#define BUSY_EVERY_MS	 100
 #define MESH_EVERY_MS	 5000
 #define HOLD_MS		 10000 /* what a predecessor published stays so long while ours is not complete */
 #define WHOLE_GAP	 10    /* times as long as the last whole publish took: it may take a tenth of a processor */
@@ -282,6 +283,13 @@ static bool vouches(const struct agent *a)
 	return a->published && (!a->source || source_kube_vouches(a->source));
 }
 
+static uint64_t delay_of(const struct agent *a)
+{
+	uint32_t delay_ms = a->source ? source_kube_delay_ms(a->source) : UINT32_MAX;
+
+	return delay_ms == UINT32_MAX ? UINT64_MAX : delay_ms;
+}
+
 static void tick(struct agent *a, uint64_t now_ms)
 {
 	if (is_reloading || now_ms >= a->tick_ms)
@@ -290,7 +298,7 @@ static void tick(struct agent *a, uint64_t now_ms)
 	if (now_ms < a->tick_ms)
 		return;
 	a->tick_ms = now_ms + EVERY_MS;
-	writer_alive(a->writer);
+	writer_alive(a->writer, delay_of(a));
 	if (vouches(a))
 		writer_heartbeat(a->writer);
 }
@@ -370,22 +378,26 @@ bool agent_step(struct agent *a, int timeout_ms)
 
 /* ---- beginning and end ---- */
 
-/* Says so before it waits: the other one may never end. */
+/*
+ * Says so before it waits: the other one may never end. It looks now and then, for a wait in flock(2) would miss a signal that comes
+ * just before it.
+ */
 static int take_directory(struct agent *a, struct report *why)
 {
-	struct writer_options options = { .reserve = RESERVE };
+	const struct writer_options options = { .reserve = RESERVE };
+	struct pollfd woken = { .fd = wake_fd, .events = POLLIN };
+	uint64_t count;
 	int r = writer_open(a->options.dir, &options, &a->writer, why);
 
 	if (r != -EBUSY)
 		return r;
 	log_line("another fairdial publishes into %s: waiting for it to end", a->options.dir);
-	options.wait = true;
-	while (!is_stopping) {
+	while (!is_stopping && r == -EBUSY) {
+		if (poll(&woken, 1, BUSY_EVERY_MS) > 0 && read(wake_fd, &count, sizeof(count)) < 0)
+			continue; /* flags tell all */
 		r = writer_open(a->options.dir, &options, &a->writer, why);
-		if (r != -EINTR)
-			return r;
 	}
-	return -EINTR;
+	return is_stopping ? -EINTR : r;
 }
 
 static bool has_services(const struct table *table)
@@ -434,7 +446,7 @@ int agent_open(const struct agent_options *options, struct agent **ret_agent, st
 	a->begun_ms = clock_boot_ms();
 	a->continues = has_services(writer_table(a->writer));
 	writer_note(a->writer, ""); /* the last one's troubles are not ours */
-	writer_alive(a->writer);
+	writer_alive(a->writer, delay_of(a));
 	if (a->source) {
 		char where[TABLE_SOURCE_SIZE * 2];
 

@@ -32,7 +32,7 @@ struct kube_http {
 	char *base;		       /* of every URL */
 	struct curl_slist *connect_to; /* where its name leads, if elsewhere than the DNS says */
 	struct kube_request *requests; /* under way */
-	char *token;		       /* the last one that could be read, and was sent; NULL: none */
+	char *sent[2];		       /* tokens: the last one, and the one before, which may be under way still; NULL: none */
 };
 
 struct kube_request {
@@ -85,22 +85,10 @@ static char *read_token(const struct kube_config *config)
 	return token;
 }
 
-/* A file that is away for a moment, as one that is being replaced, does not make us strangers: the last one goes on. */
-static const char *renew_token(struct kube_http *http)
-{
-	char *token = read_token(http->config);
-
-	if (token) {
-		wipe(http->token);
-		http->token = token;
-	}
-	return http->token;
-}
-
 bool kube_http_has_new_credentials(struct kube_http *http)
 {
 	char *token = read_token(http->config);
-	bool is_new = token && (!http->token || strcmp(token, http->token) != 0);
+	bool is_new = token && (!http->sent[0] || strcmp(token, http->sent[0]) != 0);
 
 	wipe(token);
 	return is_new;
@@ -121,16 +109,58 @@ static bool add_header(struct kube_request *request, const char *name, const cha
 	return true;
 }
 
+/* Takes the token over. */
+static void remember_sent(struct kube_http *http, char *token)
+{
+	if (http->sent[0] && strcmp(token, http->sent[0]) == 0) {
+		wipe(token);
+		return;
+	}
+	wipe(http->sent[1]);
+	http->sent[1] = http->sent[0];
+	http->sent[0] = token;
+}
+
+/* A part of a secret is as good as all of it where so many bytes are alike: no word of a message is by accident. */
+#define SECRET_PART ((size_t)12)
+
+static void hide(char *text, const char *secret)
+{
+	size_t len = strlen(text), secret_len = strlen(secret), part = secret_len < SECRET_PART ? secret_len : SECRET_PART;
+	char *hidden = part ? calloc(len + 1, 1) : NULL;
+
+	for (size_t i = 0; hidden && i + part <= len; i++)
+		if (memmem(secret, secret_len, text + i, part))
+			memset(hidden + i, 1, part);
+	for (size_t i = 0; i < len; i++)
+		if (!hidden || hidden[i])
+			text[i] = '*';
+	free(hidden);
+}
+
+void kube_http_hide_secrets(const struct kube_http *http, char *text)
+{
+	for (size_t i = 0; i < sizeof(http->sent) / sizeof(http->sent[0]); i++)
+		if (http->sent[i])
+			hide(text, http->sent[i]);
+}
+
 static bool add_headers(struct kube_request *request)
 {
-	const char *token = renew_token(request->http);
-	char *bearer = NULL;
+	struct kube_http *http = request->http;
 	bool ok = add_header(request, "Accept", "application/json");
+	char *bearer, *token;
 
-	if (ok && token) {
-		ok = asprintf(&bearer, "Bearer %s", token) >= 0 && add_header(request, "Authorization", bearer);
-		wipe(bearer);
-	}
+	/* While the file cannot be read, as in the moment in which it is replaced, the last token serves. */
+	token = read_token(http->config);
+	if (token)
+		remember_sent(http, token);
+	if (!ok || !http->sent[0])
+		return ok;
+	if (asprintf(&bearer, "Bearer %s", http->sent[0]) < 0)
+		return false;
+	ok = add_header(request, "Authorization", bearer);
+	wipe(bearer);
 	return ok;
 }
 
@@ -443,7 +473,8 @@ void kube_http_free(struct kube_http *http)
 	curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->connect_to);
 	free(http->base);
-	wipe(http->token);
+	wipe(http->sent[0]);
+	wipe(http->sent[1]);
 	free(http);
 	curl_global_cleanup();
 }

@@ -69,4 +69,7 @@ void kube_http_run(struct kube_http *http);
 /* Whether the credentials would be others by now: a token file that was renewed. */
 bool kube_http_has_new_credentials(struct kube_http *http);
 
+/* Puts asterisks over whatever in the text was sent as a token, whole or in part: a server may say it back. */
+void kube_http_hide_secrets(const struct kube_http *http, char *text);
+
 #endif

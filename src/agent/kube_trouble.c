@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/kube_trouble.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/kube_config.h"
+#include "base/text.h"
 
 /* ---- sorting ---- */
 
@@ -103,6 +105,15 @@ struct kube_verdict kube_verdict_of(const struct kube_answer *answer)
 
 /* ---- telling ---- */
 
+/* A shell, and a reader, may take it as it stands: what the server says ends up in a command to copy. */
+static bool is_plain(struct slice user)
+{
+	for (size_t i = 0; i < user.len; i++)
+		if (!isalnum((unsigned char)user.at[i]) && !strchr(":._@/+=-", user.at[i]))
+			return false;
+	return user.len > 0;
+}
+
 /* Who was refused, by the words of the server: User "system:serviceaccount:shop:app" cannot list ... */
 static void user_of(const char *message, char *buf, size_t size)
 {
@@ -113,7 +124,7 @@ static void user_of(const char *message, char *buf, size_t size)
 		return;
 	begin += strlen("User \"");
 	end = strchr(begin, '"');
-	if (end && (size_t)(end - begin) < size)
+	if (end && (size_t)(end - begin) < size && is_plain((struct slice){ begin, (size_t)(end - begin) }))
 		snprintf(buf, size, "%.*s", (int)(end - begin), begin);
 }
 

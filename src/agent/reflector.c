@@ -20,7 +20,7 @@
 #include "base/sys.h"
 
 #define PAGE_SIZE	 500
-#define WATCH_GRACE_MS	 30000 /* beyond what the server was asked for: then it has forgotten us */
+#define WATCH_GRACE_MS	 30000 /* without a status line, or beyond what the server was asked for: then it has forgotten us */
 #define INITIAL_EVENTS_END "k8s.io/initial-events-end"
 #define TRIGGER_TIME	 "endpoints.kubernetes.io/last-change-trigger-time"
 
@@ -48,6 +48,7 @@ struct reflector {
 	struct model_list *staging;
 	struct frames frames;
 	size_t said; /* values in this request */
+	bool begun;  /* its status line has come */
 	struct kube_verdict verdict; /* of an ERROR event, or of what could not be read */
 	bool has_verdict;
 
@@ -186,8 +187,10 @@ static void note_trouble(struct reflector *r, const struct kube_verdict *verdict
 		r->failing_since_ms = now_ms;
 	r->failed = true;
 	r->forbidden = verdict->outcome == KUBE_FORBIDDEN;
-	if (verdict->outcome != KUBE_EXPIRED && verdict->outcome != KUBE_TOO_LARGE)
-		kube_trouble_print(verdict, r->context.config, r->namespace, r->trouble);
+	if (verdict->outcome == KUBE_EXPIRED || verdict->outcome == KUBE_TOO_LARGE)
+		return;
+	kube_trouble_print(verdict, r->context.config, r->namespace, r->trouble);
+	kube_http_hide_secrets(r->context.http, r->trouble);
 }
 
 /* The pause before the next try: not shorter than the server wants it. */
@@ -399,6 +402,7 @@ static void on_begun(void *of)
 {
 	struct reflector *r = of;
 
+	r->begun = true;
 	if (r->stage == STAGE_WATCH)
 		note_sound(r);
 }
@@ -427,7 +431,7 @@ static void begin_request(struct reflector *r, struct query *query, struct kube_
 	get.path = query->text;
 	r->begun_ms = r->heard_ms = now_ms;
 	r->said = 0;
-	r->has_verdict = false;
+	r->begun = r->has_verdict = false;
 	frames_done(&r->frames);
 	frames_init(&r->frames, is_list ? FRAMES_LIST : FRAMES_EVENTS, is_list ? take_item : take_event, r);
 	if (r->stage != STAGE_WATCH && !r->staging)
@@ -767,25 +771,33 @@ void reflector_free(struct reflector *r)
 	free(r);
 }
 
-/* Initial events that stopped before their end, as those of a server that does not know the word: it is then an ordinary watch. */
-static void give_up_silent_stream(struct reflector *r, uint64_t now_ms)
+/*
+ * When a request that says nothing is given up: initial events before their end, as those of a server that does not know the word, to
+ * which it is an ordinary watch; and a watch that has not begun. UINT64_MAX: it may be silent.
+ */
+static uint64_t silent_at_ms(const struct reflector *r)
 {
-	const struct kube_verdict silent = { .outcome = KUBE_BROKEN, .error = -ETIME, .text = "its initial events do not end" };
+	if (r->stage == STAGE_STREAM)
+		return r->heard_ms + r->context.timing->stream_silence_ms;
+	return r->stage == STAGE_WATCH && !r->begun ? r->begun_ms + WATCH_GRACE_MS : UINT64_MAX;
+}
+
+static void give_up(struct reflector *r, uint64_t now_ms)
+{
+	const struct kube_verdict silent = { .outcome = KUBE_BROKEN, .error = -ETIME, .text = "it does not answer" };
 
 	kube_http_cancel(r->request);
 	r->request = NULL;
-	stream_failed(r, &silent, now_ms);
-}
-
-static uint64_t silent_at_ms(const struct reflector *r)
-{
-	return r->heard_ms + r->context.timing->stream_silence_ms;
+	if (r->stage == STAGE_STREAM)
+		stream_failed(r, &silent, now_ms);
+	else
+		request_failed(r, &silent, now_ms);
 }
 
 void reflector_run(struct reflector *r, uint64_t now_ms)
 {
-	if (r->request && r->stage == STAGE_STREAM && now_ms >= silent_at_ms(r))
-		give_up_silent_stream(r, now_ms);
+	if (r->request && now_ms >= silent_at_ms(r))
+		give_up(r, now_ms);
 	if (r->request || now_ms < r->due_ms)
 		return;
 	if (r->stage == STAGE_LIST)
@@ -796,9 +808,7 @@ void reflector_run(struct reflector *r, uint64_t now_ms)
 
 uint64_t reflector_due_ms(const struct reflector *r)
 {
-	if (!r->request)
-		return r->due_ms;
-	return r->stage == STAGE_STREAM ? silent_at_ms(r) : UINT64_MAX;
+	return r->request ? silent_at_ms(r) : r->due_ms;
 }
 
 const struct reflector_scope *reflector_scope(const struct reflector *r)

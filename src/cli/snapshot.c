@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/mesh.h"
 #include "agent/policy.h"
 #include "balance/balance.h"
 #include "base/clock.h"
@@ -94,15 +95,28 @@ static const char *mode_name(uint32_t all, uint32_t own)
 	return mode < MODE_COUNT ? mode_names[mode] : "off";
 }
 
-static int take_service(const struct table_view *view, uint32_t mode, const struct table_service *row,
+/* Of a mesh, what was seen: the port tells whose it is. */
+static void print_stand_down(const struct table_area *area, uint32_t reason, char *buf, size_t size)
+{
+	const char *mesh = reason == STAND_DOWN_MESH ? mesh_name((uint16_t)area->mesh_port) : NULL;
+
+	if (mesh)
+		snprintf(buf, size, "%s listens on port %u of this pod and must see the ClusterIP", mesh, area->mesh_port);
+	else
+		snprintf(buf, size, "%s",
+			 reason < STAND_DOWN_COUNT && stand_down_reasons[reason] ? stand_down_reasons[reason] : "");
+}
+
+static int take_service(const struct table_view *view, const struct table_area *area, const struct table_service *row,
 			struct snapshot_service *to)
 {
 	int r = 0;
 
 	memcpy(to->name, row->name, sizeof(to->name));
 	memcpy(to->namespace, row->namespace, sizeof(to->namespace));
-	to->mode = mode_name(mode, row->policy.mode);
-	to->stand_down = row->stand_down < STAND_DOWN_COUNT ? stand_down_reasons[row->stand_down] : NULL;
+	to->mode = mode_name(area->mode, row->policy.mode);
+	to->policy = row->policy;
+	print_stand_down(area, row->stand_down, to->stand_down, sizeof(to->stand_down));
 	to->addresses = calloc((size_t)row->address_count + 1, sizeof(*to->addresses));
 	to->ports = calloc((size_t)row->port_count + 1, sizeof(*to->ports));
 	if (!to->addresses || !to->ports)
@@ -153,7 +167,7 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 
 		r = table_service(view, i, &row);
 		if (r == 0 && is_wanted(&row, name))
-			r = take_service(view, area.mode, &row, &to->services[to->service_count++]);
+			r = take_service(view, &area, &row, &to->services[to->service_count++]);
 	}
 	return r;
 }
@@ -288,6 +302,7 @@ static void take_note(const struct table *table, struct snapshot *to)
 		return;
 	to->has_note = true;
 	to->silent_ms = now > note.alive_ms ? now - note.alive_ms : 0;
+	to->delay_ms = note.delay_ms;
 	to->trouble_since_ms = note.since_ms;
 	memcpy(to->trouble, note.text, sizeof(to->trouble));
 }

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,30 +16,63 @@
 #include "support/services.h"
 #include "table/map.h"
 
-enum { LIMIT_MS = 10000, MAX_ARGUMENTS = 32 };
+enum { LIMIT_MS = 30000, MAX_ARGUMENTS = 32 };
 
-static struct agent_run *start(const char *dir, char *kubeconfig, const char *const *more)
+/* The variables that would tell an agent where it is; each is taken out, or given by the test. */
+static const char *const *environment_of(const char *const *more)
 {
+	static const char *env[MAX_ARGUMENTS];
+	static const char *const usual[] = { "LD_PRELOAD", "KUBERNETES_SERVICE_HOST", "POD_NAME", "POD_IP", "NODE_NAME", NULL };
+	size_t n = 0;
+
+	for (size_t i = 0; usual[i]; i++)
+		env[n++] = usual[i];
+	for (size_t i = 0; more && more[i]; i++) {
+		assert_true(n + 1 < MAX_ARGUMENTS);
+		env[n++] = more[i];
+	}
+	env[n] = NULL;
+	return env;
+}
+
+struct arguments {
+	const char *at[MAX_ARGUMENTS];
+	size_t count;
+};
+
+static void add(struct arguments *a, const char *argument)
+{
+	assert_true(a->count + 1 < MAX_ARGUMENTS);
+	a->at[a->count++] = argument;
+}
+
+static void add_all(struct arguments *a, const char *const *more)
+{
+	while (more && *more)
+		add(a, *more++);
+}
+
+struct agent_run *agent_start_as(const struct agent_setup *setup)
+{
+	static const struct api_kubeconfig usual = { .namespace = "shop" };
 	struct agent_run *a = calloc(1, sizeof(*a));
-	const char *argv[MAX_ARGUMENTS] = { built("fairdial"), "agent", "--backoff", "1ms" };
-	const char *const env[] = { "LD_PRELOAD", "KUBERNETES_SERVICE_HOST", "POD_NAME", "POD_IP", "NODE_NAME", NULL };
-	size_t n = 4;
+	struct arguments argv = { 0 };
 
 	assert_non_null(a);
 	after_test(free, a);
-	a->dir = format("%s", dir ? dir : scratch_dir());
-	a->kubeconfig = kubeconfig;
-	argv[n++] = "--dir";
-	argv[n++] = a->dir;
-	if (kubeconfig) {
-		argv[n++] = "--kubeconfig";
-		argv[n++] = kubeconfig;
+	a->dir = format("%s", setup->dir ? setup->dir : scratch_dir());
+	add_all(&argv, setup->before);
+	add_all(&argv, ARGV(setup->program ? setup->program : built("fairdial"), "agent", "--backoff", "1ms", "--dir", a->dir));
+	if (setup->api) {
+		const char *room = scratch_dir();
+
+		assert_int_equal(chmod(room, 0755), 0); /* the agent may be another user */
+		a->kubeconfig = format("%s/kubeconfig", room);
+		api_write_kubeconfig(setup->api, a->kubeconfig, setup->kubeconfig ? setup->kubeconfig : &usual);
+		add_all(&argv, ARGV("--kubeconfig", a->kubeconfig));
 	}
-	for (size_t i = 0; more && more[i]; i++) {
-		assert_true(n + 1 < MAX_ARGUMENTS);
-		argv[n++] = more[i];
-	}
-	a->process = process_start(&(struct start){ .argv = argv, .env = env });
+	add_all(&argv, setup->more);
+	a->process = process_start(&(struct start){ .argv = argv.at, .env = environment_of(setup->env), .uid = setup->uid });
 	a->env[0] = format("LD_PRELOAD=%s", built("libfairdial.so"));
 	a->env[1] = format("FAIRDIAL_DIR=%s", a->dir);
 	return a;
@@ -46,15 +80,12 @@ static struct agent_run *start(const char *dir, char *kubeconfig, const char *co
 
 struct agent_run *agent_start(const struct api_server *api, const char *dir, const char *const *more)
 {
-	char *kubeconfig = format("%s/kubeconfig", scratch_dir());
-
-	api_write_kubeconfig(api, kubeconfig, &(struct api_kubeconfig){ .namespace = "shop" });
-	return start(dir, kubeconfig, more);
+	return agent_start_as(&(struct agent_setup){ .api = api, .dir = dir, .more = more });
 }
 
 struct agent_run *agent_start_alone(const char *dir, const char *const *more)
 {
-	return start(dir, NULL, more);
+	return agent_start_as(&(struct agent_setup){ .dir = dir, .more = more });
 }
 
 void agent_end(struct agent_run *a, int signal)
@@ -90,10 +121,14 @@ static char *describe(const struct table_view *view, const struct addr *dest)
 	return text;
 }
 
+/* Whoever the directory belongs to. */
 static bool open_table(const char *dir, struct table *table)
 {
-	const struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
+	struct stat st;
 
+	if (stat(dir, &st) == 0)
+		trust.euid = st.st_uid;
 	return table_map(dir, &trust, table, NULL) == 0;
 }
 

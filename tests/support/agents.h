@@ -4,9 +4,11 @@
 #define FAIRDIAL_TESTS_AGENTS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "table/table.h"
 
+struct api_kubeconfig;
 struct api_server;
 struct process;
 
@@ -25,6 +27,19 @@ struct agent_run *agent_start(const struct api_server *api, const char *dir, con
 /* The same without an API server: what it reads is in `more`. */
 struct agent_run *agent_start_alone(const char *dir, const char *const *more);
 
+/* All that may differ; all zero is agent_start_alone's, or with an API agent_start's. */
+struct agent_setup {
+	const struct api_server *api;		 /* NULL: none */
+	const struct api_kubeconfig *kubeconfig; /* NULL: for namespace "shop"; its own of the API */
+	const char *dir;
+	const char *program;			 /* NULL: the one that was built */
+	const char *const *before;		 /* what starts the program: "setpriv", "--no-new-privs"; NULL at the end */
+	const char *const *more;
+	const char *const *env;			 /* as in struct start, over the usual one */
+	uid_t uid;
+};
+struct agent_run *agent_start_as(const struct agent_setup *setup);
+
 /* Ends it by this signal and waits for it. */
 void agent_end(struct agent_run *a, int signal);
 
@@ -35,7 +50,7 @@ void agent_end(struct agent_run *a, int signal);
  */
 const char *table_says(const char *dir, const char *dest);
 
-/* Until it says so; a test that waits for more than ten seconds fails, and shows the agent's log. */
+/* Until it says so; a test that waits for more than thirty seconds fails, and shows the agent's log. */
 void agent_wait(struct agent_run *a, const char *dest, const char *says);
 
 /* Until the table is vouched for (true), or has not been for the last second (false). */
