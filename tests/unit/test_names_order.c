@@ -31,7 +31,7 @@ static void publish_db(const char *endpoints, const char *others)
 	builder_port(b, 5432, PROTOCOL_TCP, endpoints);
 	if (others)
 		builder_port(b, 9999, PROTOCOL_TCP, others);
-	publish_once(dir, b);
+	publish_alone(dir, b);
 }
 
 /* A list as a libc makes it. */
