@@ -137,17 +137,30 @@ integration: build-tests ## build and run the tests with real programs
 check-layers: $(BUILD)/libfairdial.so ## prove who may include and need whom
 	$(Q)sh tests/check_layers.sh $(BUILD)
 
+# STANDIN=1: without a cluster, against a small stand-in for its API.
+STANDIN ?=
+
+.PHONY: test-cluster
+test-cluster: ## test the agent against the cluster of KUBECONFIG, or STANDIN=1
+ifeq ($(KUBECONFIG)$(STANDIN),)
+	@echo 'test-cluster: set KUBECONFIG to the kubeconfig of a cluster you administer, or try STANDIN=1' >&2; exit 2
+else
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/cluster/cluster.py $(BUILD) $(if $(STANDIN),--standin)
+endif
+
 # ---- benchmarks ----
 
-# BENCH="dial start" measures some parts.
+# BENCH="dial start" measures some parts; that of the agent is "follow".
 BENCH ?=
 BENCH_CFLAGS := $(COMMON) -Itests/bench $(CFLAGS)
 BENCH_DIR := $(BUILD)/bench
 BENCH_SRC := $(wildcard tests/bench/bench*.c) $(addprefix tests/bench/,run.c stats.c tables.c)
 
 .PHONY: bench
-bench: all $(addprefix $(BENCH_DIR)/,bench worker choose empty.so libfairdial-stripped.so) ## measure, as ratios in one run
-	$(Q)$(BENCH_DIR)/bench $(BUILD) $(BENCH)
+bench: all $(addprefix $(BENCH_DIR)/,bench worker choose publisher follow empty.so libfairdial-stripped.so) ## measure, as ratios in one run
+	$(Q)[ "$(BENCH)" = follow ] || $(BENCH_DIR)/bench $(BUILD) $(filter-out follow,$(BENCH))
+	$(Q)[ -z "$(if $(BENCH),$(filter follow,$(BENCH)),all)" ] || FAIRDIAL_TEST_ROOT=$(CURDIR) $(BENCH_DIR)/follow
 
 $(BENCH_DIR):
 	$(Q)mkdir -p $@
@@ -155,6 +168,11 @@ $(BENCH_DIR):
 $(BENCH_DIR)/bench: $(BENCH_SRC) tests/bench/bench.h | $(BENCH_DIR)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $(BENCH_SRC)
+
+# The agent with the API server of the tests.
+$(BENCH_DIR)/follow: $(OUT)/tool/tests/bench/follow.o $(SUPPORT_OBJ) $(OUT)/libcore.a | $(BENCH_DIR)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
 
 $(BENCH_DIR)/worker: tests/bench/worker.c | $(BENCH_DIR)
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $<
@@ -165,6 +183,9 @@ $(BENCH_DIR)/choose: tests/bench/choose.c $(SHIM_OBJ) | $(BENCH_DIR)
 	$(Q)rm -f $(BENCH_DIR)/libshim.a
 	$(Q)$(CROSS)ar rcs $(BENCH_DIR)/libshim.a $(filter-out %/hook_connect.o %/hook_names.o,$(SHIM_OBJ))
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_DIR)/libshim.a
+
+$(BENCH_DIR)/publisher: tests/bench/publisher.c $(OUT)/libcore.a | $(BENCH_DIR)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $^
 
 $(BENCH_DIR)/empty.so: tests/bench/empty.c | $(BENCH_DIR)
 	$(Q)$(CC) -fPIC -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -o $@ $<

@@ -283,6 +283,13 @@ static bool vouches(const struct agent *a)
 	return a->published && (!a->source || source_kube_vouches(a->source));
 }
 
+static uint64_t delay_of(const struct agent *a)
+{
+	uint32_t delay_ms = a->source ? source_kube_delay_ms(a->source) : UINT32_MAX;
+
+	return delay_ms == UINT32_MAX ? UINT64_MAX : delay_ms;
+}
+
 static void tick(struct agent *a, uint64_t now_ms)
 {
 	if (is_reloading || now_ms >= a->tick_ms)
@@ -291,7 +298,7 @@ static void tick(struct agent *a, uint64_t now_ms)
 	if (now_ms < a->tick_ms)
 		return;
 	a->tick_ms = now_ms + EVERY_MS;
-	writer_alive(a->writer);
+	writer_alive(a->writer, delay_of(a));
 	if (vouches(a))
 		writer_heartbeat(a->writer);
 }
@@ -439,7 +446,7 @@ int agent_open(const struct agent_options *options, struct agent **ret_agent, st
 	a->begun_ms = clock_boot_ms();
 	a->continues = has_services(writer_table(a->writer));
 	writer_note(a->writer, ""); /* the last one's troubles are not ours */
-	writer_alive(a->writer);
+	writer_alive(a->writer, delay_of(a));
 	if (a->source) {
 		char where[TABLE_SOURCE_SIZE * 2];
 

@@ -147,16 +147,20 @@ void kube_http_hide_secrets(const struct kube_http *http, char *text)
 
 static bool add_headers(struct kube_request *request)
 {
-	char *token = read_token(request->http->config), *bearer = NULL;
+	struct kube_http *http = request->http;
 	bool ok = add_header(request, "Accept", "application/json");
+	char *bearer, *token;
 
-	if (!ok) {
-		wipe(token);
-	} else if (token) {
-		ok = asprintf(&bearer, "Bearer %s", token) >= 0 && add_header(request, "Authorization", bearer);
-		wipe(bearer);
-		remember_sent(request->http, token);
-	}
+	/* While the file cannot be read, as in the moment in which it is replaced, the last token serves. */
+	token = read_token(http->config);
+	if (token)
+		remember_sent(http, token);
+	if (!ok || !http->sent[0])
+		return ok;
+	if (asprintf(&bearer, "Bearer %s", http->sent[0]) < 0)
+		return false;
+	ok = add_header(request, "Authorization", bearer);
+	wipe(bearer);
 	return ok;
 }
 

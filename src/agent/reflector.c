@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/backoff.h"
 #include "agent/kube_config.h"
 #include "agent/kube_frames.h"
 #include "agent/kube_http.h"
@@ -19,15 +20,15 @@
 #include "base/sys.h"
 
 #define PAGE_SIZE	 500
-#define WATCH_GRACE_MS	 30000 /* beyond what the server was asked for: then it has forgotten us */
+#define WATCH_GRACE_MS	 30000 /* without a status line, or beyond what the server was asked for: then it has forgotten us */
 #define INITIAL_EVENTS_END "k8s.io/initial-events-end"
 #define TRIGGER_TIME	 "endpoints.kubernetes.io/last-change-trigger-time"
 
 enum stage { STAGE_LIST, STAGE_STREAM, STAGE_WATCH };
 
 /* How fresh the next list has to be. The first may come from the server's cache, which may be behind; one after an outage may not be older than
- * what was seen; where that cannot be had, the store itself is asked. */
-enum list_from { FROM_CACHE, FROM_VERSION, FROM_STORE };
+ * what was seen; where that cannot be had, the store itself is asked; in one piece where its pages went stale before the last one was read. */
+enum list_from { FROM_CACHE, FROM_VERSION, FROM_STORE, FROM_STORE_WHOLE };
 
 struct reflector {
 	struct reflector_context context;
@@ -47,14 +48,15 @@ struct reflector {
 	struct model_list *staging;
 	struct frames frames;
 	size_t said; /* values in this request */
+	bool begun;  /* its status line has come */
 	struct kube_verdict verdict; /* of an ERROR event, or of what could not be read */
 	bool has_verdict;
 
 	bool synced, failed, forbidden;
 	uint64_t failing_since_ms; /* 0: sound */
 	uint64_t garbled_since_ms; /* 0: not */
-	uint64_t sound_since_ms;
-	uint32_t backoff_ms;
+	uint64_t listed_again_ms;  /* when a watch last made a new list necessary; 0: never */
+	struct backoff backoff;
 	uint32_t delay_ms;
 	uint64_t started_wall_ms;
 	uint64_t random;
@@ -176,7 +178,7 @@ static void note_sound(struct reflector *r)
 	r->trouble[0] = '\0';
 	r->failed = r->forbidden = false;
 	r->failing_since_ms = 0;
-	r->sound_since_ms = clock_boot_ms();
+	backoff_well(&r->backoff, clock_boot_ms());
 }
 
 static void note_trouble(struct reflector *r, const struct kube_verdict *verdict, uint64_t now_ms)
@@ -194,15 +196,21 @@ static void note_trouble(struct reflector *r, const struct kube_verdict *verdict
 /* The pause before the next try: not shorter than the server wants it. */
 static uint32_t next_pause(struct reflector *r, uint32_t at_least_ms, uint64_t now_ms)
 {
-	const struct kube_timing *timing = r->context.timing;
-	uint32_t pause;
+	uint32_t pause = backoff_next(&r->backoff, now_ms, chance(r, UINT32_MAX));
 
-	if (!r->backoff_ms || (r->sound_since_ms && now_ms - r->sound_since_ms >= timing->healthy_ms))
-		r->backoff_ms = timing->backoff_ms;
-	r->sound_since_ms = 0;
-	pause = r->backoff_ms + chance(r, r->backoff_ms);
-	r->backoff_ms = r->backoff_ms >= timing->backoff_max_ms / 2 ? timing->backoff_max_ms : r->backoff_ms * 2;
-	return at_least_ms ? at_least_ms + chance(r, r->context.timing->backoff_ms) : pause;
+	return at_least_ms ? at_least_ms + chance(r, r->backoff.first_ms) : pause;
+}
+
+/*
+ * A watch that makes a new list necessary, soon after it was last so: a server whose lists are too old to watch from would be asked for one
+ * after the other. The first is made at once but for the chance that keeps many clients apart.
+ */
+static uint32_t relist_pause(struct reflector *r, uint64_t now_ms)
+{
+	bool again = r->listed_again_ms && now_ms - r->listed_again_ms < r->backoff.healthy_ms;
+
+	r->listed_again_ms = now_ms;
+	return again ? next_pause(r, 0, now_ms) : chance(r, r->backoff.first_ms);
 }
 
 static void go_on(struct reflector *r, enum stage stage, uint64_t at_ms)
@@ -365,7 +373,7 @@ static int take_typed(struct reflector *r, const char *type, const json_t *objec
 		return 0;
 	}
 	/* Initial events come in no order of versions: only their end says where the watch stands. */
-	if (error == 0 && version && r->stage == STAGE_WATCH)
+	if (error == 0 && version && version[0] && r->stage == STAGE_WATCH)
 		error = replace(&r->version, version);
 	return error;
 }
@@ -394,6 +402,7 @@ static void on_begun(void *of)
 {
 	struct reflector *r = of;
 
+	r->begun = true;
 	if (r->stage == STAGE_WATCH)
 		note_sound(r);
 }
@@ -422,7 +431,7 @@ static void begin_request(struct reflector *r, struct query *query, struct kube_
 	get.path = query->text;
 	r->begun_ms = r->heard_ms = now_ms;
 	r->said = 0;
-	r->has_verdict = false;
+	r->begun = r->has_verdict = false;
 	frames_done(&r->frames);
 	frames_init(&r->frames, is_list ? FRAMES_LIST : FRAMES_EVENTS, is_list ? take_item : take_event, r);
 	if (r->stage != STAGE_WATCH && !r->staging)
@@ -447,7 +456,7 @@ static void send_list(struct reflector *r, uint64_t now_ms)
 		add_parameter(&query, "continue", r->continued);
 	} else if (r->list_from == FROM_STORE) {
 		add_parameter(&query, "limit", limit);
-	} else {
+	} else if (r->list_from != FROM_STORE_WHOLE) {
 		add_parameter(&query, "resourceVersion", r->list_from == FROM_VERSION && r->version ? r->version : "0");
 	}
 	begin_request(r, &query, get, now_ms);
@@ -461,7 +470,7 @@ static void send_watch(struct reflector *r, uint64_t now_ms)
 	struct query query;
 	char seconds[16];
 
-	snprintf(seconds, sizeof(seconds), "%u", (lasts_ms + 999) / 1000);
+	snprintf(seconds, sizeof(seconds), "%u", lasts_ms / 1000);
 	begin_query(r, &query);
 	add_parameter(&query, "watch", "1");
 	add_parameter(&query, "allowWatchBookmarks", "true");
@@ -495,7 +504,7 @@ static void try_again(struct reflector *r, const struct kube_verdict *verdict, u
 	/* A page that failed is asked for again; initial events begin anew. */
 	if (r->stage == STAGE_STREAM)
 		drop_staging(r);
-	go_on(r, r->stage, now_ms + next_pause(r, verdict->outcome == KUBE_BUSY ? verdict->retry_after_ms : 0, now_ms));
+	go_on(r, r->stage, now_ms + next_pause(r, verdict->retry_after_ms, now_ms));
 }
 
 /* A token that was renewed meanwhile is worth a try at once. */
@@ -506,12 +515,14 @@ static bool may_retry_at_once(struct reflector *r, const struct kube_verdict *ve
 
 static void list_failed(struct reflector *r, const struct kube_verdict *verdict, uint64_t now_ms)
 {
-	bool was_first = !r->continued;
+	bool was_first = !r->continued, was_last_resort;
 
 	switch (verdict->outcome) {
 	case KUBE_EXPIRED: /* the continue token, or a version that the store has forgotten: all of it, from the store */
 	case KUBE_TOO_LARGE:
-		list_again(r, FROM_STORE, now_ms + (was_first && r->list_from == FROM_STORE ? next_pause(r, 0, now_ms) : 0));
+		was_last_resort = r->list_from == (was_first ? FROM_STORE : FROM_STORE_WHOLE);
+		list_again(r, was_first ? FROM_STORE : FROM_STORE_WHOLE, now_ms + (was_last_resort ? next_pause(r, 0, now_ms) : 0));
+		r->stage = STAGE_LIST;
 		return;
 	case KUBE_GARBLED:
 	case KUBE_REJECTED:
@@ -571,11 +582,10 @@ static void watch_failed(struct reflector *r, const struct kube_verdict *verdict
 {
 	switch (verdict->outcome) {
 	case KUBE_EXPIRED:
-		/* A watch that never began: the list before it was too old, and a pause keeps the two from chasing each other. */
-		list_again(r, FROM_VERSION, now_ms + (r->said ? 0 : chance(r, r->context.timing->backoff_ms)));
+		list_again(r, FROM_VERSION, now_ms + relist_pause(r, now_ms));
 		return;
 	case KUBE_TOO_LARGE:
-		list_again(r, FROM_STORE, now_ms);
+		list_again(r, FROM_STORE, now_ms + relist_pause(r, now_ms));
 		return;
 	case KUBE_REJECTED:
 		list_again(r, FROM_STORE, now_ms + next_pause(r, 0, now_ms));
@@ -727,6 +737,9 @@ struct reflector *reflector_new(const struct reflector_context *context, const s
 		return NULL;
 	r->context = *context;
 	r->scope = *scope;
+	r->backoff.first_ms = context->timing->backoff_ms;
+	r->backoff.longest_ms = context->timing->backoff_max_ms;
+	r->backoff.healthy_ms = context->timing->healthy_ms;
 	r->delay_ms = UINT32_MAX;
 	r->started_wall_ms = clock_wall_ms();
 	if (sys_getrandom(&r->random, sizeof(r->random)) != sizeof(r->random))
@@ -758,25 +771,33 @@ void reflector_free(struct reflector *r)
 	free(r);
 }
 
-/* Initial events that stopped before their end, as those of a server that does not know the word: it is then an ordinary watch. */
-static void give_up_silent_stream(struct reflector *r, uint64_t now_ms)
+/*
+ * When a request that says nothing is given up: initial events before their end, as those of a server that does not know the word, to
+ * which it is an ordinary watch; and a watch that has not begun. UINT64_MAX: it may be silent.
+ */
+static uint64_t silent_at_ms(const struct reflector *r)
 {
-	const struct kube_verdict silent = { .outcome = KUBE_BROKEN, .error = -ETIME, .text = "its initial events do not end" };
+	if (r->stage == STAGE_STREAM)
+		return r->heard_ms + r->context.timing->stream_silence_ms;
+	return r->stage == STAGE_WATCH && !r->begun ? r->begun_ms + WATCH_GRACE_MS : UINT64_MAX;
+}
+
+static void give_up(struct reflector *r, uint64_t now_ms)
+{
+	const struct kube_verdict silent = { .outcome = KUBE_BROKEN, .error = -ETIME, .text = "it does not answer" };
 
 	kube_http_cancel(r->request);
 	r->request = NULL;
-	stream_failed(r, &silent, now_ms);
-}
-
-static uint64_t silent_at_ms(const struct reflector *r)
-{
-	return r->heard_ms + r->context.timing->stream_silence_ms;
+	if (r->stage == STAGE_STREAM)
+		stream_failed(r, &silent, now_ms);
+	else
+		request_failed(r, &silent, now_ms);
 }
 
 void reflector_run(struct reflector *r, uint64_t now_ms)
 {
-	if (r->request && r->stage == STAGE_STREAM && now_ms >= silent_at_ms(r))
-		give_up_silent_stream(r, now_ms);
+	if (r->request && now_ms >= silent_at_ms(r))
+		give_up(r, now_ms);
 	if (r->request || now_ms < r->due_ms)
 		return;
 	if (r->stage == STAGE_LIST)
@@ -787,9 +808,7 @@ void reflector_run(struct reflector *r, uint64_t now_ms)
 
 uint64_t reflector_due_ms(const struct reflector *r)
 {
-	if (!r->request)
-		return r->due_ms;
-	return r->stage == STAGE_STREAM ? silent_at_ms(r) : UINT64_MAX;
+	return r->request ? silent_at_ms(r) : r->due_ms;
 }
 
 const struct reflector_scope *reflector_scope(const struct reflector *r)

@@ -23,6 +23,7 @@ struct pick {
 	uint64_t identity; /* of this client, for `hash` and where no rank is known */
 	uint16_t eject_percent; /* at most this share may be out */
 	bool all_in;		/* set by pick_next: those that refused are in now */
+	bool still;		/* no cursor is moved, and `noise` is the turn */
 	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown, CLIENT_PEERS_UNKNOWN: their number is */
 	uint64_t noise;	      /* where no ledger gives turns: the turn among the dials of this process, from a place of its own */
 	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial */

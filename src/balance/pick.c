@@ -88,7 +88,7 @@ static uint32_t turn_of(const struct pick *pick)
 {
 	uint32_t turn;
 
-	if (ledger_turn(pick->ledger, pick->cursor, &turn))
+	if (!pick->still && ledger_turn(pick->ledger, pick->cursor, &turn))
 		return turn;
 	return (uint32_t)pick->noise;
 }
@@ -195,7 +195,7 @@ static bool least_conn(const struct pick *pick, struct candidate *ret_chosen)
 			*ret_chosen = candidate;
 		found = true;
 	}
-	if (found)
+	if (found && !pick->still)
 		ledger_set_cursor(pick->ledger, pick->cursor, ret_chosen->index + 1 + n - start);
 	return found;
 }

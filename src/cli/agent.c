@@ -110,9 +110,10 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 	if (a->backoff && (duration_parse(a->backoff, strlen(a->backoff), &o->kube.timing.backoff_ms) < 0 || !o->kube.timing.backoff_ms ||
 			   o->kube.timing.backoff_ms > 60000))
 		return cli_fail(verb, EXIT_USAGE, "--backoff %s: expected a duration such as 800ms, at most 1m", a->backoff);
-	if (a->backoff) { /* the others in the proportion of the usual ones: 30 s and 2 min for 800 ms */
+	if (a->backoff) { /* the others in the proportion of the usual ones: 30 s, 2 min and 1 min for 800 ms */
 		o->kube.timing.backoff_max_ms = o->kube.timing.backoff_ms * 75 / 2;
 		o->kube.timing.healthy_ms = o->kube.timing.backoff_ms * 150;
+		o->kube.timing.garbled_ms = o->kube.timing.backoff_ms * 75;
 	}
 	return 0;
 }

@@ -302,6 +302,7 @@ static void take_note(const struct table *table, struct snapshot *to)
 		return;
 	to->has_note = true;
 	to->silent_ms = now > note.alive_ms ? now - note.alive_ms : 0;
+	to->delay_ms = note.delay_ms;
 	to->trouble_since_ms = note.since_ms;
 	memcpy(to->trouble, note.text, sizeof(to->trouble));
 }

@@ -46,6 +46,7 @@ struct snapshot {
 	uint64_t generation, age_ms;
 	bool has_note;	   /* the writer tells of itself: */
 	uint64_t silent_ms; /* since the process last said that it lives */
+	uint64_t delay_ms;  /* of the last change, from its cause to the table; UINT64_MAX: unknown */
 	uint64_t trouble_since_ms; /* CLOCK_REALTIME */
 	char trouble[TABLE_NOTE_SIZE]; /* "" where all is well */
 	char source[TABLE_SOURCE_SIZE];

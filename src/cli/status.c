@@ -29,8 +29,8 @@ static json_t *endpoint_json(const struct snapshot_endpoint *e)
 {
 	char text[ADDR_TEXT];
 
-	return json_pack("{s:s, s:i, s:b, s:b, s:s?, s:i, s:I, s:I, s:I, s:b}", "address", addr_print_ip(&e->addr, text), "port",
-			 addr_port(&e->addr), "ready", e->ready, "terminating", e->terminating, "zone",
+	return json_pack("{s:s, s:i, s:b, s:b, s:b, s:s?, s:i, s:I, s:I, s:I, s:b}", "address", addr_print_ip(&e->addr, text),
+			 "port", addr_port(&e->addr), "ready", e->ready, "terminating", e->terminating, "usable", e->usable, "zone",
 			 e->zone[0] ? e->zone : NULL, "weight", (int)e->weight, "active", (json_int_t)e->score.active, "dials",
 			 (json_int_t)e->score.dials, "failures", (json_int_t)e->score.failures, "ejected", e->score.ejected);
 }
@@ -86,14 +86,16 @@ static json_t *service_json(const struct snapshot_service *s)
 
 static int print_json(const struct snapshot *snapshot)
 {
+	bool has_delay = snapshot->has_note && snapshot->delay_ms != UINT64_MAX;
 	json_t *services = json_array(), *root;
 
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		json_array_append_new(services, service_json(&snapshot->services[i]));
-	root = json_pack("{s:{s:b, s:b, s:s, s:I, s:I, s:s?}, s:s?, s:o}", "agent", "alive", snapshot->alive, "static",
+	root = json_pack("{s:{s:b, s:b, s:s, s:I, s:I, s:s?, s:o?}, s:s?, s:o}", "agent", "alive", snapshot->alive, "static",
 			 snapshot->is_static, "source", snapshot->source, "generation", (json_int_t)snapshot->generation,
 			 "age_ms", (json_int_t)snapshot->age_ms, "trouble",
-			 snapshot->trouble[0] ? snapshot->trouble : NULL, "ledger_error",
+			 snapshot->trouble[0] ? snapshot->trouble : NULL, "delay_ms",
+			 has_delay ? json_integer((json_int_t)snapshot->delay_ms) : NULL, "ledger_error",
 			 snapshot->ledger_error ? strerror(-snapshot->ledger_error) : NULL, "services", services);
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) < 0)
 		return -ENOMEM;
@@ -176,6 +178,8 @@ static void print_trouble(const struct snapshot *snapshot)
 {
 	if (snapshot->has_note && snapshot->silent_ms >= SILENT_MS)
 		printf("agent      has said nothing for %llu s: is it running?\n", (unsigned long long)snapshot->silent_ms / 1000);
+	if (snapshot->has_note && snapshot->delay_ms != UINT64_MAX)
+		printf("delay      %llu ms from the last change's cause to the table\n", (unsigned long long)snapshot->delay_ms);
 	if (!snapshot->trouble[0])
 		return;
 	printf("trouble    for ");

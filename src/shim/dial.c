@@ -107,7 +107,7 @@ static uint8_t mode_of(const struct table_rules *rules, const struct table_port 
  * Where no ledger gives turns: a number that goes up by one with each dial of this process, from a place that no other
  * process is likely to share.
  */
-static uint64_t own_turn(void)
+uint64_t dial_own_turn(void)
 {
 	static uint64_t base, turn;
 
@@ -128,7 +128,7 @@ static void take_rules(struct dial *d, const struct table_rules *rules, const st
 	d->service = port->service;
 	d->pick.cursor = (struct ledger_key){ port->cursor, port->cursor_tag };
 	if (!d->pick.ledger->base || port->cursor >= d->pick.ledger->cursors)
-		d->pick.noise = own_turn();
+		d->pick.noise = dial_own_turn();
 	d->pick.rank = rules->client_rank;
 	d->pick.peers = rules->client_peers;
 }
@@ -139,6 +139,12 @@ static void take_endpoints(struct dial *d, const struct table_view *view, const 
 	d->area = view->area;
 	d->first_endpoint = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
 	d->endpoint_count = d->v4 ? port->v4_count : port->v6_count;
+}
+
+void dial_take_port(struct dial *d, const struct table_view *view, const struct table_rules *rules, const struct table_port *port)
+{
+	take_rules(d, rules, port);
+	take_endpoints(d, view, port);
 }
 
 static enum dial_reason judge(struct dial *d, const struct table_view *view)
@@ -159,28 +165,34 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	if ((port.flags & SERVICE_OWN_ADDRESS) &&
 	    attach_freshness(d->attachment, rules.stale_after_ms, d->now_ms) == STALE)
 		return DIAL_STALE;
-	take_rules(d, &rules, &port);
+	dial_take_port(d, view, &rules, &port);
 	d->observed = mode == MODE_OBSERVE;
 	d->affinity_s = port.affinity_s;
 	if (port.affinity_s)
 		d->balance = BALANCE_HASH; /* whatever policy the process has: it must not be spread */
-	take_endpoints(d, view, &port);
 	return mode == MODE_OBSERVE ? DIAL_OBSERVED : DIAL_OURS;
 }
 
-enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_t len)
+bool dial_init(struct dial *d)
 {
 	memset(d, 0, sizeof(*d));
 	d->attachment = attach_get();
 	d->settings = attach_settings();
-	if (!d->attachment || !d->settings || !addr_from_sockaddr(&d->dest, sa, len))
-		return DIAL_NO_TABLE;
+	if (!d->attachment || !d->settings)
+		return false;
 	attach_refresh(d->attachment);
-	d->v4 = d->dest.is_v4;
-	d->now_ms = clock_boot_ms();
+	d->now_ms = d->pick.now_ms = clock_boot_ms();
 	d->wait_ms = SUSPECT_WAIT_MS;
 	d->pick.ledger = &d->attachment->ledger;
 	d->pick.identity = d->attachment->identity;
+	return true;
+}
+
+enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_t len)
+{
+	if (!dial_init(d) || !addr_from_sockaddr(&d->dest, sa, len))
+		return DIAL_NO_TABLE;
+	d->v4 = d->dest.is_v4;
 	for (int i = 0; i < TABLE_TRIES; i++) {
 		struct table_view view;
 		enum dial_reason reason;
@@ -224,7 +236,7 @@ static bool by_load(const struct dial *d)
  * ever closed would count, and a new endpoint would get all dials until it had caught up with the past.
  */
 __attribute__((noinline))
-static void mend_if_due(struct dial *d, const struct table_view *view, bool urgent)
+void dial_mend_if_due(struct dial *d, const struct table_view *view, bool urgent)
 {
 	struct backends backends = { view, &d->pick.rows };
 	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
@@ -250,7 +262,7 @@ static int open_rows(struct dial *d, const struct table_view *view)
 	return table_endpoint_rows(view, d->first_endpoint, d->endpoint_count, &d->pick.rows);
 }
 
-static bool claim(struct dial *d, const struct candidate *candidate, int tries)
+bool dial_claim(struct dial *d, const struct candidate *candidate, int tries)
 {
 	if (by_load(d) && tries < CLAIM_TRIES)
 		return ledger_claim_if(d->pick.ledger, candidate->key, &candidate->load);
@@ -294,10 +306,10 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		}
 		/* As many attempts as there are endpoints, however often the list changes meanwhile. */
 		if (open_rows(d, &view) == 0 && d->attempt < d->pick.rows.count) {
-			mend_if_due(d, &view, false);
+			dial_mend_if_due(d, &view, false);
 			found = next(d, &candidate);
 			if (found && ledger_doubted(d->pick.ledger, candidate.key))
-				mend_if_due(d, &view, true); /* for the dials after this one, which tries it */
+				dial_mend_if_due(d, &view, true); /* for the dials after this one, which tries it */
 			found = found && table_endpoint(&view, d->pick.rows.first + candidate.index, &row) == 0;
 		}
 		if (!table_end(&view)) {
@@ -306,7 +318,7 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		}
 		if (!found)
 			return false;
-		if (!pin(d, &candidate, tries) || !claim(d, &candidate, tries))
+		if (!pin(d, &candidate, tries) || !dial_claim(d, &candidate, tries))
 			continue; /* somebody took that place: count again */
 		d->attempt++;
 		pick_mark_tried(&d->pick, candidate.index);

@@ -85,6 +85,27 @@ void dial_left(struct dial *dial, const struct dial_choice *choice);
 /* It came to nothing, and nobody is to blame. */
 void dial_dropped(struct dial *dial, const struct dial_choice *choice);
 
+/*
+ * For who chooses without a destination: the steps of dial_prepare and dial_choose, to be taken between table_begin and
+ * table_end but for the first and the last. `blocking` and `v4` are the caller's to set, before the second.
+ */
+
+/* All zero but what the process knows. False: no table, or no settings. */
+bool dial_init(struct dial *ret_dial);
+
+/* The policy of a port, and where its endpoints of that family are. Takes no turn, pins nothing. */
+void dial_take_port(struct dial *dial, const struct table_view *view, const struct table_rules *rules,
+		    const struct table_port *port);
+
+/* Mends the endpoints in `pick.rows`, where their policy needs it and nobody has done it lately. */
+void dial_mend_if_due(struct dial *dial, const struct table_view *view, bool urgent);
+
+/* One more connection to it. False where somebody was faster, and it has to be chosen anew: try number `tries`, from 0. */
+bool dial_claim(struct dial *dial, const struct candidate *candidate, int tries);
+
+/* A turn among those of this process alone. */
+uint64_t dial_own_turn(void);
+
 /* A line of the trace, where it is asked for. `error`: 0 or an errno. */
 void dial_trace(const struct dial *dial, const struct dial_choice *choice, enum dial_reason reason, int error);
 

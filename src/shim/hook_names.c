@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * getaddrinfo(3) and its elders. A name of ours is answered without a DNS query; the libc itself makes every list that the
+ * getaddrinfo(3) and its elders. A name of ours is answered without a DNS query, but for a headless Service's, whose addresses
+ * are only put in order; the libc itself makes every list that the
  * program will free, because no two libcs make them alike: it is asked for a number, and the numbers are then overwritten in
  * place. So service names, socket types, errors and memory are its own.
  *
@@ -132,44 +133,53 @@ static bool answer_addrinfo(const char *node, const char *service, const struct 
 			    int *ret_result)
 {
 	int family = hints ? hints->ai_family : AF_UNSPEC;
+	int before = errno_get();
 	struct answer answer;
 
 	if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6)
 		return false;
-	if ((hints && (hints->ai_flags & AI_NUMERICHOST)) || !names_answer(node, &answer))
+	if (hints && (hints->ai_flags & AI_NUMERICHOST))
 		return false;
-	*ret_result = answer_list(&answer, service, hints, res);
-	return true;
+	switch (names_answer(node, &answer)) {
+	case NAMES_ADDRESSES:
+		*ret_result = answer_list(&answer, service, hints, res);
+		if (*ret_result != EAI_SYSTEM)
+			errno_set(before);
+		return true;
+	case NAMES_ORDER:
+		*ret_result = next_functions()->getaddrinfo(node, service, hints, res);
+		if (*ret_result == 0)
+			names_order_list(&answer, *res);
+		return true;
+	default:
+		return false;
+	}
 }
 
 HOOK int getaddrinfo(const char *restrict node, const char *restrict service, const struct addrinfo *restrict hints,
 		     struct addrinfo **restrict res)
 {
 	const struct next *next = next_functions();
-	int before = errno_get(), result;
+	int result;
 
 	if (!next->getaddrinfo)
 		return EAI_FAIL;
-	if (node && answer_addrinfo(node, service, hints, res, &result)) {
-		if (result != EAI_SYSTEM)
-			errno_set(before);
+	if (node && answer_addrinfo(node, service, hints, res, &result))
 		return result;
-	}
 	return next->getaddrinfo(node, service, hints, res);
 }
 
 /* ---- gethostbyname and its elders' forms ---- */
 
 struct host_question {
+	enum names_result result;
 	struct answer answer;
 	char number[NAMES_MAX + 16];
 };
 
-/* A number to ask the libc for instead of the name. False: ask it for the name. */
-static bool ask_for_host(struct host_question *q, const char *name, int family)
+/* The answer as a number to ask for. False where there is none of that family. */
+static bool write_number(struct host_question *q, int family)
 {
-	if (!name || (family != AF_INET && family != AF_INET6) || !names_answer(name, &q->answer))
-		return false;
 	if (family == AF_INET) {
 		if (q->answer.has_v4)
 			padded_number(&q->answer.v4, text_len(q->answer.canonical), q->number);
@@ -188,10 +198,27 @@ static bool ask_for_host(struct host_question *q, const char *name, int family)
 	return q->answer.has_v6 && text_len(q->answer.canonical) <= out.len;
 }
 
-static struct hostent *name_host(const struct host_question *q, struct hostent *host)
+/* What to ask the libc for: the name, or a number instead of it. */
+static const char *ask_for_host(struct host_question *q, const char *name, int family)
 {
-	if (host)
+	q->result = NAMES_LIBC;
+	if (name && (family == AF_INET || family == AF_INET6))
+		q->result = names_answer(name, &q->answer);
+	if (q->result != NAMES_ADDRESSES)
+		return name;
+	if (write_number(q, family))
+		return q->number;
+	q->result = NAMES_LIBC;
+	return name;
+}
+
+/* Makes what it said the answer to the name. */
+static struct hostent *finish_host(const struct host_question *q, struct hostent *host)
+{
+	if (host && q->result == NAMES_ADDRESSES)
 		overwrite_name(host->h_name, q->answer.canonical);
+	if (host && q->result == NAMES_ORDER)
+		names_order_host(&q->answer, host);
 	return host;
 }
 
@@ -209,9 +236,8 @@ HOOK struct hostent *gethostbyname(const char *name)
 
 	if (!next->gethostbyname)
 		return no_resolver();
-	if (ask_for_host(&q, name, AF_INET))
-		return name_host(&q, next->gethostbyname(q.number));
-	return next->gethostbyname(name);
+	name = ask_for_host(&q, name, AF_INET);
+	return finish_host(&q, next->gethostbyname(name));
 }
 
 HOOK struct hostent *gethostbyname2(const char *name, int family)
@@ -221,9 +247,8 @@ HOOK struct hostent *gethostbyname2(const char *name, int family)
 
 	if (!next->gethostbyname2)
 		return no_resolver();
-	if (ask_for_host(&q, name, family))
-		return name_host(&q, next->gethostbyname2(q.number, family));
-	return next->gethostbyname2(name, family);
+	name = ask_for_host(&q, name, family);
+	return finish_host(&q, next->gethostbyname2(name, family));
 }
 
 HOOK int gethostbyname_r(const char *restrict name, struct hostent *restrict host, char *restrict buf, size_t size,
@@ -238,11 +263,9 @@ HOOK int gethostbyname_r(const char *restrict name, struct hostent *restrict hos
 		*h_error = NO_RECOVERY;
 		return ENOSYS;
 	}
-	if (!ask_for_host(&q, name, AF_INET))
-		return next->gethostbyname_r(name, host, buf, size, result, h_error);
-	r = next->gethostbyname_r(q.number, host, buf, size, result, h_error);
+	r = next->gethostbyname_r(ask_for_host(&q, name, AF_INET), host, buf, size, result, h_error);
 	if (r == 0)
-		name_host(&q, *result);
+		finish_host(&q, *result);
 	return r;
 }
 
@@ -258,10 +281,8 @@ HOOK int gethostbyname2_r(const char *restrict name, int family, struct hostent 
 		*h_error = NO_RECOVERY;
 		return ENOSYS;
 	}
-	if (!ask_for_host(&q, name, family))
-		return next->gethostbyname2_r(name, family, host, buf, size, result, h_error);
-	r = next->gethostbyname2_r(q.number, family, host, buf, size, result, h_error);
+	r = next->gethostbyname2_r(ask_for_host(&q, name, family), family, host, buf, size, result, h_error);
 	if (r == 0)
-		name_host(&q, *result);
+		finish_host(&q, *result);
 	return r;
 }

@@ -285,90 +285,126 @@ static void take_address(struct answer *answer, const struct table_address *row)
 	}
 }
 
-static bool may_answer(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-		       const struct table_service *service)
+static enum fairdial_mode most_cautious(const struct table_rules *rules, const struct table_service *service,
+					const struct settings *s)
 {
-	struct table_rules rules = table_rules(view);
+	uint32_t mode = s->mode;
 
-	return table_area_verify(view) == 0 && rules.mode == MODE_ON && service->policy.mode == MODE_ON &&
-	       !service->stand_down && attach_freshness(attachment, rules.stale_after_ms, clock_boot_ms()) == FRESH &&
-	       settings_allow(s, slice_of(service->name), slice_of(service->namespace));
+	if (rules->mode > mode)
+		mode = rules->mode;
+	if (service->policy.mode > mode)
+		mode = service->policy.mode;
+	return mode < MODE_COUNT ? (enum fairdial_mode)mode : MODE_OFF;
 }
 
-static bool answer_from(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-			const struct resolv *resolv, struct slice host, struct answer *answer)
+/* What becomes of its name, by its rules alone. */
+static enum names_result judge(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
+			       const struct table_service *service)
+{
+	struct table_rules rules = table_rules(view);
+	enum fairdial_mode mode = most_cautious(&rules, service, s);
+	bool in_order = (service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER;
+
+	if (mode == MODE_OFF || (mode == MODE_OBSERVE && !in_order) || table_area_verify(view) < 0 || service->stand_down ||
+	    attach_freshness(attachment, rules.stale_after_ms, clock_boot_ms()) != FRESH ||
+	    !settings_allow(s, slice_of(service->name), slice_of(service->namespace)))
+		return NAMES_LIBC;
+	if (in_order) /* its name stands for its pods, which DNS knows */
+		return mode == MODE_OBSERVE ? NAMES_OBSERVED : NAMES_ORDER;
+	return NAMES_ADDRESSES;
+}
+
+static enum names_result answer_from(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
+				     const struct resolv *resolv, struct slice host, struct answer *answer)
 {
 	struct table_service service;
+	enum names_result result;
 	int row = names_find(view, resolv, host, answer->canonical);
 
 	answer->has_v4 = answer->has_v6 = false;
-	if (row < 0 || table_service(view, (uint32_t)row, &service) < 0 || !may_answer(attachment, s, view, &service))
-		return false;
-	if ((service.flags & SERVICE_HEADLESS) && service.policy.headless == HEADLESS_ORDER)
-		return false; /* its name stands for its pods, which DNS knows */
+	if (row < 0 || table_service(view, (uint32_t)row, &service) < 0)
+		return NAMES_LIBC;
+	result = judge(attachment, s, view, &service);
+	if (result != NAMES_ADDRESSES)
+		return result;
 	for (uint32_t i = 0; i < service.address_count; i++) {
 		struct table_address address;
 
 		if (table_address(view, service.first_address + i, &address) < 0)
-			return false;
+			return NAMES_LIBC;
 		take_address(answer, &address);
 	}
-	return answer->has_v4 || answer->has_v6;
+	return answer->has_v4 || answer->has_v6 ? NAMES_ADDRESSES : NAMES_LIBC;
 }
 
-static void trace_names(const struct settings *s, const char *host, const struct answer *answer)
+/* By the canonical name: the row that was found before the libc was asked may be another's by now. */
+bool names_headless(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
+		    const struct answer *answer, struct table_service *ret_service)
+{
+	struct slice rest = slice_of(answer->canonical), name = slice_cut(&rest, '.');
+	int row = rest.at ? table_find_service(view, name, slice_cut(&rest, '.')) : table_find_bare(view, name);
+
+	return row >= 0 && table_service(view, (uint32_t)row, ret_service) == 0 &&
+	       judge(attachment, s, view, ret_service) == NAMES_ORDER;
+}
+
+static void trace_names(const struct settings *s, const char *host, enum names_result result, const struct answer *answer)
 {
 	char buf[512], addr[ADDR_TEXT];
 	struct text line;
 
-	if (!(s->trace & TRACE_NAMES))
+	/* What is put in order is traced when that is done. */
+	if (!(s->trace & TRACE_NAMES) || result == NAMES_ORDER)
 		return;
 	line = trace_begin(buf, sizeof(buf), "names");
 	text_add(&line, host);
-	text_add(&line, answer ? " ->" : " passed on");
-	if (answer && answer->has_v4) {
+	text_add(&line, result == NAMES_ADDRESSES ? " ->" : result == NAMES_OBSERVED ? " observed, not ordered" : " passed on");
+	if (result == NAMES_ADDRESSES && answer->has_v4) {
 		text_add(&line, " ");
 		text_add(&line, addr_print_ip(&answer->v4, addr));
 	}
-	if (answer && answer->has_v6) {
+	if (result == NAMES_ADDRESSES && answer->has_v6) {
 		text_add(&line, " ");
 		text_add(&line, addr_print_ip(&answer->v6, addr));
 	}
 	trace_end(&line, s->trace_path);
 }
 
-static bool find_answer(const struct settings *s, struct slice host, struct answer *ret_answer)
+static enum names_result find_answer(const struct settings *s, struct slice host, struct answer *ret_answer)
 {
 	const struct attachment *attachment = attach_get();
 	struct resolv resolv;
 
 	if (!attachment)
-		return false;
+		return NAMES_LIBC;
 	attach_refresh(attachment);
 	resolv_init(&resolv);
 	read_lines("/etc/resolv.conf", resolv_take_line, &resolv);
 	resolv_done(&resolv);
 	for (int i = 0; i < TABLE_TRIES; i++) {
 		struct table_view view;
-		bool found;
+		enum names_result result;
 
 		if (!table_begin(&attachment->table, &view))
 			continue;
-		found = answer_from(attachment, s, &view, &resolv, host, ret_answer);
+		result = answer_from(attachment, s, &view, &resolv, host, ret_answer);
 		if (table_end(&view))
-			return found && !is_in_hosts(without_dot(host));
+			return result != NAMES_LIBC && is_in_hosts(without_dot(host)) ? NAMES_LIBC : result;
 	}
-	return false;
+	return NAMES_LIBC;
 }
 
-bool names_answer(const char *host, struct answer *ret_answer)
+enum names_result names_answer(const char *host, struct answer *ret_answer)
 {
 	const struct settings *s = attach_settings();
-	bool found;
+	enum names_result result;
 
-	if (!s || s->mode != MODE_ON)
-		return false;
-	found = find_answer(s, slice_of(host), ret_answer);
-	trace_names(s, host, found ? ret_answer : NULL);
-	return found;
+	if (!s || s->mode == MODE_OFF)
+		return NAMES_LIBC;
+	/* A process that only observes has nothing to do here but to say so. */
+	if (s->mode != MODE_ON && !(s->trace & TRACE_NAMES))
+		return NAMES_LIBC;
+	result = find_answer(s, slice_of(host), ret_answer);
+	trace_names(s, host, result, ret_answer);
+	return result;
 }

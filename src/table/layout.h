@@ -120,10 +120,11 @@ struct table_head {
 
 /* How the writer is, for people. In files of 1.1 on, where head_size has room for it. */
 struct table_note {
-	uint64_t seq;	   /* of since_ms and text; odd: being written */
+	uint64_t seq;	   /* of since_ms and text; odd: being written. The other words stand each for itself */
 	uint64_t alive_ms; /* CLOCK_BOOTTIME; the writer lives, whatever its list is worth */
 	uint64_t since_ms; /* CLOCK_REALTIME when this text was first set */
 	char text[TABLE_NOTE_SIZE]; /* ends with NUL; empty: all is well */
+	uint64_t delay_ms; /* from what caused the last change that told its time, to here; UINT64_MAX: none did */
 };
 
 struct table_section {
@@ -319,7 +320,7 @@ _Static_assert(sizeof(struct table_head) == 192, "head: the changing line");
 _Static_assert(offsetof(struct table_area, section) == 72, "area: fields may only be appended");
 _Static_assert(offsetof(struct table_area, mesh_port) == LEAST_AREA, "area: fields may only be appended");
 _Static_assert(sizeof(struct table_area) == 328, "area: fields may only be appended");
-_Static_assert(sizeof(struct table_note) == 504, "note: fields may only be appended");
+_Static_assert(sizeof(struct table_note) == 512, "note: fields may only be appended");
 _Static_assert(TABLE_NOTE_OFFSET == sizeof(struct table_head), "note: behind the changing line");
 _Static_assert(sizeof(struct table_policy) == 56, "policy is part of rows");
 _Static_assert(sizeof(struct table_service) == 224, "service row");

@@ -524,11 +524,14 @@ void writer_note(struct table_writer *w, const char *text)
 		store_note(&w->table, &w->note);
 }
 
-void writer_alive(struct table_writer *w)
+void writer_alive(struct table_writer *w, uint64_t delay_ms)
 {
 	w->note.alive_ms = clock_boot_ms();
-	if (has_note(&w->table))
-		store_release(&note_of(&w->table)->alive_ms, w->note.alive_ms);
+	w->note.delay_ms = delay_ms;
+	if (!has_note(&w->table))
+		return;
+	store_release(&note_of(&w->table)->alive_ms, w->note.alive_ms);
+	store_release(&note_of(&w->table)->delay_ms, delay_ms);
 }
 
 void writer_heartbeat(struct table_writer *w)

@@ -104,7 +104,7 @@ bool writer_find_row(const struct table_writer *writer, const struct addr *addr,
  * the last writer said of itself, until this one says something else.
  */
 void writer_note(struct table_writer *writer, const char *text);
-void writer_alive(struct table_writer *writer);
+void writer_alive(struct table_writer *writer, uint64_t delay_ms); /* the delay as in struct table_note */
 
 /* The list is vouched for: its source was heard of. For tables that are not static, about once a second. */
 void writer_heartbeat(struct table_writer *writer);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench BUILD [PART...]: measures what fairdial costs and prints one table. Timings never fail it; what cannot be
- * measured does. Parts: declined choose instructions calls dial start memory.
+ * measured does. Parts: declined choose instructions calls dial start memory publish.
  */
 #include "bench.h"
 
@@ -24,6 +24,7 @@ static const struct {
 	{ "dial", bench_dial },
 	{ "start", bench_start },
 	{ "memory", bench_memory },
+	{ "publish", bench_publish },
 };
 
 static void path_to(char *path, const char *dir, const char *name)
@@ -62,6 +63,7 @@ static bool prepare(struct bench *bench, const char *build)
 	path_to(bench->empty, bench->build, "bench/empty.so");
 	path_to(bench->worker, bench->build, "bench/worker");
 	path_to(bench->choose, bench->build, "bench/choose");
+	path_to(bench->publisher, bench->build, "bench/publisher");
 	path_to(bench->none, bench->scratch, "none");
 	path_to(bench->small, bench->scratch, "small");
 	path_to(bench->large, bench->scratch, "large");

@@ -19,6 +19,7 @@
 struct bench {
 	char build[BENCH_PATH]; /* absolute */
 	char shim[BENCH_PATH], tool[BENCH_PATH], empty[BENCH_PATH], worker[BENCH_PATH], choose[BENCH_PATH];
+	char publisher[BENCH_PATH];
 	char scratch[BENCH_PATH];
 	char none[BENCH_PATH], small[BENCH_PATH], large[BENCH_PATH]; /* FAIRDIAL_DIR: without a table, and with */
 	int listeners[BENCH_ENDPOINTS];
@@ -98,5 +99,6 @@ void bench_calls(const struct bench *bench);
 void bench_dial(const struct bench *bench);
 void bench_start(const struct bench *bench);
 void bench_memory(const struct bench *bench);
+void bench_publish(const struct bench *bench);
 
 #endif

@@ -20,6 +20,10 @@ def by_http(host, port):
     return answer
 
 
+def by_host(host, port):
+    return by_socket(socket.gethostbyname_ex(host)[2][0], port)
+
+
 async def dial(host, port):
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(b"who\n")
@@ -37,5 +41,5 @@ kind, host, port, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.ar
 if kind == "asyncio":
     answers = asyncio.run(all_at_once(host, port, count))
 else:
-    answers = [{"socket": by_socket, "http": by_http}[kind](host, port) for _ in range(count)]
+    answers = [{"socket": by_socket, "http": by_http, "host": by_host}[kind](host, port) for _ in range(count)]
 sys.stdout.write("".join(answers))

@@ -16,7 +16,7 @@
 #include "support/services.h"
 #include "table/map.h"
 
-enum { LIMIT_MS = 10000, MAX_ARGUMENTS = 32 };
+enum { LIMIT_MS = 30000, MAX_ARGUMENTS = 32 };
 
 /* The variables that would tell an agent where it is; each is taken out, or given by the test. */
 static const char *const *environment_of(const char *const *more)

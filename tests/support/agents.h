@@ -50,7 +50,7 @@ void agent_end(struct agent_run *a, int signal);
  */
 const char *table_says(const char *dir, const char *dest);
 
-/* Until it says so; a test that waits for more than ten seconds fails, and shows the agent's log. */
+/* Until it says so; a test that waits for more than thirty seconds fails, and shows the agent's log. */
 void agent_wait(struct agent_run *a, const char *dest, const char *says);
 
 /* Until the table is vouched for (true), or has not been for the last second (false). */

@@ -104,8 +104,7 @@ static void add_value(struct text *t, json_t *value, const char *indent)
 		text_puts(t, "\n");
 		snprintf(first, sizeof(first), "%s- ", indent);
 		snprintf(others, sizeof(others), "%s  ", indent);
-		json_array_foreach (value, i, item)
-			add_mapping(t, item, first, others);
+		json_array_foreach(value, i, item) add_mapping(t, item, first, others);
 	} else if (json_object_size(value)) {
 		text_puts(t, "\n");
 		snprintf(deeper, sizeof(deeper), "%s  ", indent);
@@ -120,7 +119,8 @@ static void add_mapping(struct text *t, json_t *object, const char *first, const
 	const char *key, *indent = first;
 	json_t *value;
 
-	json_object_foreach (object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		text_printf(t, "%s%s:", indent, key);
 		add_value(t, value, others);
 		indent = others;

@@ -9,9 +9,9 @@
 /* What a request asks of a list. */
 struct list_query {
 	char *version, *match, *page, *limit_text;
-	size_t limit;     /* 0: all */
-	uint64_t at;      /* the version to answer from */
-	char *start;      /* NULL, or the name that the page begins behind: "NAMESPACE/NAME" */
+	size_t limit; /* 0: all */
+	uint64_t at;  /* the version to answer from */
+	char *start;  /* NULL, or the name that the page begins behind: "NAMESPACE/NAME" */
 };
 
 static void bad_request(struct refusal *r, const char *message)
@@ -66,10 +66,14 @@ static void page_expired(struct list_query *q, struct refusal *r, char **ret_nex
 	*r = (struct refusal){
 		.code = 410,
 		.reason = "Expired",
-		.message = "The provided continue parameter is too old to display a consistent list result. You can start a new "
-			   "list without the continue parameter, or use the continue token in this response to retrieve the "
-			   "remainder of the results. Continuing with the provided token results in an inconsistent list - "
-			   "objects that were created, modified, or deleted between the time the first chunk was returned and "
+		.message = "The provided continue parameter is too old to display a consistent list result. You can "
+			   "start a new "
+			   "list without the continue parameter, or use the continue token in this response to "
+			   "retrieve the "
+			   "remainder of the results. Continuing with the provided token results in an inconsistent "
+			   "list - "
+			   "objects that were created, modified, or deleted between the time the first chunk was "
+			   "returned and "
 			   "now may show up in the list.",
 		.next_page = *ret_next,
 	};
@@ -83,8 +87,9 @@ static void find_page(struct api_server *s, struct list_query *q, struct refusal
 	if (*q->version && strcmp(q->version, "0")) {
 		bad_request(r, "specifying resource version is not allowed when using continue");
 	} else if (!page_read(q->page, &version, &q->start) || !strchr(q->start, '/')) {
-		bad_request(r, "invalid continue token: continue key is not valid: invalid character 'o' in literal null "
-			       "(expecting 'u')");
+		bad_request(r,
+			    "invalid continue token: continue key is not valid: invalid character 'o' in literal null "
+			    "(expecting 'u')");
 	} else {
 		q->at = version ? (uint64_t)version : s->store.version;
 		if (q->at < s->store.compacted)

@@ -86,7 +86,8 @@ struct endpoint_words {
 
 static void add_condition(struct endpoint_words *e, const char *name, char value)
 {
-	text_printf(&e->conditions, "%s'%s':%s", e->conditions.length ? "," : "", name, value == '1' ? "true" : "false");
+	text_printf(&e->conditions, "%s'%s':%s", e->conditions.length ? "," : "", name,
+		    value == '1' ? "true" : "false");
 }
 
 static void read_endpoint_word(struct endpoint_words *e, const char *word)

@@ -47,10 +47,11 @@ static void show_log(struct api_server *s)
 {
 	size_t i = s->log_count > SHOWN ? s->log_count - SHOWN : 0;
 
-	print_error("%zu requests; %u connections open, %u accepted, %u failed handshakes\n", s->log_count, s->counts.open,
-		    s->counts.accepted, s->counts.failed);
+	print_error("%zu requests; %u connections open, %u accepted, %u failed handshakes\n", s->log_count,
+		    s->counts.open, s->counts.accepted, s->counts.failed);
 	for (; i < s->log_count; i++)
-		print_error("  %u %s %s\n", s->log[i]->request.connection, s->log[i]->request.method, s->log[i]->target);
+		print_error("  %u %s %s\n", s->log[i]->request.connection, s->log[i]->request.method,
+			    s->log[i]->target);
 }
 
 void wait_until(struct api_server *s, bool (*is)(struct api_server *, void *), void *data, int limit_ms,

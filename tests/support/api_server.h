@@ -177,7 +177,7 @@ void api_cut_all(struct api_server *s, enum api_cut how);
 /* ---- watches that are open ---- */
 
 /* All return when it is done, and fail after ten seconds. */
-void api_bookmark(struct api_server *s, const char *path); /* to those that allow it */
+void api_bookmark(struct api_server *s, const char *path);               /* to those that allow it */
 void api_say(struct api_server *s, const char *path, const char *bytes); /* as they stand, in one write */
 void api_error(struct api_server *s, const char *path, int code, const char *reason, const char *message);
 void api_again(struct api_server *s, const char *path); /* the last event of each once more */
@@ -194,7 +194,7 @@ void api_set_piece(struct api_server *s, size_t piece);
 /* ---- seeing ---- */
 
 struct api_request {
-	const char *method, *path, *query; /* query: without "?", as it came; "" */
+	const char *method, *path, *query;                                 /* query: without "?", as it came; "" */
 	const char *authorization, *accept, *user_agent, *accept_encoding; /* "" where there was none */
 	const char *peer;                                                  /* the client certificate's subject; "" */
 	unsigned connection;                                               /* the how-manieth of the server, from 0 */

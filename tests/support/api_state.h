@@ -136,9 +136,9 @@ struct watch {
 	bool bookmarks;
 	bool initial_end; /* a bookmark is owed behind the first events */
 	uint64_t initial_version;
-	char *last;    /* the last event's line; NULL: none */
-	long until_ms; /* of now_ms; -1: no end */
-	size_t next;   /* of the history */
+	char *last;     /* the last event's line; NULL: none */
+	long until_ms;  /* of now_ms; -1: no end */
+	size_t next;    /* of the history */
 	uint64_t after; /* the version it began behind, which may be one to come */
 
 	/* guarded by the mutex */
@@ -168,7 +168,7 @@ struct api_conn {
 	/* guarded by the mutex */
 	enum api_cut cut_now; /* the test wants it gone */
 	bool held;
-	struct watch *watch;         /* NULL: it answers none */
+	struct watch *watch;           /* NULL: it answers none */
 	const struct log_entry *entry; /* of that watch */
 };
 

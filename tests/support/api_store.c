@@ -153,7 +153,8 @@ void api_put_recording(struct api_server *s, enum kube_kind kind, const char *na
 
 	if (!list)
 		fail_msg("%s: %s", path, error.text);
-	json_array_foreach (json_object_get(list, "items"), i, item) {
+	json_array_foreach(json_object_get(list, "items"), i, item)
+	{
 		json_t *copy = json_deep_copy(item);
 
 		put(s, kind, copy);

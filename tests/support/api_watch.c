@@ -14,8 +14,8 @@ enum { ORDER_LIMIT_MS = 10000, ORDERS_MAX = 256 };
 
 static void add_event(struct text *out, const char *type, enum kube_kind kind, const char *object)
 {
-	text_printf(out, "{\"type\":\"%s\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\",", type, api_kinds[kind].kind,
-		    api_kinds[kind].version);
+	text_printf(out, "{\"type\":\"%s\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\",", type,
+		    api_kinds[kind].kind, api_kinds[kind].version);
 	text_puts(out, object + 1); /* behind its brace */
 	text_puts(out, "}\n");
 }
@@ -63,8 +63,8 @@ static void add_bookmark(const struct api_server *s, const struct watch *w, bool
 	version_print(s, initial ? w->initial_version : version_reached(&s->store, w), &object);
 	text_printf(&object, "\",\"creationTimestamp\":null%s}",
 		    initial ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
-	text_puts(&object, w->filter.kind == KUBE_SLICE ? ",\"addressType\":\"\",\"endpoints\":null,\"ports\":null}" :
-							  ",\"spec\":{},\"status\":{\"loadBalancer\":{}}}");
+	text_puts(&object, w->filter.kind == KUBE_SLICE ? ",\"addressType\":\"\",\"endpoints\":null,\"ports\":null}"
+							: ",\"spec\":{},\"status\":{\"loadBalancer\":{}}}");
 	add_event(out, "BOOKMARK", w->filter.kind, object.bytes);
 	text_done(&object);
 }
@@ -122,7 +122,8 @@ static void forbid_parameter(struct refusal *r, const char *field, const char *w
 
 	text_printf(&message, "Forbidden: %s", why);
 	*r = (struct refusal){ .code = 422, .reason = "Invalid" };
-	snprintf(r->message, sizeof(r->message), "ListOptions.meta.k8s.io \"\" is invalid: %s: %s", field, message.bytes);
+	snprintf(r->message, sizeof(r->message), "ListOptions.meta.k8s.io \"\" is invalid: %s: %s", field,
+		 message.bytes);
 	r->details = json_pack("{s:s,s:s,s:[{s:s,s:s,s:s}]}", "group", "meta.k8s.io", "kind", "ListOptions", "causes",
 			       "reason", "FieldValueForbidden", "message", message.bytes, "field", field);
 	text_done(&message);

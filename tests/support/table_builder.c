@@ -179,13 +179,19 @@ static void close_any(void *slot)
 
 struct table_writer *open_writer(const char *dir)
 {
-	struct writer_options options = { .is_static = true };
+	const struct writer_options options = { .is_static = true };
+
+	return open_writer_with(dir, &options);
+}
+
+struct table_writer *open_writer_with(const char *dir, const struct writer_options *options)
+{
 	struct report why = { "" };
 
 	for (size_t i = 0; i < sizeof(open_writers) / sizeof(open_writers[0]); i++) {
 		if (open_writers[i])
 			continue;
-		if (writer_open(dir, &options, &open_writers[i], &why) < 0)
+		if (writer_open(dir, options, &open_writers[i], &why) < 0)
 			fail_msg("writer_open: %s", why.text);
 		after_test(close_any, &open_writers[i]);
 		return open_writers[i];

@@ -44,6 +44,7 @@ struct table_builder *builder_web(const char *endpoints);
 
 /* A writer of static tables, closed at the end of the test unless close_writer did. */
 struct table_writer *open_writer(const char *dir);
+struct table_writer *open_writer_with(const char *dir, const struct writer_options *options);
 void close_writer(struct table_writer *writer);
 void publish(struct table_writer *writer, const struct table_builder *b);
 

@@ -242,7 +242,7 @@ static void respond(struct tun *t, int fd)
 }
 
 /* Address and state of one interface. */
-static int bring_up(const char *name, const char *address)
+int bring_up(const char *name, const char *address)
 {
 	struct ifreq request = { 0 };
 	struct sockaddr_in *in = (struct sockaddr_in *)&request.ifr_addr;

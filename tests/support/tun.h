@@ -38,4 +38,7 @@ void tun_set(struct tun *t, int host, enum tun_rule rule, unsigned delay_us);
 unsigned tun_syns(const struct tun *t, int host);
 unsigned tun_dials(const struct tun *t, int host);
 
+/* An interface of the namespace that the test is in: up, with this IPv4 address unless NULL. 0, or -1 and errno. */
+int bring_up(const char *name, const char *address);
+
 #endif

@@ -11,7 +11,7 @@
 #include "support/process.h"
 #include "support/services.h"
 
-enum { LIMIT_MS = 20000 };
+enum { LIMIT_MS = 60000 };
 
 #define SERVICES      "/api/v1/services"
 #define SHOP_SERVICES "/api/v1/namespaces/shop/services"
@@ -20,9 +20,9 @@ enum { LIMIT_MS = 20000 };
 #define WATCH_LIST    "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
 
 static const char *const recordings[] = {
-	"bad-continue-400.http",	   "forbidden-403.http",	     "list-paged-1.http",
-	"list-too-large-version.http",	   "unauthorized-401.http",	     "watch-endpointslices.http",
-	"watch-expired-410.http",	   "watch-services.http",	     "watch-too-large-version.http",
+	"bad-continue-400.http",         "forbidden-403.http",    "list-paged-1.http",
+	"list-too-large-version.http",   "unauthorized-401.http", "watch-endpointslices.http",
+	"watch-expired-410.http",        "watch-services.http",   "watch-too-large-version.http",
 	"watchlist-endpointslices.http",
 };
 
@@ -45,7 +45,7 @@ struct client {
 
 struct growing {
 	char *bytes;
-	size_t size;
+	size_t size, room;
 };
 
 static size_t grow(char *bytes, size_t one, size_t size, void *data)
@@ -53,7 +53,10 @@ static size_t grow(char *bytes, size_t one, size_t size, void *data)
 	struct growing *g = data;
 
 	(void)one;
-	g->bytes = realloc(g->bytes, g->size + size + 1);
+	if (g->size + size >= g->room) {
+		g->room = (g->size + size + 1) * 2;
+		g->bytes = realloc(g->bytes, g->room);
+	}
 	memcpy(g->bytes + g->size, bytes, size);
 	g->size += size;
 	g->bytes[g->size] = '\0';
@@ -94,7 +97,7 @@ static void add_header(struct client *c, const char *line)
 
 static struct reply get(struct client *c, const char *target)
 {
-	struct growing body = { calloc(1, 1), 0 }, headers = { calloc(1, 1), 0 };
+	struct growing body = { calloc(1, 1), 0, 1 }, headers = { calloc(1, 1), 0, 1 };
 	struct reply reply = { .status = 0 };
 
 	curl_easy_setopt(c->curl, CURLOPT_URL, format("%s%s", api_url(c->server), target));
@@ -149,8 +152,8 @@ static const char *names(json_t *list)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach (json_object_get(list, "items"), i, item)
-		all = format("%s%s%s", all, *all ? " " : "", metadata(item, "name"));
+	json_array_foreach(json_object_get(list, "items"), i, item) all =
+		format("%s%s%s", all, *all ? " " : "", metadata(item, "name"));
 	return all;
 }
 
@@ -273,7 +276,7 @@ static void recorded_list_comes_back_as_it_was(void **state)
 
 	(void)state;
 	api_put_recording(s, KUBE_SLICE, "list-endpointslices.json");
-	json_array_foreach (json_object_get(list(c, SLICES), "items"), i, item)
+	json_array_foreach(json_object_get(list(c, SLICES), "items"), i, item)
 		assert_string_equal(metadata(item, "namespace"), "shop");
 	assert_int_equal(i, 8);
 }
@@ -290,7 +293,8 @@ static void pages_have_one_version_while_the_world_goes_on(void **state)
 	version = api_version(s);
 	page = list(c, SERVICES "?limit=2");
 	assert_string_equal(names(page), "b a");
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(page, "metadata"), "remainingItemCount")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(page, "metadata"), "remainingItemCount")),
+			 1);
 	token = curl_easy_escape(c->curl, metadata(page, "continue"), 0);
 	after_test((void (*)(void *))curl_free, (void *)token);
 	api_delete(s, KUBE_SERVICE, "c");
@@ -338,7 +342,8 @@ static void cache_ignores_the_limit_and_may_be_stale(void **state)
 	assert_string_equal(names_at(c, SERVICES "?resourceVersion=0"), "b a c");
 	assert_string_equal(metadata(list(c, SERVICES "?resourceVersion=0"), "resourceVersion"), then);
 	assert_string_equal(names_at(c, SERVICES), "b c");
-	assert_string_equal(names_at(c, format(SERVICES "?resourceVersion=%s&resourceVersionMatch=Exact", then)), "b a c");
+	assert_string_equal(names_at(c, format(SERVICES "?resourceVersion=%s&resourceVersionMatch=Exact", then)),
+			    "b a c");
 	api_freeze_cache(s, false);
 	assert_string_equal(names_at(c, SERVICES "?resourceVersion=0"), "b c");
 }
@@ -604,9 +609,11 @@ static void version_that_is_too_old_comes_in_both_shapes(void **state)
 	assert_string_equal(json_string_value(json_object_get(json_of(reply.body), "type")), "ERROR");
 	object = json_object_get(json_of(reply.body), "object");
 	assert_int_equal(json_integer_value(json_object_get(object, "code")), 410);
-	assert_string_equal(json_string_value(json_object_get(object, "message")), "too old resource version: 100 (104)");
+	assert_string_equal(json_string_value(json_object_get(object, "message")),
+			    "too old resource version: 100 (104)");
 	api_set_gone(s, API_GONE_STATUS);
-	assert_refused(c, format(SERVICES "?watch=1&resourceVersion=%s", then), 410, "Expired", "too old resource version");
+	assert_refused(c, format(SERVICES "?watch=1&resourceVersion=%s", then), 410, "Expired",
+		       "too old resource version");
 }
 
 static void live_watches_are_told_what_to_say(void **state)
@@ -623,9 +630,10 @@ static void live_watches_are_told_what_to_say(void **state)
 	api_say(s, NULL, "{\"type\":\"WHATEVER\",\"object\":{}}\n");
 	assert_string_equal(event(p), "WHATEVER  ");
 	api_error(s, NULL, 429, "TooManyRequests", "later");
-	assert_string_equal(process_line(p, LIMIT_MS),
-			    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
-			    "\"status\":\"Failure\",\"message\":\"later\",\"reason\":\"TooManyRequests\",\"code\":429}}");
+	assert_string_equal(
+		process_line(p, LIMIT_MS),
+		"{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
+		"\"status\":\"Failure\",\"message\":\"later\",\"reason\":\"TooManyRequests\",\"code\":429}}");
 	q = watch(s, SLICES "?watch=1&resourceVersion=100");
 	api_wait_watches(s, "endpointslices", 1, LIMIT_MS);
 	api_cut(s, "services", API_CUT_RST);
@@ -742,8 +750,9 @@ static void planned_status_comes_to_the_requests_it_is_meant_for(void **state)
 					    .headers = "Retry-After: 5\r\n",
 					    .close = true });
 	api_script(s, &(struct api_script){ .method = "POST", .act = API_CLOSE });
-	api_script(s, &(struct api_script){
-			      .path = "limit=7", .count = API_ALWAYS, .act = API_STATUS, .status = 500, .body = "oops" });
+	api_script(s,
+		   &(struct api_script){
+			   .path = "limit=7", .count = API_ALWAYS, .act = API_STATUS, .status = 500, .body = "oops" });
 	list(c, SERVICES);
 	list(c, SLICES);
 	reply = get(c, SLICES);
@@ -779,14 +788,14 @@ static void answer_can_be_held_until_it_is_released(void **state)
 	api_wait_open(s, 0, LIMIT_MS);
 }
 
-static void assert_cut(struct client *c, const struct api_script *script, const char *body, size_t whole)
+static void assert_cut(struct client *c, const struct api_script *script, const char *body)
 {
 	struct reply reply;
 
 	api_script(c->server, script);
 	reply = get(c, SERVICES);
 	assert_int_not_equal(reply.result, CURLE_OK);
-	assert_int_equal(reply.size, script->cut_after < whole ? script->cut_after : whole);
+	assert_int_equal(reply.size, script->cut_after);
 	assert_memory_equal(reply.body, body, reply.size);
 }
 
@@ -802,7 +811,7 @@ static void answers_are_cut_behind_every_byte_of_the_body(void **state)
 		for (int chunked = 0; chunked < 2; chunked++) {
 			script.chunked = chunked;
 			for (script.cut_after = 0; script.cut_after < strlen(body); script.cut_after++)
-				assert_cut(c, &script, body, strlen(body));
+				assert_cut(c, &script, body);
 		}
 	list(c, SERVICES);
 }
@@ -817,10 +826,17 @@ static void answers_are_cut_behind_every_byte_of_the_head(void **state)
 	(void)state;
 	api_script(s, &script);
 	length = strlen(get(c, SERVICES).headers);
+	curl_easy_setopt(c->curl, CURLOPT_FRESH_CONNECT, 1L); /* on a kept one it would just ask again */
 	script.cut = API_CUT_FIN;
 	script.cut_head = true;
-	for (script.cut_after = 0; script.cut_after < length; script.cut_after++)
-		assert_cut(c, &script, "{}", 0);
+	for (script.cut_after = 0; script.cut_after < length; script.cut_after++) {
+		struct reply reply;
+
+		api_script(s, &script);
+		reply = get(c, SERVICES); /* which libcurl may call a success, without headers or body */
+		assert_int_equal(reply.size, 0);
+		assert_true(strlen(reply.headers) <= script.cut_after);
+	}
 }
 
 static void lengths_may_lie(void **state)
@@ -845,10 +861,12 @@ static void answers_may_be_garbage_or_huge_or_nothing(void **state)
 	struct reply reply;
 
 	(void)state;
-	api_script(s, &(struct api_script){ .act = API_GARBAGE, .body = "\1\2\3 no HTTP at all\r\n\r\n", .close = true });
+	api_script(s,
+		   &(struct api_script){ .act = API_GARBAGE, .body = "\1\2\3 no HTTP at all\r\n\r\n", .close = true });
 	assert_int_not_equal(get(c, SERVICES).result, CURLE_OK);
 	api_script(s, &(struct api_script){ .act = API_HUGE, .size = 5000000 });
 	reply = get(c, SERVICES);
+	assert_int_equal(reply.result, CURLE_OK);
 	assert_int_equal(reply.size, 5000000);
 	assert_int_equal(json_array_size(json_object_get(json_of(reply.body), "items")), 0);
 	api_script(s, &(struct api_script){ .act = API_CLOSE, .cut = API_CUT_TLS, .count = 2 });
@@ -996,11 +1014,12 @@ static void kubeconfig_in_json_names_server_authority_and_token(void **state)
 	json_t *config;
 
 	(void)state;
-	api_write_kubeconfig(s, path, &(struct api_kubeconfig){ .token = "secret", .namespace = "shop", .decoys = true });
+	api_write_kubeconfig(s, path,
+			     &(struct api_kubeconfig){ .token = "secret", .namespace = "shop", .decoys = true });
 	config = json_of(read_file(path, NULL));
 	assert_string_equal(json_string_value(json_object_get(config, "current-context")), "here");
-	assert_int_equal(json_unpack(json_object_get(config, "clusters"), "[o,{s:{s:s}}]", &(json_t *){ NULL }, "cluster",
-				     "server", &cluster),
+	assert_int_equal(json_unpack(json_object_get(config, "clusters"), "[o,{s:{s:s}}]", &(json_t *){ NULL },
+				     "cluster", "server", &cluster),
 			 0);
 	assert_string_equal(cluster, api_url(s));
 	assert_int_equal(json_unpack(json_object_get(config, "users"), "[o,{s:{s:s}}]", &(json_t *){ NULL }, "user",

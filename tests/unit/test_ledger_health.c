@@ -262,6 +262,71 @@ static void the_age_of_a_failure_grows(void **state)
 	assert_int_equal(ledger_failure_age(ledger, key, NOW + 16000), 0);
 }
 
+/* ---- failures that a keeper shall not tell again ---- */
+
+static void failures_that_were_told_are_taken_down_one_by_one(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	ledger_keep(ledger, false, NOW);
+	assert_false(ledger_take_seen(ledger, key));
+	ledger_note_seen(ledger, key, NOW);
+	ledger_note_seen(ledger, key, NOW);
+	assert_false(ledger_take_seen(ledger, (struct ledger_key){ key.slot, key.tag + 1 })); /* not that one's */
+	assert_true(ledger_take_seen(ledger, key));
+	assert_true(ledger_take_seen(ledger, key));
+	assert_false(ledger_take_seen(ledger, key));
+}
+
+static void without_a_keeper_nothing_is_noted_for_it(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8), none = { .base = NULL };
+
+	(void)state;
+	ledger_note_seen(ledger, key, NOW);
+	ledger_keep(ledger, false, NOW);
+	ledger_note_seen(ledger, key, NOW + LEDGER_KEPT_FOR_MS);
+	assert_false(ledger_take_seen(ledger, key));
+	ledger_note_seen(&none, key, NOW);
+	assert_false(ledger_take_seen(&none, key));
+	ledger_forget_seen(&none);
+	ledger_unkeep(&none);
+}
+
+static void notes_for_a_keeper_are_bounded(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+	unsigned taken = 0;
+
+	(void)state;
+	ledger_keep(ledger, false, NOW);
+	for (int i = 0; i < 1000; i++)
+		ledger_note_seen(ledger, key, NOW);
+	while (ledger_take_seen(ledger, key))
+		taken++;
+	assert_int_equal(taken, LEDGER_SEEN_MAX);
+	row_of(ledger, key.slot)->seen = (uint64_t)key.tag << 32 | UINT32_MAX; /* damage */
+	for (taken = 0; ledger_take_seen(ledger, key); taken++)
+		;
+	assert_int_equal(taken, LEDGER_SEEN_MAX);
+}
+
+static void notes_for_a_keeper_end_with_a_success(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	ledger_keep(ledger, false, NOW);
+	ledger_note_seen(ledger, key, NOW);
+	report_at(ledger, OUTCOME_REFUSED, 1, 2, NOW);
+	report_at(ledger, OUTCOME_SUCCESS, 1, 2, NOW);
+	assert_false(ledger_take_seen(ledger, key));
+	ledger_note_seen(ledger, key, NOW);
+	ledger_forget_seen(ledger);
+	assert_false(ledger_take_seen(ledger, key));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +347,10 @@ int main(void)
 		TEST(what_somebody_reported_a_moment_ahead_counts),
 		TEST(a_failure_younger_than_the_success_is_doubted),
 		TEST(the_age_of_a_failure_grows),
+		TEST(failures_that_were_told_are_taken_down_one_by_one),
+		TEST(without_a_keeper_nothing_is_noted_for_it),
+		TEST(notes_for_a_keeper_are_bounded),
+		TEST(notes_for_a_keeper_end_with_a_success),
 	};
 
 	return RUN_TESTS(tests);

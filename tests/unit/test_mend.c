@@ -227,6 +227,93 @@ static void a_mend_notes_how_long_it_took(void **state)
 	assert_in_range(head->mend_us, 1, 10000000);
 }
 
+/* ---- a network that others use too ---- */
+
+static void what_nobody_claimed_is_not_counted_in_a_shared_network(void **state)
+{
+	struct scene *s = new_scene();
+
+	(void)state;
+	ledger_keep(s->ledger, true, s->now_ms);
+	add_backend(s, "127.0.0.1", 0, 100);
+	for (int i = 0; i < 3; i++)
+		dial_as(s, 0, AF_INET, 0);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 0);
+	dial(s, 0, 2);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 2);
+	ledger_keep(s->ledger, false, s->now_ms);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 5);
+}
+
+static void counts_are_lowered_to_what_exists_in_a_shared_network(void **state)
+{
+	struct scene *s = new_scene();
+
+	(void)state;
+	ledger_keep(s->ledger, true, s->now_ms);
+	add_backend(s, "127.0.0.1", 0, 100);
+	dial_as(s, 0, AF_INET, 0);
+	dial(s, 0, 6);
+	close_last(s, 4);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 3); /* two of them, and a stranger's that stands in for one that has gone */
+	close_last(s, 3);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 0);
+}
+
+static void count_below_nothing_is_put_right_in_a_shared_network(void **state)
+{
+	struct scene *s = new_scene();
+
+	(void)state;
+	ledger_keep(s->ledger, true, s->now_ms);
+	add_backend(s, "127.0.0.1", 0, 100);
+	ledger_release(s->ledger, s->backends[0].key); /* of a claim that a mend had counted as gone */
+	dial_as(s, 0, AF_INET, 0);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 0);
+	ledger_claim(s->ledger, s->backends[0].key);
+	assert_int_equal(active_at(s, 0), 1);
+}
+
+/* ---- settled ---- */
+
+static void claim_of_before(struct scene *s)
+{
+	ledger_claim(s->ledger, s->backends[0].key);
+}
+
+static void row_on_which_somebody_dials_is_not_settled(void **state)
+{
+	struct scene *s = new_scene();
+	struct ledger_key key;
+
+	(void)state;
+	add_backend(s, "127.0.0.1", 0, 100);
+	key = s->backends[0].key;
+	dial(s, 0, 3);
+	mend_once(s);
+	assert_true(mend_has_settled(s->ledger, key));
+	ledger_claim(s->ledger, key);
+	assert_false(mend_has_settled(s->ledger, key));
+	mend_once(s);
+	assert_false(mend_has_settled(s->ledger, key));
+	ledger_landed(s->ledger, key);
+	assert_false(mend_has_settled(s->ledger, key)); /* it had not when the dump began */
+	mend_once(s);
+	assert_true(mend_has_settled(s->ledger, key));
+	s->happens = claim_of_before;
+	s->moment = 3; /* the dump is over, its end begins */
+	mend_once(s);
+	ledger_landed(s->ledger, key);
+	assert_false(mend_has_settled(s->ledger, key));
+	assert_true(mend_has_settled(s->ledger, (struct ledger_key){ UINT32_MAX, 1 }));
+}
+
 /* ---- refusals ---- */
 
 static void somebody_mends(struct scene *s)
@@ -280,6 +367,10 @@ int main(void)
 		TEST(ipv6_backends_of_one_port_are_counted),
 		TEST(many_sockets_fill_many_datagrams),
 		TEST(a_mend_notes_how_long_it_took),
+		TEST(what_nobody_claimed_is_not_counted_in_a_shared_network),
+		TEST(counts_are_lowered_to_what_exists_in_a_shared_network),
+		TEST(count_below_nothing_is_put_right_in_a_shared_network),
+		TEST(row_on_which_somebody_dials_is_not_settled),
 		TEST(a_mend_within_a_mend_is_refused),
 		TEST(there_is_nothing_to_mend_without_a_ledger_or_backends),
 	};

@@ -171,6 +171,35 @@ static void a_time_in_the_far_future_does_not_stop_mending(void **state)
 	assert_true(due(ledger, port, true, 9000)); /* an hour ahead is damage as well */
 }
 
+static void no_mend_is_due_while_a_keeper_lives(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	ledger_keep(ledger, false, 50000);
+	assert_false(due(ledger, port, true, 50000));
+	assert_false(due(ledger, port, true, 50000 + LEDGER_KEPT_FOR_MS - 1));
+	assert_false(due(ledger, port, true, 50000 - LEDGER_KEPT_FOR_MS + 1)); /* a clock that was read before the keeper's */
+	assert_true(due(ledger, port, true, 50000 + LEDGER_KEPT_FOR_MS));
+	ledger_keep(ledger, false, 60000);
+	assert_false(due(ledger, port, true, 60000));
+	ledger_unkeep(ledger);
+	assert_true(due(ledger, port, true, 60000));
+}
+
+static void sign_of_life_from_the_future_is_none(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	ledger_keep(ledger, false, 50000 + LEDGER_KEPT_FOR_MS);
+	assert_true(due(ledger, port, true, 50000));
+	ledger_keep(ledger, false, UINT64_MAX);
+	assert_true(due(ledger, port, true, 60000));
+	ledger_keep(ledger, false, 1ull << 63);
+	assert_true(due(ledger, port, true, 70000));
+}
+
 enum { ROUNDS = 300, THREADS = 6 };
 
 static pthread_barrier_t barrier;
@@ -217,6 +246,8 @@ int main(void)
 		TEST(who_may_not_block_leaves_long_mends_to_others),
 		TEST(a_process_whose_clock_was_read_earlier_does_not_mend_again),
 		TEST(a_time_in_the_far_future_does_not_stop_mending),
+		TEST(no_mend_is_due_while_a_keeper_lives),
+		TEST(sign_of_life_from_the_future_is_none),
 		TEST(of_many_who_ask_at_once_one_mends),
 	};
 

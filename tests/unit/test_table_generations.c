@@ -339,6 +339,30 @@ static void what_grew_is_published_in_place_from_then_on(void **state)
 	assert_whole(table);
 }
 
+static void a_reserve_is_room_for_the_first_real_list(void **state)
+{
+	const struct writer_options options = { .is_static = true, .reserve = 1 << 20 };
+	const char *dir = scratch_dir();
+	struct table_writer *writer = open_writer_with(dir, &options);
+	struct table *table;
+	ino_t inode;
+
+	(void)state;
+	publish(writer, builder_new());
+	inode = inode_of(dir);
+	table = map_table(dir);
+	assert_true(table_head(table)->area_size >= options.reserve);
+	publish(writer, web_of(0, 5000));
+	assert_true(inode_of(dir) == inode);
+	assert_int_equal(table_head(table)->retired, 0);
+	assert_whole(table);
+	close_writer(writer);
+	writer = open_writer_with(dir, &options); /* and its successor stays in that file */
+	publish(writer, web_of(0, 5001));
+	assert_true(inode_of(dir) == inode);
+	assert_int_equal(generation_of(table), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +380,7 @@ int main(void)
 		TEST(tags_differ_by_instance),
 		TEST(growth_makes_a_new_file_and_retires_the_old),
 		TEST(what_grew_is_published_in_place_from_then_on),
+		TEST(a_reserve_is_room_for_the_first_real_list),
 	};
 
 	return RUN_TESTS(tests);

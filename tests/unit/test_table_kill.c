@@ -75,7 +75,8 @@ static int write_next(struct table_writer *writer, enum writing writing, uint64_
 /* Publishes for ever, generation g as spec_of_generation(g) or patch_of_generation(g) says. */
 static void write_for_ever(const char *dir, enum writing writing)
 {
-	struct writer_options options = { .is_static = true };
+	/* Patches find room in the ledger for a while. */
+	struct writer_options options = { .is_static = true, .reserve = writing == PATCHING ? 1 << 20 : 0 };
 	struct table_writer *writer;
 	struct report why;
 	uint64_t g = 0;

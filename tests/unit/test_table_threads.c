@@ -100,8 +100,9 @@ static void views_of_threads_are_of_one_generation(void **state)
 /* The sanitizer knows that two mappings are two memories: here the readers look at the writer's own. */
 static void read_the_writers_own(int (*next)(struct table_writer *, uint64_t))
 {
+	const struct writer_options roomy = { .is_static = true, .reserve = 4 << 20 };
 	struct reader readers[READERS] = { 0 };
-	struct table_writer *writer = open_writer(scratch_dir());
+	struct table_writer *writer = open_writer_with(scratch_dir(), &roomy);
 	struct table table;
 
 	assert_int_equal(next(writer, 1), 0);

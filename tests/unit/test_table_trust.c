@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -212,6 +213,22 @@ static void a_second_writer_is_told_that_the_directory_is_busy(void **state)
 	assert_int_equal(try_writer(dir, &why), 0);
 }
 
+/* Whether /proc/locks has it among those that wait: "1: -> FLOCK  ADVISORY  WRITE PID ...". */
+static bool waits_for_lock(pid_t pid)
+{
+	FILE *file = fopen("/proc/locks", "re");
+	char line[256];
+	bool waits = false;
+	int who;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%*d: -> FLOCK %*s %*s %d", &who) == 1 && who == pid)
+			waits = true;
+	if (file)
+		fclose(file);
+	return waits;
+}
+
 static void a_patient_writer_follows_when_the_first_one_goes(void **state)
 {
 	char *dir = scratch_dir();
@@ -238,6 +255,106 @@ static void a_patient_writer_follows_when_the_first_one_goes(void **state)
 	assert_int_equal(waitpid(pid, &status_of, 0), pid);
 	assert_int_equal(status_of, 0);
 	assert_int_equal(generation_of(map_table(dir)), 3);
+}
+
+static void take_signal(int signal)
+{
+	(void)signal;
+}
+
+static void a_writer_that_waits_is_stopped_by_a_signal(void **state)
+{
+	char *dir = scratch_dir();
+	struct table_writer *writer = open_writer(dir);
+	long limit = now_ms() + 20000;
+	int ended = 0;
+	pid_t pid;
+
+	(void)state;
+	publish(writer, builder_web("10.0.0.1:80"));
+	pid = fork();
+	if (pid == 0) {
+		struct writer_options options = { .wait = true };
+		struct sigaction action = { .sa_handler = take_signal };
+		struct report why = { "" };
+		int r;
+
+		sigaction(SIGTERM, &action, NULL);
+		r = writer_open(dir, &options, &writer, &why);
+		_exit(r == -EINTR && strstr(why.text, "interrupted") ? 42 : 1);
+	}
+	/* Not before it waits: then it has its handler. */
+	while (waitpid(pid, &ended, WNOHANG) == 0 && now_ms() < limit) {
+		if (waits_for_lock(pid))
+			kill(pid, SIGTERM);
+		sched_yield();
+	}
+	assert_true(WIFEXITED(ended));
+	assert_int_equal(WEXITSTATUS(ended), 42);
+	publish(writer, builder_web("10.0.0.2:80"));
+}
+
+/* Publishes, and stays until it is killed. */
+static pid_t start_first_writer(const char *dir, const struct table_builder *b)
+{
+	char byte = 0;
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct writer_options options = { .is_static = false };
+		struct table_writer *writer;
+		struct report why;
+
+		if (writer_open(dir, &options, &writer, &why) < 0 || writer_publish(writer, &b->spec, &why) < 0 ||
+		    write(ends[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	return pid;
+}
+
+static void a_patient_writer_continues_at_once_what_a_killed_one_had(void **state)
+{
+	struct table_builder *b = builder_web("10.0.0.1:80 10.0.0.2:80");
+	struct writer_options options = { .wait = true };
+	struct addr addr = addr_of("10.0.0.2:80");
+	char *dir = scratch_dir();
+	pid_t first = start_first_writer(dir, b), killer, self = getpid();
+	struct table *table = map_table(dir);
+	struct table_endpoint row = endpoint_at(table, "10.96.0.1:80", "10.0.0.2:80");
+	uint64_t heartbeat = table_head(table)->heartbeat_ms;
+	struct table_writer *writer;
+	uint32_t slot, tag;
+
+	(void)state;
+	killer = fork();
+	if (killer == 0) {
+		for (long limit = now_ms() + 20000; !waits_for_lock(self) && now_ms() < limit;)
+			sched_yield();
+		kill(first, SIGKILL);
+		_exit(0);
+	}
+	writer = open_writer_with(dir, &options);
+	assert_int_equal(waitpid(killer, NULL, 0), killer);
+	assert_int_equal(waitpid(first, NULL, 0), first);
+	while (table_head(table)->heartbeat_ms == heartbeat) /* before anything is published */
+		writer_heartbeat(writer);
+	assert_true(writer_find_row(writer, &addr, &slot, &tag));
+	assert_int_equal(slot, row.slot);
+	assert_int_equal(tag, row.tag);
+	assert_int_equal(generation_of(table), 1);
+	publish(writer, builder_web("10.0.0.2:80 10.0.0.3:80"));
+	assert_int_equal(generation_of(table), 2); /* in the file that was mapped before */
+	assert_int_equal(endpoint_at(table, "10.96.0.1:80", "10.0.0.2:80").slot, row.slot);
+	assert_int_equal(table_head(table)->retired, 0);
+	assert_whole(table);
 }
 
 static void a_writer_refuses_what_no_reader_would_trust(void **state)
@@ -395,6 +512,8 @@ int main(void)
 		TEST(the_mapped_file_is_told_from_a_later_one),
 		TEST(a_second_writer_is_told_that_the_directory_is_busy),
 		TEST(a_patient_writer_follows_when_the_first_one_goes),
+		TEST(a_writer_that_waits_is_stopped_by_a_signal),
+		TEST(a_patient_writer_continues_at_once_what_a_killed_one_had),
 		TEST(a_writer_refuses_what_no_reader_would_trust),
 		TEST(a_missing_directory_is_made),
 		TEST(the_table_has_the_mode_that_was_asked_for),
