@@ -51,10 +51,6 @@ static void assert_lives(struct agent_run *a)
 {
 	long memory_kb = memory_of(a); /* there is none of a process that ended */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	if (memory_kb > 0)
-		return; /* most of it is the sanitizer's */
-#endif
 	if (memory_kb <= 0 || memory_kb >= MEMORY_MAX_KB)
 		fail_msg("the agent had %ld KiB; its log:\n%s", memory_kb, a->process->err_text ? a->process->err_text : "");
 }
