@@ -191,7 +191,8 @@ static void help_names_every_option_and_the_rights_that_it_needs(void **state)
 static void agent_that_cannot_begin_says_why_in_one_line(void **state)
 {
 	const char *dir = scratch_dir(), *bad = format("%s/kubeconfig", dir);
-	const char *const nowhere[] = { "KUBERNETES_SERVICE_HOST", "KUBECONFIG", "FAIRDIAL_SERVICES", format("HOME=%s", dir), NULL };
+	const char *const nowhere[] = { "KUBERNETES_SERVICE_HOST", "KUBECONFIG", "FAIRDIAL_SERVICES", format("HOME=%s", dir),
+					NULL };
 	struct process *p = run(nowhere, built("fairdial"), "agent", "--dir", dir, NULL);
 
 	(void)state;

@@ -61,6 +61,14 @@ static char *policy_of(struct services *s, const char *name, const char *key)
 	return NULL;
 }
 
+static const char *text_status(struct services *s)
+{
+	struct process *p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
+
+	assert_clean(p);
+	return p->out_text;
+}
+
 /* ---- beside the API ---- */
 
 static void put_annotated(struct api_server *api, const char *name, const char *address, const char *annotations)
@@ -105,7 +113,8 @@ static void policy_is_of_the_file_then_annotations_then_its_defaults(void **stat
 	api_put_slice(api, "web-1", "web", "http:9090", "10.0.0.8");
 	write_text(s->file, "{ \"defaults\": { \"balance\": \"hash\", \"connect_timeout\": \"2s\" },\n"
 			    "  \"services\": [ { \"name\": \"db\", \"namespace\": \"shop\", \"addresses\": [\"10.96.0.7\"],\n"
-			    "  \"balance\": \"round_robin\", \"ports\": [ { \"port\": 80 } ], \"endpoints\": [ \"10.0.0.1:8080\" ] } ] }\n");
+			    "  \"balance\": \"round_robin\", \"ports\": [ { \"port\": 80 } ],\n"
+			    "  \"endpoints\": [ \"10.0.0.1:8080\" ] } ] }\n");
 	a = agent_start(api, s->dir, ARGV("--services", s->file));
 	agent_wait(a, "10.96.0.2:80", "10.0.0.8:9090");
 	wait_for(a, 1);
@@ -230,7 +239,8 @@ static void file_of_a_config_map_is_read_again_when_its_link_moves(void **state)
 	for (int i = 1; i < 4; i++) {
 		assert_clean(run_shell(NULL, "cd %s && mkdir ..%d", s->root, i));
 		write_text(format("%s/..%d/map.json", s->root, i), file_of(i));
-		assert_clean(run_shell(NULL, "cd %s && ln -s ..%d ..data_tmp && mv -T ..data_tmp ..data && ln -sfn ..data/map.json map.json",
+		assert_clean(run_shell(NULL, "cd %s && ln -s ..%d ..data_tmp && mv -T ..data_tmp ..data && "
+				       "ln -sfn ..data/map.json map.json",
 				       s->root, i));
 		if (i == 1)
 			a = follow_file(s, format("%s/map.json", s->root));
@@ -257,7 +267,6 @@ static void bad_file_is_told_once_and_the_last_good_one_stays(void **state)
 {
 	struct services *s = services_open();
 	struct agent_run *a;
-	struct process *p;
 
 	(void)state;
 	write_text(s->file, file_of(1));
@@ -273,8 +282,7 @@ static void bad_file_is_told_once_and_the_last_good_one_stays(void **state)
 	assert_int_equal(agent_logged(a, "the last good one stays"), 1);
 	assert_int_equal(agent_logged(a, format("%s:2: ", s->file)), 1);
 	assert_string_equal(table_says(s->dir, "10.96.0.7:80"), says_of(1));
-	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
-	assert_non_null(strstr(p->out_text, "no_such_key"));
+	assert_non_null(strstr(text_status(s), "no_such_key"));
 	write_text(s->file, file_of(2));
 	wait_for(a, 2);
 	agent_wait_trouble(a, "");
@@ -329,7 +337,7 @@ static void variable_gives_services_inline(void **state)
 	assert_true(services_endpoint(s, "web", "10.0.0.1", 8080).ready);
 	assert_true(services_endpoint(s, "web", "10.0.0.2", 8080).ready);
 	assert_true(services_endpoint(s, "db", "10.0.0.3", 3306).ready);
-	assert_non_null(strstr(run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL)->out_text, "source     FAIRDIAL_SERVICES"));
+	assert_non_null(strstr(text_status(s), "source     FAIRDIAL_SERVICES"));
 }
 
 static void variable_gives_the_path_of_a_file_that_is_followed(void **state)
@@ -343,7 +351,7 @@ static void variable_gives_the_path_of_a_file_that_is_followed(void **state)
 	wait_for(a, 1);
 	write_text(s->file, file_of(2));
 	wait_for(a, 2);
-	assert_non_null(strstr(run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL)->out_text, format("file %s", s->file)));
+	assert_non_null(strstr(text_status(s), format("file %s", s->file)));
 }
 
 static void argument_goes_before_the_variable(void **state)

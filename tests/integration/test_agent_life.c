@@ -296,7 +296,8 @@ static void agent_that_falls_silent_is_told_by_status(void **state)
 /* A mount namespace in which all is read-only but the agent's own directory, then no user, capability or way to more. */
 static const char confine[] = "set -e; dir=$1; shift; mount --make-rprivate /; mount --bind $dir $dir; mount -o remount,bind,ro /; "
 			      "! touch /fairdial-test 2>/dev/null; "
-			      "exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- \"$@\"";
+			      "exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "
+			      "--bounding-set=-all --inh-caps=-all -- \"$@\"";
 
 static const char *for_others(const char *room, const char *path)
 {

@@ -313,7 +313,8 @@ static void assert_holds_no_part(const char *text, size_t size, const char *secr
 static void bearer_token_is_told_to_nobody_even_if_the_server_says_it_back(void **state)
 {
 	static const int statuses[] = { 401, 403, 400, 500, 503, 404, 200 };
-	static const char *const told[] = { "(401)", "(403", "answers 400", "answers 500", "answers 503", "(404)", "no API server" };
+	static const char *const told[] = { "(401)",       "(403",  "answers 400",  "answers 500",
+					    "answers 503", "(404)", "no API server" };
 	struct trouble *t = prepare();
 	char secret[1200], *body;
 
@@ -321,7 +322,8 @@ static void bearer_token_is_told_to_nobody_even_if_the_server_says_it_back(void 
 	for (size_t i = 0; i + 1 < sizeof(secret); i++)
 		secret[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[(i * i * 7 + i * 3 + i / 64) % 64];
 	secret[sizeof(secret) - 1] = '\0';
-	body = format("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"code\":500,\"reason\":\"%s\",\"message\":\"User \\\"%s\\\" is not Bearer %s\"}",
+	body = format("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"code\":500,\"reason\":\"%s\","
+		      "\"message\":\"User \\\"%s\\\" is not Bearer %s\"}",
 		      secret, secret, secret);
 	follow(t, &(struct api_kubeconfig){ .namespace = "shop", .token = secret }, NULL);
 	agent_wait(t->a, t->dest, t->web);
@@ -332,7 +334,8 @@ static void bearer_token_is_told_to_nobody_even_if_the_server_says_it_back(void 
 
 		api_unscript(t->api);
 		api_forget(t->api);
-		api_script(t->api, &(struct api_script){ .count = API_ALWAYS, .act = API_STATUS, .status = statuses[i], .body = body,
+		api_script(t->api, &(struct api_script){ .count = API_ALWAYS, .act = API_STATUS,
+							 .status = statuses[i], .body = body,
 							 .headers = format("X-Echo: %s\r\n", secret) });
 		api_cut_all(t->api, API_CUT_FIN);
 		api_wait(t->api, NULL, TRIES, LIMIT_MS);
