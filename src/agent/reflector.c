@@ -26,8 +26,11 @@
 
 enum stage { STAGE_LIST, STAGE_STREAM, STAGE_WATCH };
 
-/* How fresh the next list has to be. The first may come from the server's cache, which may be behind; one after an outage may not be older than
- * what was seen; where that cannot be had, the store itself is asked; in one piece where its pages went stale before the last one was read. */
+/*
+ * How fresh the next list has to be. The first may come from the server's cache, which may be behind; one after an outage may not be
+ * older than what was seen; where that cannot be had, the store itself is asked; in one piece where its pages went stale before
+ * the last one was read.
+ */
 enum list_from { FROM_CACHE, FROM_VERSION, FROM_STORE, FROM_STORE_WHOLE };
 
 struct reflector {
@@ -202,8 +205,8 @@ static uint32_t next_pause(struct reflector *r, uint32_t at_least_ms, uint64_t n
 }
 
 /*
- * A watch that makes a new list necessary, soon after it was last so: a server whose lists are too old to watch from would be asked for one
- * after the other. The first is made at once but for the chance that keeps many clients apart.
+ * A watch that makes a new list necessary, soon after it was last so: a server whose lists are too old to watch from would be asked
+ * for one after the other. The first is made at once but for the chance that keeps many clients apart.
  */
 static uint32_t relist_pause(struct reflector *r, uint64_t now_ms)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the table says while Services and slices arrive apart, vanish, or break off at any byte; and the conversations that were recorded
- * with a real API server. A comment above each test has the heading words of the rule.
+ * What the table says while Services and slices arrive apart, vanish, or break off at any byte; and the conversations that were
+ * recorded with a real API server. A comment above each test has the heading words of the rule.
  */
 #include "support/testing.h"
 
@@ -105,10 +105,12 @@ static char *nano_text(struct timespec at)
 
 static void put_caused(struct api_server *api, const char *name, const char *cause)
 {
-	api_put_json(api, KUBE_SLICE,
-		     format("{'metadata':{'name':'%s','namespace':'shop','labels':{'kubernetes.io/service-name':'web'},'annotations':{"
-			    "'endpoints.kubernetes.io/last-change-trigger-time':'%s'}},'addressType':'IPv4','endpoints':[{"
-			    "'addresses':['10.0.0.2']}],'ports':[{'name':'http','port':8080}]}", name, cause));
+	api_put_json(
+		api, KUBE_SLICE,
+		format("{'metadata':{'name':'%s','namespace':'shop','labels':{'kubernetes.io/service-name':'web'},'annotations':{"
+		       "'endpoints.kubernetes.io/last-change-trigger-time':'%s'}},'addressType':'IPv4','endpoints':[{"
+		       "'addresses':['10.0.0.2']}],'ports':[{'name':'http','port':8080}]}",
+		       name, cause));
 }
 
 /* -1: none is told. */
@@ -179,10 +181,11 @@ enum { SHOPS = 32 };
 /* Of the same length for every position, and of another version each: beyond those of the server, which then has nothing to add. */
 static const char *event_of(int shop, unsigned position)
 {
-	return quoted(format("{'type':'MODIFIED','object':{'kind':'EndpointSlice','apiVersion':'discovery.k8s.io/v1','metadata':{"
-			     "'name':'web-1','namespace':'n%d','resourceVersion':'%u','labels':{'kubernetes.io/service-name':'web'}},"
-			     "'addressType':'IPv4','endpoints':[{'addresses':['10.%u.%u.7']}],'ports':[{'name':'http','port':8080}]}}\n",
-			     shop, 300000 + position, 100 + position / 100, 100 + position % 100));
+	return quoted(
+		format("{'type':'MODIFIED','object':{'kind':'EndpointSlice','apiVersion':'discovery.k8s.io/v1','metadata':{"
+		       "'name':'web-1','namespace':'n%d','resourceVersion':'%u','labels':{'kubernetes.io/service-name':'web'}},"
+		       "'addressType':'IPv4','endpoints':[{'addresses':['10.%u.%u.7']}],'ports':[{'name':'http','port':8080}]}}\n",
+		       shop, 300000 + position, 100 + position / 100, 100 + position % 100));
 }
 
 /* Its watch breaks off behind so many bytes; the next one tells the event whole, and ends in order. */
@@ -198,7 +201,7 @@ static void script_cut(struct api_server *api, int shop, unsigned position)
 	api_script(api, &script);
 }
 
-/* Framing: wherever a connection breaks within an event, the table becomes right. As many namespaces as fit try a byte each at a time. */
+/* Framing: wherever a connection breaks within an event, the table becomes right. Many namespaces try a byte each at a time. */
 static void an_event_may_break_off_at_any_byte(void **state)
 {
 	struct api_server *api = api_start(NULL);
@@ -231,17 +234,22 @@ static void an_event_may_break_off_at_any_byte(void **state)
 /* The same of a list: half of one is none. */
 static void a_list_may_break_off_anywhere(void **state)
 {
-	static const char list[] = "{'kind':'EndpointSliceList','apiVersion':'discovery.k8s.io/v1','metadata':{'resourceVersion':'300000'},"
-				   "'items':[{'metadata':{'name':'a','namespace':'shop','labels':{'kubernetes.io/service-name':'web'}},"
-				   "'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.66']}],'ports':[{'name':'http','port':8080}]}]}";
+	static const char list[] =
+		"{'kind':'EndpointSliceList','apiVersion':'discovery.k8s.io/v1','metadata':{'resourceVersion':'300000'},"
+		"'items':[{'metadata':{'name':'a','namespace':'shop','labels':{'kubernetes.io/service-name':'web'}},"
+		"'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.66']}],'ports':[{'name':'http','port':8080}]}]}";
 	struct api_server *api = api_of_web(&lists_only);
 	struct agent_run *a;
 	unsigned tries = 0;
 
 	(void)state;
 	for (size_t at = 0; at < strlen(list); at += 40, tries++)
-		api_script(api, &(struct api_script){ .path = SLICES_LIST, .act = API_STATUS, .status = 200, .chunked = at / 40 % 2,
-						      .body = quoted(list), .cut = (enum api_cut)(API_CUT_TLS + at / 40 % 4),
+		api_script(api, &(struct api_script){ .path = SLICES_LIST,
+						      .act = API_STATUS,
+						      .status = 200,
+						      .chunked = at / 40 % 2,
+						      .body = quoted(list),
+						      .cut = (enum api_cut)(API_CUT_TLS + at / 40 % 4),
 						      .cut_after = at });
 	api_script(api, &(struct api_script){ .path = SLICES_LIST, .hold = true });
 	a = agent_start(api, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a popular consumer of EndpointSlices gets wrong, point by point: a comment above each test has the words of the mistake. That pauses
- * do not begin anew at their longest is in tests/unit/test_backoff.c; what Retry-After does is in test_kube_retries.c.
+ * What a popular consumer of EndpointSlices gets wrong, point by point: a comment above each test has the words of the mistake.
+ * (8), that pauses begin anew at their longest, is in tests/unit/test_backoff.c; what Retry-After does is in test_kube_retries.c.
  */
 #include "support/testing.h"
 
@@ -74,8 +74,9 @@ static void a_status_is_no_slice(void **state)
 {
 	struct api_server *api = api_of_web(NULL);
 	struct agent_run *a = agent_of_web(api, NULL);
-	const char *status = "{'type':'%s','object':{'kind':'Status','apiVersion':'v1','metadata':{'name':'web-1','namespace':'shop'},"
-			     "'status':'Failure','code':500}}\n";
+	const char *status =
+		"{'type':'%s','object':{'kind':'Status','apiVersion':'v1','metadata':{'name':'web-1','namespace':'shop'},"
+		"'status':'Failure','code':500}}\n";
 
 	(void)state;
 	api_say(api, SLICES, quoted(format(status, "MODIFIED")));
@@ -101,7 +102,8 @@ static void a_slice_without_ports_or_endpoints_does_no_harm(void **state)
 	(void)state;
 	api_put_json(api, KUBE_SLICE, format(slice, "web-2", "null", "null"));
 	api_put_json(api, KUBE_SLICE, format(slice, "web-3", "[{'addresses':['10.0.0.3']}]", "[]"));
-	api_put_json(api, KUBE_SLICE, format(slice, "web-4", "[{'addresses':[]},{'addresses':null},{}]", "[{'name':'http','port':8080}]"));
+	api_put_json(api, KUBE_SLICE,
+		     format(slice, "web-4", "[{'addresses':[]},{'addresses':null},{}]", "[{'name':'http','port':8080}]"));
 	api_put_slice(api, "web-5", "web", "http:8080", "10.0.0.5"); /* the one behind them */
 	agent_wait(a, WEB_PORT, "10.0.0.1:8080 10.0.0.5:8080");
 }
@@ -113,10 +115,11 @@ static void an_endpoint_that_says_nothing_is_ready(void **state)
 	struct agent_run *a = agent_of_web(api, NULL);
 
 	(void)state;
-	api_put_json(api, KUBE_SLICE, "{'metadata':{'name':'web-1','namespace':'shop','labels':{'kubernetes.io/service-name':'web'}},"
-				      "'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.1'],'conditions':{'ready':null}},"
-				      "{'addresses':['10.0.0.2']},{'addresses':['10.0.0.3'],'conditions':{'ready':false}}],"
-				      "'ports':[{'name':'http','port':8080}]}");
+	api_put_json(api, KUBE_SLICE,
+		     "{'metadata':{'name':'web-1','namespace':'shop','labels':{'kubernetes.io/service-name':'web'}},"
+		     "'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.1'],'conditions':{'ready':null}},"
+		     "{'addresses':['10.0.0.2']},{'addresses':['10.0.0.3'],'conditions':{'ready':false}}],"
+		     "'ports':[{'name':'http','port':8080}]}");
 	agent_wait(a, WEB_PORT, "10.0.0.1:8080 10.0.0.2:8080 10.0.0.3:8080!");
 }
 
@@ -146,9 +149,10 @@ static void the_first_address_of_an_endpoint_counts(void **state)
 	struct agent_run *a = agent_of_web(api, NULL);
 
 	(void)state;
-	api_put_json(api, KUBE_SLICE, "{'metadata':{'name':'web-1','namespace':'shop','labels':{'kubernetes.io/service-name':'web'}},"
-				      "'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.7','10.0.0.8','10.0.0.9']}],"
-				      "'ports':[{'name':'http','port':8080}]}");
+	api_put_json(api, KUBE_SLICE,
+		     "{'metadata':{'name':'web-1','namespace':'shop','labels':{'kubernetes.io/service-name':'web'}},"
+		     "'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.7','10.0.0.8','10.0.0.9']}],"
+		     "'ports':[{'name':'http','port':8080}]}");
 	agent_wait(a, WEB_PORT, "10.0.0.7:8080");
 }
 
@@ -179,7 +183,8 @@ static void a_list_that_fails_leaves_what_was(void **state)
 	struct agent_run *a = agent_of_web(api, NULL);
 
 	(void)state;
-	api_script(api, &(struct api_script){ .path = "endpointslices?resourceVersion", .count = 3, .act = API_STATUS, .status = 500 });
+	api_script(api,
+		   &(struct api_script){ .path = "endpointslices?resourceVersion", .count = 3, .act = API_STATUS, .status = 500 });
 	api_script(api, &(struct api_script){ .path = "endpointslices?resourceVersion", .hold = true });
 	api_error(api, SLICES, 410, "Expired", "too old resource version");
 	api_wait_held(api, 1, ASK_LIMIT_MS);

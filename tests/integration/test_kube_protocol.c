@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * LIST and WATCH as the agent speaks them: what it asks for, what it makes of the answers, and what it does where they are refusals. A
- * comment above each test has the heading words of the rule. What is tried again, and when, is in test_kube_retries.c.
+ * LIST and WATCH as the agent speaks them: what it asks for, what it makes of the answers, and what it does where they are
+ * refusals. A comment above each test has the heading words of the rule. What is tried again, and when, is in test_kube_retries.c.
  */
 #include "support/testing.h"
 
@@ -74,8 +74,13 @@ static void initial_events_that_break_off_change_nothing(void **state)
 			   "[{'addresses':['10.0.0.66']}],'ports':[{'name':'http','port':8080}]}}\n";
 
 	(void)state;
-	api_script(api, &(struct api_script){ .path = "sendInitialEvents", .act = API_STATUS, .status = 200, .chunked = true,
-					      .body = quoted(half), .cut = API_CUT_FIN, .cut_after = strlen(half) });
+	api_script(api, &(struct api_script){ .path = "sendInitialEvents",
+					      .act = API_STATUS,
+					      .status = 200,
+					      .chunked = true,
+					      .body = quoted(half),
+					      .cut = API_CUT_FIN,
+					      .cut_after = strlen(half) });
 	api_script(api, &(struct api_script){ .path = "sendInitialEvents", .hold = true });
 	expire_slices(api);
 	api_wait_held(api, 1, ASK_LIMIT_MS);
@@ -199,11 +204,14 @@ static void a_list_of_pages_is_read_to_its_end(void **state)
 /* A list of nothing, or with one slice of `web`; `next`: "" ends it. */
 static void script_page(struct api_server *api, const char *path, const char *address, const char *next)
 {
-	const char *item = !address ? "" : format("{'metadata':{'name':'page-%s','namespace':'shop','labels':{"
-						  "'kubernetes.io/service-name':'web'}},'addressType':'IPv4','endpoints':[{"
-						  "'addresses':['%s']}],'ports':[{'name':'http','port':8080}]}", next, address);
+	const char *item = !address ? ""
+				    : format("{'metadata':{'name':'page-%s','namespace':'shop','labels':{"
+					     "'kubernetes.io/service-name':'web'}},'addressType':'IPv4','endpoints':[{"
+					     "'addresses':['%s']}],'ports':[{'name':'http','port':8080}]}",
+					     next, address);
 	const char *list = format("{'kind':'EndpointSliceList','apiVersion':'discovery.k8s.io/v1','metadata':{"
-				  "'resourceVersion':'100000','continue':'%s'},'items':[%s]}", next, item);
+				  "'resourceVersion':'100000','continue':'%s'},'items':[%s]}",
+				  next, item);
 
 	api_script(api, &(struct api_script){ .path = path, .act = API_STATUS, .status = 200, .body = quoted(list) });
 }
@@ -275,9 +283,10 @@ static void versions_are_handed_back_as_they_came(void **state)
 /* resourceVersion: never compare */
 static void a_version_that_looks_older_is_taken_all_the_same(void **state)
 {
-	static const char event[] = "{'type':'MODIFIED','object':{'kind':'EndpointSlice','metadata':{'name':'web-1','namespace':'shop',"
-				    "'uid':'u','resourceVersion':'%s','labels':{'kubernetes.io/service-name':'web'}},"
-				    "'addressType':'IPv4','endpoints':[{'addresses':['%s']}],'ports':[{'name':'http','port':8080}]}}\n";
+	static const char event[] =
+		"{'type':'MODIFIED','object':{'kind':'EndpointSlice','metadata':{'name':'web-1','namespace':'shop',"
+		"'uid':'u','resourceVersion':'%s','labels':{'kubernetes.io/service-name':'web'}},"
+		"'addressType':'IPv4','endpoints':[{'addresses':['%s']}],'ports':[{'name':'http','port':8080}]}}\n";
 	struct api_server *api = api_of_web(NULL);
 	struct agent_run *a = agent_of_web(api, NULL);
 
@@ -447,8 +456,8 @@ static void initial_events_of_a_version_too_large_are_asked_of_the_store(void **
 
 	(void)state;
 	agent_of_web(api, NULL);
-	api_script(api, &(struct api_script){ .path = "sendInitialEvents", .act = API_REPLAY,
-					      .body = "list-too-large-version.http" });
+	api_script(api,
+		   &(struct api_script){ .path = "sendInitialEvents", .act = API_REPLAY, .body = "list-too-large-version.http" });
 	expire_slices(api);
 	assert_asked(wait_ask(api, SLICES, ASK_LIST, 1), "resourceVersion", NULL);
 	api_wait_watches(api, SLICES, 1, ASK_LIMIT_MS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent tries again, what it does not list again for it, and how long its watches last. A comment above each test has the heading
- * words of the rule. The back-off's numbers are in tests/unit/test_backoff.c: here they could only be measured.
+ * What the agent tries again, what it does not list again for it, and how long its watches last. A comment above each test has the
+ * heading words of the rule. The back-off's numbers are in tests/unit/test_backoff.c: here they could only be measured.
  */
 #include "support/testing.h"
 
@@ -11,8 +11,8 @@
 #include "support/kube_asks.h"
 #include "support/process.h"
 
-#define SLICES_WATCH	     "endpointslices?watch=1&allowWatchBookmarks=true&resourceVersion="
-#define SLICES_LIST	     "endpointslices?resourceVersion="
+#define SLICES_WATCH         "endpointslices?watch=1&allowWatchBookmarks=true&resourceVersion="
+#define SLICES_LIST          "endpointslices?resourceVersion="
 #define NEVER_PAUSES_BRIEFLY "60s" /* a try within the limit of a test was made without a pause */
 
 static const struct api_options lists_only = { .initial = API_INITIAL_REJECTED };
@@ -26,8 +26,8 @@ static void a_list_waits_as_long_as_the_server_says(void **state)
 	long begun = now_ms();
 
 	(void)state;
-	api_script(api, &(struct api_script){ .path = SLICES_LIST, .act = API_STATUS, .status = 429,
-					      .headers = "Retry-After: 1\r\n" });
+	api_script(api,
+		   &(struct api_script){ .path = SLICES_LIST, .act = API_STATUS, .status = 429, .headers = "Retry-After: 1\r\n" });
 	agent_of_web(api, NULL);
 	assert_true(now_ms() - begun >= 1000);
 	assert_asked(wait_ask(api, SLICES, ASK_LIST, 2), "resourceVersion", "0");
@@ -42,8 +42,10 @@ static void a_watch_that_is_put_off_asks_for_the_same_version_again(void **state
 
 	(void)state;
 	agent_of_web(api, NULL);
-	api_script(api, &(struct api_script){ .path = SLICES_WATCH, .act = API_STATUS, .status = 429, .close = true,
-					      .headers = "Retry-After: 1\r\n" });
+	api_script(
+		api,
+		&(struct api_script){
+			.path = SLICES_WATCH, .act = API_STATUS, .status = 429, .close = true, .headers = "Retry-After: 1\r\n" });
 	api_forget(api);
 	begun = now_ms();
 	end_slices(api);
@@ -61,8 +63,9 @@ static void an_event_that_puts_off_asks_for_the_same_version_again(void **state)
 	(void)state;
 	agent_of_web(api, NULL);
 	api_forget(api);
-	api_say(api, SLICES, quoted("{'type':'ERROR','object':{'kind':'Status','code':429,'reason':'TooManyRequests',"
-				    "'message':'later','details':{'retryAfterSeconds':1}}}\n"));
+	api_say(api, SLICES,
+		quoted("{'type':'ERROR','object':{'kind':'Status','code':429,'reason':'TooManyRequests',"
+		       "'message':'later','details':{'retryAfterSeconds':1}}}\n"));
 	assert_asked(wait_ask(api, SLICES, ASK_WATCH, 1), "resourceVersion", api_version(api));
 	assert_true(now_ms() - begun >= 1000);
 	api_wait_watches(api, SLICES, 1, ASK_LIMIT_MS);
@@ -117,6 +120,31 @@ static void internal_errors_that_do_not_end_make_a_new_list(void **state)
 	wait_ask(api, SLICES, ASK_LIST, 1);
 	assert_true(asks(api, SLICES, ASK_WATCH) >= 2);
 	assert_string_equal(table_says(a->dir, WEB_PORT), "10.0.0.1:8080");
+}
+
+/*
+ * A server whose lists are always too old to watch from. Twelve lists have pauses of 1, 2, 4 ... ms and more between them, unless
+ * so much time passes anyway that they count as unrelated: 150 ms. A slow machine only takes longer.
+ */
+static void lists_that_chase_each_other_pause(void **state)
+{
+	struct api_server *api = api_of_web(&lists_only);
+	const char *expired = quoted("{'type':'ERROR','object':{'kind':'Status','code':410,'reason':'Expired'}}\n");
+	long begun;
+
+	(void)state;
+	agent_of_web(api, NULL);
+	api_script(api, &(struct api_script){ .path = SLICES_WATCH,
+					      .count = API_ALWAYS,
+					      .act = API_STATUS,
+					      .status = 200,
+					      .chunked = true,
+					      .body = expired });
+	api_forget(api);
+	begun = now_ms();
+	api_error(api, SLICES, 410, "Expired", "too old resource version");
+	wait_ask(api, SLICES, ASK_LIST, 12);
+	assert_true(now_ms() - begun >= 150);
 }
 
 /* ---- 10 ---- */
@@ -177,7 +205,8 @@ static void a_very_short_watch_counts_as_a_failure(void **state)
 	struct agent_run *a = agent_of_web(api, ARGV("--backoff", NEVER_PAUSES_BRIEFLY));
 
 	(void)state;
-	api_script(api, &(struct api_script){ .path = SLICES_WATCH, .act = API_STATUS, .status = 200, .body = "", .chunked = true });
+	api_script(api,
+		   &(struct api_script){ .path = SLICES_WATCH, .act = API_STATUS, .status = 200, .body = "", .chunked = true });
 	end_slices(api);
 	agent_wait_trouble(a, "ends each watch at once");
 }
@@ -191,6 +220,7 @@ int main(void)
 		TEST(refused_connections_do_not_make_a_new_list),
 		TEST(an_internal_error_within_a_watch_is_watched_again),
 		TEST(internal_errors_that_do_not_end_make_a_new_list),
+		TEST(lists_that_chase_each_other_pause),
 		TEST(watches_last_five_to_ten_minutes_by_chance),
 		TEST(a_watch_that_ends_in_order_goes_on_at_once),
 		TEST(a_very_short_watch_counts_as_a_failure),
