@@ -2,7 +2,7 @@
 /*
  * When to mend. A row whose socket ended is dirty, and dirty rows are mended together, at once if the last mend was long
  * enough ago: twenty times as long as it took, so that mending takes five hundredths of a processor at most, and two
- * milliseconds at least. Events that were lost (ENOBUFS), more dirty rows than there is room for, and a new generation make
+ * milliseconds at least. Events that were lost (ENOBUFS), more dirty rows than there is room for, and a new census make
  * all rows dirty. Once a second, or after a thousand times as long as that takes, all rows are mended anyway: for
  * connections that a program without the shim opened, which nobody claimed and no event tells of, and for claims of
  * processes that were killed.
@@ -55,6 +55,7 @@ struct keeper {
 	uint64_t looked_ms;		      /* 0: not yet; likewise below */
 
 	struct census census;
+	uint64_t count_ms; /* no census before */
 	uint32_t dirty[DIRTY_MAX]; /* entries of the census, in its order */
 	uint32_t dirty_count;
 	bool all_dirty;
@@ -109,17 +110,25 @@ static void mark_address(struct keeper *k, const struct addr *addr)
 	}
 }
 
-/* Of the generation that is current; false where that cannot be. The places of dirty rows hold for one census. */
-static bool count_backends(struct keeper *k)
+/*
+ * A census takes time by the size of the table, which may change ten times a second: it waits until a thousand times as long has
+ * passed since the last one. Meanwhile that serves. The places of dirty rows hold for one census.
+ */
+static void count_backends(struct keeper *k, uint64_t now_ms)
 {
 	const struct table *table = table_now(k);
+	uint64_t begun_ns, took_us;
 
-	if (!census_is_old(&k->census, table))
-		return true;
-	if (census_take(&k->census, table) < 0)
-		return false;
+	if (now_ms < k->count_ms || !census_is_old(&k->census, table))
+		return;
+	begun_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+	if (census_take(&k->census, table) < 0) {
+		k->count_ms = now_ms + LOOK_EVERY_MS; /* no memory, or a table that is no good: not at once again */
+		return;
+	}
+	took_us = (clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - begun_ns) / 1000;
+	k->count_ms = now_ms + (took_us < SWEEP_SELDOM_MS ? took_us : SWEEP_SELDOM_MS);
 	mark_all(k);
-	return true;
 }
 
 /* ---- what an ending teaches ---- */
@@ -204,7 +213,7 @@ void keeper_read(struct keeper *k, uint64_t now_ms)
 {
 	if (k->fd < 0)
 		return;
-	count_backends(k);
+	count_backends(k, now_ms);
 	for (int i = 0; i < DATAGRAMS_AT_ONCE && read_datagram(k, now_ms); i++)
 		;
 }
@@ -227,15 +236,18 @@ static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct
 	return true;
 }
 
-/* How long it took, in milliseconds, rounded up; `*r` as mend() has it. */
+/*
+ * How long to rest after it, in milliseconds; `*r` as mend() has it. What counts is the processor's time: on a busy machine
+ * a mend that had to wait has cost no more.
+ */
 static uint64_t mend_some(struct keeper *k, bool all, uint64_t now_ms, int *r)
 {
 	struct some some = { k, all };
 	struct mend_list list = { &some, all ? k->census.count : k->dirty_count, backend_at };
-	uint64_t begun_ns = clock_read_ns(CLOCK_MONOTONIC), took_us;
+	uint64_t begun_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID), took_us;
 
 	*r = mend_in_turn(&k->ledger, &list, now_ms);
-	took_us = (clock_read_ns(CLOCK_MONOTONIC) - begun_ns) / 1000;
+	took_us = (clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - begun_ns) / 1000;
 	if (all) /* a thousand times as long: as many milliseconds as it took microseconds */
 		k->sweep_every_ms = took_us < SWEEP_SELDOM_MS ? took_us : SWEEP_SELDOM_MS;
 	if (k->sweep_every_ms < SWEEP_EVERY_MS)
@@ -380,16 +392,17 @@ int keeper_fd(const struct keeper *k)
 int keeper_due_ms(const struct keeper *k, uint64_t now_ms)
 {
 	uint64_t next = k->looked_ms + LOOK_EVERY_MS, mend = sweep_due_ms(k);
-	bool changed = census_is_old(&k->census, table_now(k));
 
 	if (look_is_due(k, now_ms))
 		return 0;
-	if (k->dirty_count || k->all_dirty || changed)
+	if (k->dirty_count || k->all_dirty)
 		mend = 0;
 	if (mend < k->rest_until_ms)
 		mend = k->rest_until_ms;
-	if (mend < next && k->ledger.base && (k->census.count || changed))
+	if (mend < next && k->ledger.base && k->census.count)
 		next = mend;
+	if (k->count_ms < next && census_is_old(&k->census, table_now(k)))
+		next = k->count_ms;
 	return next > now_ms ? (int)(next - now_ms) : 0; /* within a second, as `looked_ms` is */
 }
 
@@ -397,8 +410,7 @@ void keeper_run(struct keeper *k, uint64_t now_ms)
 {
 	if (look_is_due(k, now_ms))
 		look(k, now_ms);
-	if (!count_backends(k) && k->rest_until_ms <= now_ms)
-		k->rest_until_ms = now_ms + LOOK_EVERY_MS; /* no memory, or a table that is no good: not at once again */
+	count_backends(k, now_ms);
 	if (k->ledger.base && k->census.count)
 		mend_what_is_due(k, now_ms);
 }

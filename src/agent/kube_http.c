@@ -291,6 +291,21 @@ static int error_of(const struct kube_request *request, CURLcode code)
 	}
 }
 
+/* In other words than curl's where those hold times and sizes: a trouble that is told once has to read the same each time. */
+static const char *reason_of(const struct kube_request *request, CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+		return strerror(-error_of(request, code));
+	case CURLE_OPERATION_TIMEDOUT:
+		return "no answer in time";
+	case CURLE_PARTIAL_FILE:
+		return "the answer was cut short";
+	default:
+		return request->error_text[0] ? request->error_text : curl_easy_strerror(code);
+	}
+}
+
 static uint32_t retry_after_ms(const struct kube_request *request)
 {
 	curl_off_t seconds = 0;
@@ -508,7 +523,7 @@ static void finish(struct kube_request *request, CURLcode code)
 		.retry_after_ms = retry_after_ms(request),
 		.body = request->body ? request->body : "",
 		.body_len = request->body_len,
-		.reason = request->error_text[0] ? request->error_text : curl_easy_strerror(code),
+		.reason = reason_of(request, code),
 	};
 
 	ops->done(of, &answer);

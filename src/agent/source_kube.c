@@ -287,10 +287,20 @@ bool source_kube_vouches(const struct source_kube *s)
 	return source_kube_is_synced(s);
 }
 
+/* Of the whole cluster, while it may turn out that none of it is allowed: narrow_to_own tells that. */
+static bool is_undecided(const struct source_kube *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (!reflector_scope(s->reflectors[i])->namespace && !reflector_is_synced(s->reflectors[i]) &&
+		    !reflector_has_failed(s->reflectors[i]))
+			return true;
+	return false;
+}
+
 const char *source_kube_trouble(const struct source_kube *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (reflector_trouble(s->reflectors[i])[0])
+		if (reflector_trouble(s->reflectors[i])[0] && !(reflector_is_forbidden(s->reflectors[i]) && is_undecided(s)))
 			return reflector_trouble(s->reflectors[i]);
 	return "";
 }

@@ -96,7 +96,8 @@ int table_note(const struct table *table, struct table_note *ret_note)
 	const struct table_note *note = (const void *)(table->base + TABLE_NOTE_OFFSET);
 	struct table_note copy;
 
-	if (head->minor == 0 || head->head_size < TABLE_NOTE_OFFSET + sizeof(copy) || table->size < TABLE_NOTE_OFFSET + sizeof(copy))
+	if (head->minor == 0 || head->head_size < TABLE_NOTE_OFFSET + sizeof(copy) ||
+	    table->size < TABLE_NOTE_OFFSET + sizeof(copy))
 		return -ENOENT;
 	for (int i = 0; i < TABLE_TRIES; i++) {
 		load_words(&copy, note, WORDS(copy));
@@ -191,12 +192,14 @@ static int row_at(const struct table_view *view, enum table_section_id id, uint3
 }
 
 /* As much of a row or head as both the file and this reader have. */
-static void load_row(void *to, size_t size, const void *row, size_t stride)
+static inline void load_row(void *to, size_t size, const void *row, size_t stride)
 {
-	size_t n = stride < size ? stride : size;
-
-	load_words(to, row, n / sizeof(uint64_t));
-	memset((uint8_t *)to + n, 0, size - n);
+	if (stride >= size) {
+		load_words(to, row, size / sizeof(uint64_t)); /* of a size that is known: without a loop */
+		return;
+	}
+	load_words(to, row, stride / sizeof(uint64_t));
+	memset((uint8_t *)to + stride, 0, size - stride);
 }
 
 uint32_t table_count(const struct table_view *view, enum table_section_id id)

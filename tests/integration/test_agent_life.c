@@ -345,6 +345,7 @@ static void any_user_may_run_an_agent(void **state)
 
 static void agent_needs_no_capability_and_no_writable_root(void **state)
 {
+	(void)state;
 	if (geteuid() != 0 || !program_exists("setpriv") || !program_exists("unshare"))
 		skip_because("needs root, setpriv and unshare");
 	if (run(NULL, "unshare", "--mount", "sh", "-c", confine, "sh", scratch_dir(), "true", NULL)->exit_status)

@@ -130,7 +130,10 @@ static void connections_that_stay_open_are_even(void **state)
 	(void)state;
 	for (size_t i = 0; i < 7; i++)
 		p[i] = process_start(&(struct start){
-			.argv = ARGV(built("helpers/dialer"), "--hold", "web", s.port), .env = s.services->env, .interactive = true });
+			.argv = ARGV(built("helpers/dialer"), "--hold", "web", s.port),
+			.env = s.services->env,
+			.interactive = true,
+		});
 	for (size_t i = 0; i < 7; i++)
 		process_expect(p[i], "ready", LIMIT_MS);
 	for (size_t i = 0; i < PODS; i++)
@@ -201,14 +204,14 @@ static void the_pod_with_the_fewest_connections_is_first(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < PODS; i++) {
-		struct process *p;
+		const char *count = format("%zu", loads[i]), *address = backends_address(s.pods, i);
 
-		if (!loads[i])
-			continue;
-		p = process_start(&(struct start){ .argv = ARGV(built("helpers/dialer"), "--hold", "--count", format("%zu", loads[i]),
-								backends_address(s.pods, i), s.port),
-						   .interactive = true });
-		process_expect(p, "ready", LIMIT_MS);
+		if (loads[i])
+			process_expect(process_start(&(struct start){
+					       .argv = ARGV(built("helpers/dialer"), "--hold", "--count", count, address, s.port),
+					       .interactive = true,
+				       }),
+				       "ready", LIMIT_MS);
 	}
 	/* Nobody has told the ledger: the lookup itself asks the kernel. */
 	assert_string_equal(order_in(getent(s.services->env, "ahostsv4", "web")->out_text),

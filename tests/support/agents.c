@@ -98,27 +98,40 @@ void agent_end(struct agent_run *a, int signal)
 
 static const char *const reasons[STAND_DOWN_COUNT] = { "", "mesh: ", "other proxy: ", "API: ", "unsynced: " };
 
-static char *describe(const struct table_view *view, const struct addr *dest)
+static int print_endpoints(FILE *out, const struct table_view *view, const struct table_port *port)
 {
-	int row = table_find_port(view, dest, PROTOCOL_TCP);
-	struct table_port port;
-	char *text;
-
-	if (row < 0 || table_port(view, (uint32_t)row, &port) < 0)
-		return format("none");
-	text = format("%s", reasons[port.stand_down]);
-	for (uint32_t i = 0; i < port.v4_count + port.v6_count; i++) {
+	for (uint32_t i = 0; i < port->v4_count + port->v6_count; i++) {
 		struct table_endpoint endpoint;
 		char buf[ADDR_TEXT];
 		struct addr addr;
 
-		if (table_endpoint(view, port.first_endpoint + i, &endpoint) < 0)
-			return format("damaged");
+		if (table_endpoint(view, port->first_endpoint + i, &endpoint) < 0)
+			return -1;
 		addr = table_endpoint_addr(&endpoint);
-		text = format("%s%s%s%s", text, i ? " " : "", addr_print(&addr, buf),
-			      endpoint.flags & ENDPOINT_USABLE ? "" : "!");
+		fprintf(out, "%s%s%s", i ? " " : "", addr_print(&addr, buf), endpoint.flags & ENDPOINT_USABLE ? "" : "!");
 	}
-	return text;
+	return 0;
+}
+
+static char *describe(const struct table_view *view, const struct addr *dest)
+{
+	int row = table_find_port(view, dest, PROTOCOL_TCP);
+	struct table_port port;
+	char *text = NULL, *kept;
+	size_t size = 0;
+	FILE *out;
+
+	if (row < 0 || table_port(view, (uint32_t)row, &port) < 0)
+		return format("none");
+	out = open_memstream(&text, &size);
+	assert_non_null(out);
+	fputs(reasons[port.stand_down], out);
+	if (print_endpoints(out, view, &port) < 0)
+		fputs("damaged", out);
+	fclose(out);
+	kept = format("%s", text);
+	free(text);
+	return kept;
 }
 
 /* Whoever the directory belongs to. */

@@ -106,6 +106,10 @@ static void read_endpoint_word(struct endpoint_words *e, const char *word)
 		text_printf(&e->more, ",'nodeName':'%s'", word + 2);
 	else if (strncmp(word, "z=", 2) == 0)
 		text_printf(&e->more, ",'zone':'%s'", word + 2);
+	else if (strncmp(word, "p=", 2) == 0)
+		text_printf(&e->more, ",'targetRef':{'kind':'Pod','name':'%s'}", word + 2);
+	else if (strncmp(word, "h=", 2) == 0)
+		text_printf(&e->more, ",'hostname':'%s'", word + 2);
 	else
 		fail_msg("what is \"%s\" of an endpoint?", word);
 }

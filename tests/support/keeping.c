@@ -76,10 +76,15 @@ static struct keeper *open_keeper(const struct services *s, const struct table *
 	return keeper;
 }
 
+static uint64_t mends(const struct keeping *k)
+{
+	return k->ledger.base ? ((const struct ledger_head *)(const void *)k->ledger.base)->mends : 0;
+}
+
 /* Runs what is due before the next sweep. */
 static void run_due(struct keeping *k)
 {
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 1000; i++) {
 		uint64_t due_ms = k->now_ms + (uint64_t)keeper_due_ms(k->keeper, k->now_ms);
 
 		if (due_ms >= k->sweep_ms)
@@ -90,6 +95,20 @@ static void run_due(struct keeping *k)
 	fail_msg("the keeper never has enough");
 }
 
+/*
+ * On a slow machine the rests between its mends may fill the second. Then the next one begins, but only where it did
+ * mend, as one that ignores events would not have.
+ */
+static void begin_second_if_spent(struct keeping *k)
+{
+	if (mends(k) == k->mends_at_sweep || k->now_ms + (uint64_t)SWEEP_EVERY_MS / 2 < k->sweep_ms)
+		return;
+	k->now_ms = k->sweep_ms;
+	keeper_run(k->keeper, k->now_ms);
+	k->sweep_ms = k->now_ms + SWEEP_EVERY_MS;
+	k->mends_at_sweep = mends(k);
+}
+
 void keep_sweep(struct keeping *k)
 {
 	if (k->sweep_ms)
@@ -98,6 +117,7 @@ void keep_sweep(struct keeping *k)
 	keeper_run(k->keeper, k->now_ms);
 	k->sweep_ms = k->now_ms + SWEEP_EVERY_MS;
 	run_due(k);
+	k->mends_at_sweep = mends(k);
 }
 
 struct keeping *keep_by_hand(struct services *s, bool shared_network)
@@ -110,6 +130,7 @@ struct keeping *keep_by_hand(struct services *s, bool shared_network)
 	k->now_ms = clock_boot_ms();
 	keep_sweep(k);
 	map_ledger(k);
+	k->mends_at_sweep = mends(k);
 	return k;
 }
 
@@ -135,7 +156,8 @@ void keep_until(struct keeping *k, bool (*holds)(struct keeping *k, const void *
 	while (!holds(k, what)) {
 		if (now_ms() > end)
 			fail_msg("not in %d ms: %s", LIMIT_MS, name);
-		wait_for_event(k, 20);
+		if (!wait_for_event(k, 20))
+			begin_second_if_spent(k);
 		keeper_read(k->keeper, k->now_ms);
 		run_due(k);
 	}

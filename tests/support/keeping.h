@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keepers for tests, on a table that was published and the ledger beside it: one whose clock the test holds, so that nothing but
- * what the kernel told can make it mend, and one that is a process of its own. The tests are TEST() ones.
+ * Keepers for tests, on a table that was published and the ledger beside it: one whose clock the test holds, so that nothing
+ * but what the kernel told can make it mend, and one that is a process of its own. The tests are TEST() ones.
  */
 #ifndef FAIRDIAL_TESTS_KEEPING_H
 #define FAIRDIAL_TESTS_KEEPING_H
@@ -18,10 +18,11 @@ struct keeping {
 	struct table *table;
 	struct ledger ledger; /* a mapping of the test's own */
 	struct keeper *keeper;
+	uint64_t mends_at_sweep;
 	uint64_t now_ms, sweep_ms; /* the clock, which never reaches `sweep_ms`, when it would look at all rows anyway */
 };
 
-/* Opens a keeper in this process and network namespace and lets it take stock. Skips the test where the kernel tells of no events. */
+/* Opens a keeper in this process and lets it take stock. Skips the test where the kernel tells of no events. */
 struct keeping *keep_by_hand(struct services *s, bool shared_network);
 
 /* The same in a child; returns when it has given its first sign of life. Killed when the test ends. */
