@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long to wait after a failure: longer each time, and by chance, so that those who failed together do not come back together. */
+/* How long to wait after a failure: longer each time, and by chance, so that who failed together does not come back together. */
 #ifndef FAIRDIAL_AGENT_BACKOFF_H
 #define FAIRDIAL_AGENT_BACKOFF_H
 

@@ -87,12 +87,14 @@ static void two_hundred_connections_of_programs_with_and_without_the_shim_are_co
 	for (size_t i = 0; i < BACKENDS; i++)
 		without[i] = hold(NULL, "25", backends_address(b, i), backends_port(b, i));
 	wait_until_exact(k, b, 200);
-	run_many(&(struct start){ .argv = ARGV("curl", "-sSf", "-H", "Connection: close", "http://web/[1-25]"), .env = s->env }, 4, 4,
-		 &failed);
+	run_many(&(struct start){ .argv = ARGV("curl", "-sSf", "-H", "Connection: close", "http://web/[1-25]"),
+				  .env = s->env },
+		 4, 4, &failed);
 	assert_int_equal(failed, 0);
 	if (program_exists("python3")) {
-		run_many(&(struct start){ .argv = ARGV("python3", repository("tests/helpers/clients.py"), "asyncio", "web", "80", "50"),
-					  .env = s->env },
+		const char *clients = repository("tests/helpers/clients.py");
+
+		run_many(&(struct start){ .argv = ARGV("python3", clients, "asyncio", "web", "80", "50"), .env = s->env },
 			 2, 2, &failed);
 		assert_int_equal(failed, 0);
 	}

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * LIST and WATCH as the agent speaks them: what it asks for, what it makes of the answers, and what it does where they are refusals. A
- * comment above each test has the heading words of the rule. The back-off's numbers are in tests/unit/test_backoff.c: here they
- * could only be measured.
+ * LIST and WATCH as the agent speaks them: what it asks for, what it makes of the answers, and what it does where they are
+ * refusals. A comment above each test has the heading words of the rule. What is tried again, and when, is in test_kube_retries.c.
  */
 #include "support/testing.h"
 
@@ -12,10 +11,9 @@
 #include "support/kube_asks.h"
 #include "support/process.h"
 
-#define SLICES_WATCH	     "endpointslices?watch=1&allowWatchBookmarks=true&resourceVersion="
-#define SLICES_LIST	     "endpointslices?resourceVersion="
-#define SLICES_STORE	     "endpointslices?limit="
-#define NEVER_PAUSES_BRIEFLY "60s" /* a try within the limit of a test was made without a pause */
+#define SLICES_WATCH "endpointslices?watch=1&allowWatchBookmarks=true&resourceVersion="
+#define SLICES_LIST  "endpointslices?resourceVersion="
+#define SLICES_STORE "endpointslices?limit="
 
 static const struct api_options lists_only = { .initial = API_INITIAL_REJECTED };
 
@@ -76,8 +74,13 @@ static void initial_events_that_break_off_change_nothing(void **state)
 			   "[{'addresses':['10.0.0.66']}],'ports':[{'name':'http','port':8080}]}}\n";
 
 	(void)state;
-	api_script(api, &(struct api_script){ .path = "sendInitialEvents", .act = API_STATUS, .status = 200, .chunked = true,
-					      .body = quoted(half), .cut = API_CUT_FIN, .cut_after = strlen(half) });
+	api_script(api, &(struct api_script){ .path = "sendInitialEvents",
+					      .act = API_STATUS,
+					      .status = 200,
+					      .chunked = true,
+					      .body = quoted(half),
+					      .cut = API_CUT_FIN,
+					      .cut_after = strlen(half) });
 	api_script(api, &(struct api_script){ .path = "sendInitialEvents", .hold = true });
 	expire_slices(api);
 	api_wait_held(api, 1, ASK_LIMIT_MS);
@@ -201,11 +204,14 @@ static void a_list_of_pages_is_read_to_its_end(void **state)
 /* A list of nothing, or with one slice of `web`; `next`: "" ends it. */
 static void script_page(struct api_server *api, const char *path, const char *address, const char *next)
 {
-	const char *item = !address ? "" : format("{'metadata':{'name':'page-%s','namespace':'shop','labels':{"
-						  "'kubernetes.io/service-name':'web'}},'addressType':'IPv4','endpoints':[{"
-						  "'addresses':['%s']}],'ports':[{'name':'http','port':8080}]}", next, address);
+	const char *item = !address ? ""
+				    : format("{'metadata':{'name':'page-%s','namespace':'shop','labels':{"
+					     "'kubernetes.io/service-name':'web'}},'addressType':'IPv4','endpoints':[{"
+					     "'addresses':['%s']}],'ports':[{'name':'http','port':8080}]}",
+					     next, address);
 	const char *list = format("{'kind':'EndpointSliceList','apiVersion':'discovery.k8s.io/v1','metadata':{"
-				  "'resourceVersion':'100000','continue':'%s'},'items':[%s]}", next, item);
+				  "'resourceVersion':'100000','continue':'%s'},'items':[%s]}",
+				  next, item);
 
 	api_script(api, &(struct api_script){ .path = path, .act = API_STATUS, .status = 200, .body = quoted(list) });
 }
@@ -277,9 +283,10 @@ static void versions_are_handed_back_as_they_came(void **state)
 /* resourceVersion: never compare */
 static void a_version_that_looks_older_is_taken_all_the_same(void **state)
 {
-	static const char event[] = "{'type':'MODIFIED','object':{'kind':'EndpointSlice','metadata':{'name':'web-1','namespace':'shop',"
-				    "'uid':'u','resourceVersion':'%s','labels':{'kubernetes.io/service-name':'web'}},"
-				    "'addressType':'IPv4','endpoints':[{'addresses':['%s']}],'ports':[{'name':'http','port':8080}]}}\n";
+	static const char event[] =
+		"{'type':'MODIFIED','object':{'kind':'EndpointSlice','metadata':{'name':'web-1','namespace':'shop',"
+		"'uid':'u','resourceVersion':'%s','labels':{'kubernetes.io/service-name':'web'}},"
+		"'addressType':'IPv4','endpoints':[{'addresses':['%s']}],'ports':[{'name':'http','port':8080}]}}\n";
 	struct api_server *api = api_of_web(NULL);
 	struct agent_run *a = agent_of_web(api, NULL);
 
@@ -449,8 +456,8 @@ static void initial_events_of_a_version_too_large_are_asked_of_the_store(void **
 
 	(void)state;
 	agent_of_web(api, NULL);
-	api_script(api, &(struct api_script){ .path = "sendInitialEvents", .act = API_REPLAY,
-					      .body = "list-too-large-version.http" });
+	api_script(api,
+		   &(struct api_script){ .path = "sendInitialEvents", .act = API_REPLAY, .body = "list-too-large-version.http" });
 	expire_slices(api);
 	assert_asked(wait_ask(api, SLICES, ASK_LIST, 1), "resourceVersion", NULL);
 	api_wait_watches(api, SLICES, 1, ASK_LIMIT_MS);
@@ -468,171 +475,6 @@ static void a_timeout_for_another_reason_keeps_the_version(void **state)
 	api_script(api, &(struct api_script){ .path = SLICES_LIST, .act = API_STATUS, .status = 504 });
 	expire_slices(api);
 	assert_asked(wait_ask(api, SLICES, ASK_LIST, 2), "resourceVersion", version);
-}
-
-/* ---- 9 ---- */
-
-/* 429: wait >= Retry-After, on a list. Only the lower bound is of the agent; slow machines are later. */
-static void a_list_waits_as_long_as_the_server_says(void **state)
-{
-	struct api_server *api = api_of_web(&lists_only);
-	long begun = now_ms();
-
-	(void)state;
-	api_script(api, &(struct api_script){ .path = SLICES_LIST, .act = API_STATUS, .status = 429,
-					      .headers = "Retry-After: 1\r\n" });
-	agent_of_web(api, NULL);
-	assert_true(now_ms() - begun >= 1000);
-	assert_asked(wait_ask(api, SLICES, ASK_LIST, 2), "resourceVersion", "0");
-	assert_int_equal(asks(api, SLICES, ASK_LIST), 2);
-}
-
-/* 429 with Connection: close on shutdown: retry the same version without relisting */
-static void a_watch_that_is_put_off_asks_for_the_same_version_again(void **state)
-{
-	struct api_server *api = api_of_web(NULL);
-	long begun;
-
-	(void)state;
-	agent_of_web(api, NULL);
-	api_script(api, &(struct api_script){ .path = SLICES_WATCH, .act = API_STATUS, .status = 429, .close = true,
-					      .headers = "Retry-After: 1\r\n" });
-	api_forget(api);
-	begun = now_ms();
-	end_slices(api);
-	assert_asked(wait_ask(api, SLICES, ASK_WATCH, 2), "resourceVersion", api_version(api));
-	assert_true(now_ms() - begun >= 1000);
-	assert_not_listed(api);
-}
-
-/* 429 in a stream: ERROR with code 429 likewise */
-static void an_event_that_puts_off_asks_for_the_same_version_again(void **state)
-{
-	struct api_server *api = api_of_web(NULL);
-	long begun = now_ms();
-
-	(void)state;
-	agent_of_web(api, NULL);
-	api_forget(api);
-	api_say(api, SLICES, quoted("{'type':'ERROR','object':{'kind':'Status','code':429,'reason':'TooManyRequests',"
-				    "'message':'later','details':{'retryAfterSeconds':1}}}\n"));
-	assert_asked(wait_ask(api, SLICES, ASK_WATCH, 1), "resourceVersion", api_version(api));
-	assert_true(now_ms() - begun >= 1000);
-	api_wait_watches(api, SLICES, 1, ASK_LIMIT_MS);
-	assert_not_listed(api);
-}
-
-/* The same for ECONNREFUSED */
-static void refused_connections_do_not_make_a_new_list(void **state)
-{
-	struct api_server *api = api_of_web(NULL);
-	struct agent_run *a = agent_of_web(api, NULL);
-	const char *version = api_version(api);
-
-	(void)state;
-	api_stop_listening(api);
-	api_forget(api);
-	api_cut_all(api, API_CUT_RST);
-	agent_wait_trouble(a, "cannot reach");
-	api_put_slice(api, "web-1", "web", "http:8080", "10.0.0.2");
-	assert_string_equal(table_says(a->dir, WEB_PORT), "10.0.0.1:8080");
-	api_listen(api);
-	agent_wait(a, WEB_PORT, "10.0.0.2:8080");
-	assert_asked(wait_ask(api, SLICES, ASK_WATCH, 1), "resourceVersion", version);
-	assert_not_listed(api);
-	agent_wait_trouble(a, "");
-}
-
-/* ERROR 500 InternalError: retry watch */
-static void an_internal_error_within_a_watch_is_watched_again(void **state)
-{
-	struct api_server *api = api_of_web(NULL);
-
-	(void)state;
-	agent_of_web(api, NULL);
-	api_forget(api);
-	api_error(api, SLICES, 500, "InternalError", "etcdserver: no leader");
-	assert_asked(wait_ask(api, SLICES, ASK_WATCH, 1), "resourceVersion", api_version(api));
-	api_wait_watches(api, SLICES, 1, ASK_LIMIT_MS);
-	assert_not_listed(api);
-}
-
-/* ERROR 500: up to 1 min (75 of the first pauses), then relist */
-static void internal_errors_that_do_not_end_make_a_new_list(void **state)
-{
-	struct api_server *api = api_of_web(&lists_only);
-	struct agent_run *a = agent_of_web(api, NULL);
-
-	(void)state;
-	api_script(api, &(struct api_script){ .path = SLICES_WATCH, .count = API_ALWAYS, .act = API_STATUS, .status = 500 });
-	api_forget(api);
-	end_slices(api);
-	wait_ask(api, SLICES, ASK_LIST, 1);
-	assert_true(asks(api, SLICES, ASK_WATCH) >= 2);
-	assert_string_equal(table_says(a->dir, WEB_PORT), "10.0.0.1:8080");
-}
-
-/* ---- 10 ---- */
-
-static long seconds_asked(const struct api_request *request)
-{
-	const char *at = strstr(request->query, "timeoutSeconds=");
-
-	assert_non_null(at);
-	return strtol(at + strlen("timeoutSeconds="), NULL, 10);
-}
-
-/* Timeouts: send timeoutSeconds random in [300,600) */
-static void watches_last_five_to_ten_minutes_by_chance(void **state)
-{
-	enum { WATCHES = 40 };
-	struct api_server *api = api_of_web(NULL);
-	bool differ = false;
-	long first;
-
-	(void)state;
-	agent_of_web(api, NULL);
-	first = seconds_asked(wait_ask(api, SLICES, ASK_STREAM, 1));
-	for (size_t i = 1; i <= WATCHES; i++) {
-		long seconds;
-
-		end_slices(api);
-		seconds = seconds_asked(wait_ask(api, SLICES, ASK_WATCH, i));
-		api_wait_watches(api, SLICES, 1, ASK_LIMIT_MS);
-		assert_in_range(seconds, 300, 599);
-		differ |= seconds != first;
-	}
-	assert_in_range(first, 300, 599);
-	assert_true(differ);
-}
-
-/* Timeouts: normal end = clean EOF: re-watch at the last version at once */
-static void a_watch_that_ends_in_order_goes_on_at_once(void **state)
-{
-	struct api_server *api = api_of_web(NULL);
-	struct agent_run *a = agent_of_web(api, ARGV("--backoff", NEVER_PAUSES_BRIEFLY));
-
-	(void)state;
-	api_forget(api);
-	api_put_service(api, "other", "10.96.0.9", "http:80");
-	end_slices(api);
-	assert_asked(wait_ask(api, SLICES, ASK_WATCH, 1), "resourceVersion", api_version(api));
-	api_wait_watches(api, SLICES, 1, ASK_LIMIT_MS);
-	api_put_slice(api, "web-1", "web", "http:8080", "10.0.0.2");
-	agent_wait(a, WEB_PORT, "10.0.0.2:8080");
-	assert_not_listed(api);
-}
-
-/* Timeouts: a watch that ends within 1 s with no event counts as failure */
-static void a_very_short_watch_counts_as_a_failure(void **state)
-{
-	struct api_server *api = api_of_web(NULL);
-	struct agent_run *a = agent_of_web(api, ARGV("--backoff", NEVER_PAUSES_BRIEFLY));
-
-	(void)state;
-	api_script(api, &(struct api_script){ .path = SLICES_WATCH, .act = API_STATUS, .status = 200, .body = "", .chunked = true });
-	end_slices(api);
-	agent_wait_trouble(a, "ends each watch at once");
 }
 
 int main(void)
@@ -659,15 +501,6 @@ int main(void)
 		TEST(a_version_that_the_server_has_not_reached_is_dropped),
 		TEST(initial_events_of_a_version_too_large_are_asked_of_the_store),
 		TEST(a_timeout_for_another_reason_keeps_the_version),
-		TEST(a_list_waits_as_long_as_the_server_says),
-		TEST(a_watch_that_is_put_off_asks_for_the_same_version_again),
-		TEST(an_event_that_puts_off_asks_for_the_same_version_again),
-		TEST(refused_connections_do_not_make_a_new_list),
-		TEST(an_internal_error_within_a_watch_is_watched_again),
-		TEST(internal_errors_that_do_not_end_make_a_new_list),
-		TEST(watches_last_five_to_ten_minutes_by_chance),
-		TEST(a_watch_that_ends_in_order_goes_on_at_once),
-		TEST(a_very_short_watch_counts_as_a_failure),
 	};
 
 	return RUN_TESTS(tests);

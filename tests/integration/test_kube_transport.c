@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Below LIST and WATCH: connections, frames, encodings, rights, credentials and addresses. A comment above each test has the heading words
- * of the rule.
+ * Below LIST and WATCH: connections, frames, encodings, rights, credentials and addresses. A comment above each test has the
+ * heading words of the rule.
  */
 #include "support/testing.h"
 
@@ -23,7 +23,7 @@ static const struct api_options lists_only = { .initial = API_INITIAL_REJECTED }
 
 /* ---- 12 ---- */
 
-/* Half-open detection: TCP_USER_TIMEOUT and keepalive (30/5/3). That they work is the kernel's business, and takes half a minute. */
+/* Half-open detection: TCP_USER_TIMEOUT and keepalive (30/5/3). That they work is the kernel's business, and takes its time. */
 static void connections_find_a_peer_that_has_gone(void **state)
 {
 	static const char *const options[] = { "SO_KEEPALIVE, [1]", "TCP_KEEPIDLE, [30]", "TCP_KEEPINTVL, [5]", "TCP_KEEPCNT, [3]",
@@ -114,7 +114,8 @@ static void put_large_slice(struct api_server *api, const char *address)
 	pad[size] = '\0';
 	text = format("{'metadata':{'name':'web-1','namespace':'shop','labels':{'kubernetes.io/service-name':'web'},"
 		      "'annotations':{'pad':'%s'}},'addressType':'IPv4','endpoints':[{'addresses':['%s']}],"
-		      "'ports':[{'name':'http','port':8080}]}", pad, address);
+		      "'ports':[{'name':'http','port':8080}]}",
+		      pad, address);
 	free(pad);
 	api_put_json(api, KUBE_SLICE, text);
 }
@@ -170,7 +171,11 @@ static void a_compressed_list_is_read(void **state)
 	write_file(path, list, strlen(list));
 	assert_int_equal(run_shell(NULL, "gzip %s", path)->exit_status, 0);
 	bytes = read_file(format("%s.gz", path), &size);
-	api_script(api, &(struct api_script){ .path = SLICES_LIST, .act = API_STATUS, .status = 200, .body = bytes, .size = size,
+	api_script(api, &(struct api_script){ .path = SLICES_LIST,
+					      .act = API_STATUS,
+					      .status = 200,
+					      .body = bytes,
+					      .size = size,
 					      .headers = "Content-Encoding: gzip\r\n" });
 	agent_wait(agent_start(api, NULL, NULL), WEB_PORT, "10.0.0.77:8080");
 }
@@ -233,8 +238,7 @@ static struct account *account_new(struct api_server *api)
 	account.dir = scratch_dir();
 	account.token = format("%s/token", account.dir);
 	account.kubeconfig = format("%s/kubeconfig", account.dir);
-	api_write_kubeconfig(api, account.kubeconfig,
-			     &(struct api_kubeconfig){ .namespace = "shop", .token_file = account.token });
+	api_write_kubeconfig(api, account.kubeconfig, &(struct api_kubeconfig){ .namespace = "shop", .token_file = account.token });
 	set_token(&account, "one");
 	api_require_token(api, "one");
 	return &account;
@@ -289,8 +293,12 @@ static void a_token_behind_a_swapped_link_is_read(void **state)
 	struct account *account = account_new(api);
 
 	(void)state;
-	assert_int_equal(run_shell(NULL, "cd %s && mkdir v1 v2 && mv token v1/token && echo two >v2/token && ln -s v1 ..data && "
-					 "ln -s ..data/token token", account->dir)->exit_status, 0);
+	assert_int_equal(run_shell(NULL,
+				   "cd %s && mkdir v1 v2 && mv token v1/token && echo two >v2/token && ln -s v1 ..data && "
+				   "ln -s ..data/token token",
+				   account->dir)
+				 ->exit_status,
+			 0);
 	agent_of_web(api, ARGV("--kubeconfig", account->kubeconfig));
 	assert_int_equal(run_shell(NULL, "cd %s && ln -s v2 ..next && mv -T ..next ..data", account->dir)->exit_status, 0);
 	end_slices(api);

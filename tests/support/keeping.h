@@ -22,7 +22,7 @@ struct keeping {
 	uint64_t now_ms, sweep_ms; /* the clock, which never reaches `sweep_ms`, when it would look at all rows anyway */
 };
 
-/* Opens a keeper in this process and network namespace and lets it take stock. Skips the test where the kernel tells of no events. */
+/* Opens a keeper in this process and lets it take stock. Skips the test where the kernel tells of no events. */
 struct keeping *keep_by_hand(struct services *s, bool shared_network);
 
 /* The same in a child; returns when it has given its first sign of life. Killed when the test ends. */
