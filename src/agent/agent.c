@@ -45,6 +45,7 @@ struct agent {
 	struct keeper *keeper;	    /* NULL: none */
 
 	struct signature file;
+	bool file_is_new; /* it was read again since the start */
 	uint16_t mesh;
 	bool continues;	 /* a predecessor's table is there, and ours has not taken its place yet */
 	bool published;
@@ -167,6 +168,7 @@ static void reload_if_changed(struct agent *a)
 		snprintf(a->file_trouble, sizeof(a->file_trouble), "%s: the last good one stays", why.text);
 	else
 		log_line("%s was read again", a->options.services);
+	a->file_is_new |= !a->file_trouble[0];
 }
 
 /* ---- publishing ---- */
@@ -224,9 +226,14 @@ static bool may_publish(const struct agent *a, uint64_t now_ms)
 {
 	if (!a->continues || !a->source)
 		return true;
-	if (!source_kube_is_synced(a->source))
-		return false;
+	if (!source_kube_is_synced(a->source)) /* but what a person writes down meanwhile counts, in the end */
+		return a->file_is_new && now_ms - a->begun_ms >= HOLD_MS;
 	return source_kube_is_settled(a->source) || now_ms - a->begun_ms >= HOLD_MS;
+}
+
+static bool vouches(const struct agent *a)
+{
+	return a->published && !a->publish_trouble[0] && (!a->source || source_kube_vouches(a->source));
 }
 
 static void publish(struct agent *a, uint64_t now_ms)
@@ -254,33 +261,30 @@ static void publish(struct agent *a, uint64_t now_ms)
 	a->publish_trouble[0] = '\0';
 	a->published = true;
 	a->continues = false;
+	if (vouches(a)) /* at once: to whom waits for it the list is as old as its last heartbeat */
+		writer_heartbeat(a->writer);
 }
 
 /* ---- what is looked at now and then ---- */
 
 static void look_for_mesh(struct agent *a, uint64_t now_ms)
 {
-	uint16_t port;
+	int port;
 
 	if (a->options.ignores_mesh || now_ms < a->mesh_ms)
 		return;
 	a->mesh_ms = now_ms + MESH_EVERY_MS;
 	port = mesh_find();
-	if (port == a->mesh)
+	if (port < 0 || port == a->mesh)
 		return;
 	if (port)
 		log_line("%s listens on port %u of this pod and must see the ClusterIP: Services stand down; --ignore-mesh spreads them all "
 			 "the same",
-			 mesh_name(port), port);
+			 mesh_name((uint16_t)port), (unsigned)port);
 	else
 		log_line("no mesh listens any more: Services are spread");
-	a->mesh = port;
-	model_set_mesh(a->model, port);
-}
-
-static bool vouches(const struct agent *a)
-{
-	return a->published && (!a->source || source_kube_vouches(a->source));
+	a->mesh = (uint16_t)port;
+	model_set_mesh(a->model, a->mesh);
 }
 
 static uint64_t delay_of(const struct agent *a)

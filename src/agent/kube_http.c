@@ -357,6 +357,8 @@ static void set_options(struct kube_request *request, const struct kube_get *get
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* A name that takes long to resolve is given up without waiting for the thread that asks for it: the loop has other work. */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)get->timeout_ms);
 	if (get->silence_ms) {

@@ -72,7 +72,7 @@ struct kube_verdict kube_verdict_of_status(const json_t *status)
 	/* "Gone" is what "Expired" was called up to 1.17; a Status without a code still says it. */
 	if (verdict.status == 0 && (strcmp(reason, "Expired") == 0 || strcmp(reason, "Gone") == 0))
 		verdict.status = 410;
-	if (verdict.status)
+	if (verdict.status && verdict.status != 200) /* an error that says all is well is none of Kubernetes */
 		verdict.outcome = outcome_of(verdict.status, status);
 	verdict.retry_after_ms = retry_after_of(status);
 	snprintf(verdict.text, sizeof(verdict.text), "%s", text_of(status, "message"));

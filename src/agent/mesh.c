@@ -50,8 +50,8 @@ static bool ask_for_listeners(int fd, uint8_t family)
 	return sendto(fd, &request, sizeof(request), 0, (struct sockaddr *)&kernel, sizeof(kernel)) == sizeof(request);
 }
 
-/* False at the end of the answer, and where it makes no sense. */
-static bool take_listeners(const char *bytes, size_t len, uint16_t *lowest)
+/* 1: more follows; 0: the end of the answer; -EPROTO where it makes no sense. */
+static int take_listeners(const char *bytes, size_t len, uint16_t *lowest)
 {
 	size_t at = 0;
 
@@ -59,39 +59,43 @@ static bool take_listeners(const char *bytes, size_t len, uint16_t *lowest)
 		const struct nlmsghdr *header = (const void *)(bytes + at);
 		const struct inet_diag_msg *socket = NLMSG_DATA(header);
 
+		if (header->nlmsg_type == NLMSG_DONE)
+			return 0;
 		if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*socket)) || header->nlmsg_len > len - at ||
 		    header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
-			return false;
+			return -EPROTO;
 		if (mesh_name(ntohs(socket->id.idiag_sport)) && (!*lowest || ntohs(socket->id.idiag_sport) < *lowest))
 			*lowest = ntohs(socket->id.idiag_sport);
 		at += NLMSG_ALIGN((size_t)header->nlmsg_len);
 	}
-	return true;
+	return 1;
 }
 
-static void find_in_family(int fd, uint8_t family, uint16_t *lowest)
+static int find_in_family(int fd, uint8_t family, uint16_t *lowest)
 {
 	static char answer[16384] __attribute__((aligned(8)));
-	ssize_t n;
+	int r = 1;
 
 	if (!ask_for_listeners(fd, family))
-		return;
-	for (int i = 0; i < MAX_DATAGRAMS; i++) {
-		n = recv(fd, answer, sizeof(answer), MSG_DONTWAIT); /* the kernel answers at once */
-		if (n <= 0 || !take_listeners(answer, (size_t)n, lowest))
-			return;
+		return -EIO;
+	for (int i = 0; r > 0 && i < MAX_DATAGRAMS; i++) {
+		ssize_t n = recv(fd, answer, sizeof(answer), MSG_DONTWAIT); /* the kernel answers at once */
+
+		r = n > 0 ? take_listeners(answer, (size_t)n, lowest) : -EIO;
 	}
+	return r > 0 ? -E2BIG : r;
 }
 
-uint16_t mesh_find(void)
+int mesh_find(void)
 {
 	uint16_t lowest = 0;
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), r;
 
 	if (fd < 0)
-		return 0;
-	find_in_family(fd, AF_INET, &lowest);
-	find_in_family(fd, AF_INET6, &lowest);
+		return -errno;
+	r = find_in_family(fd, AF_INET, &lowest);
+	if (r == 0)
+		r = find_in_family(fd, AF_INET6, &lowest);
 	close(fd);
-	return lowest;
+	return r < 0 ? r : lowest;
 }

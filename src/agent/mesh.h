@@ -5,8 +5,11 @@
 
 #include <stdint.h>
 
-/* The lowest port of a mesh on which TCP listens here; 0: none, or the kernel does not say. Does not block. */
-uint16_t mesh_find(void);
+/*
+ * The lowest port of a mesh on which TCP listens here, by the kernel's list; 0: none; a negative errno where the kernel does
+ * not say. Does not block.
+ */
+int mesh_find(void);
 
 /* Whose port that is, for people: "Istio"; NULL: none that is known. */
 const char *mesh_name(uint16_t port);

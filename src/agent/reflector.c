@@ -44,7 +44,7 @@ static uint32_t chance(struct reflector *r, uint32_t n)
 void reflector_note_sound(struct reflector *r)
 {
 	r->trouble[0] = '\0';
-	r->failed = r->forbidden = false;
+	r->refused = r->forbidden = false;
 	r->failing_since_ms = 0;
 	backoff_well(&r->backoff, clock_boot_ms());
 }
@@ -53,8 +53,8 @@ static void note_trouble(struct reflector *r, const struct kube_verdict *verdict
 {
 	if (!r->failing_since_ms)
 		r->failing_since_ms = now_ms;
-	r->failed = true;
 	r->forbidden = verdict->outcome == KUBE_FORBIDDEN;
+	r->refused = r->forbidden || verdict->outcome == KUBE_UNAUTHORIZED || verdict->outcome == KUBE_MISSING;
 	if (verdict->outcome == KUBE_EXPIRED || verdict->outcome == KUBE_TOO_LARGE)
 		return;
 	kube_trouble_print(verdict, r->context.config, r->namespace, r->trouble);
@@ -115,6 +115,17 @@ static void on_done(void *of, const struct kube_answer *answer);
 
 static const struct kube_request_ops ops = { on_begun, on_bytes, on_done };
 
+/* The request could not even be made. */
+static void note_unsent(struct reflector *r, bool is_too_long, uint64_t now_ms)
+{
+	struct kube_verdict verdict = { .outcome = KUBE_GARBLED };
+
+	note_trouble(r, &verdict, now_ms);
+	snprintf(r->trouble, sizeof(r->trouble), "cannot ask %s for what is wanted: %s", r->context.config->server,
+		 is_too_long ? "too many Services are named with --service" : "out of memory");
+	r->due_ms = now_ms + r->context.timing->backoff_max_ms;
+}
+
 static void begin_request(struct reflector *r, const struct text *query, struct kube_get get, uint64_t now_ms)
 {
 	bool is_list = r->stage == STAGE_LIST;
@@ -130,7 +141,7 @@ static void begin_request(struct reflector *r, const struct text *query, struct 
 	if (!query->full && (r->stage == STAGE_WATCH || r->staging))
 		r->request = kube_http_get(r->context.http, &get, &ops, r);
 	if (!r->request)
-		r->due_ms = now_ms + r->context.timing->backoff_max_ms; /* no memory now */
+		note_unsent(r, query->full, now_ms);
 }
 
 /* A page is asked for where the store is read; what the cache holds comes whole. A continued list says no version again. */
@@ -213,7 +224,7 @@ static void list_failed(struct reflector *r, const struct kube_verdict *verdict,
 	switch (verdict->outcome) {
 	case KUBE_EXPIRED: /* the continue token, or a version that the store has forgotten: all of it, from the store */
 	case KUBE_TOO_LARGE:
-		was_last_resort = r->list_from == (was_first ? FROM_STORE : FROM_STORE_WHOLE);
+		was_last_resort = r->list_from == FROM_STORE_WHOLE || (was_first && r->list_from == FROM_STORE);
 		list_again(r, was_first ? FROM_STORE : FROM_STORE_WHOLE, now_ms + (was_last_resort ? next_pause(r, 0, now_ms) : 0));
 		r->stage = STAGE_LIST;
 		return;
@@ -234,41 +245,43 @@ static void list_failed(struct reflector *r, const struct kube_verdict *verdict,
 	}
 }
 
-/* A refusal that a list would meet as well is waited out; anything else is the server's way of not knowing such a watch. */
-static void stream_failed(struct reflector *r, const struct kube_verdict *verdict, uint64_t now_ms)
+/* Nothing is wrong with a server that does not send initial events, or not now: it is asked for a list. False: it is something else. */
+static bool list_instead(struct reflector *r, const struct kube_verdict *verdict, uint64_t now_ms)
 {
+	bool is_silent = verdict->error == -ETIME;
+
 	switch (verdict->outcome) {
-	case KUBE_UNAUTHORIZED:
-	case KUBE_FORBIDDEN:
-	case KUBE_MISSING:
-	case KUBE_BUSY:
-		if (may_retry_at_once(r, verdict))
-			list_again(r, r->list_from, now_ms);
-		else
-			try_again(r, verdict, now_ms);
-		return;
 	case KUBE_BROKEN:
-		if (verdict->error != -ETIME) {
-			try_again(r, verdict, now_ms);
-			return;
-		}
-		if (r->list_from == FROM_VERSION) { /* perhaps it is behind that version, which a list would say at once */
-			list_again(r, FROM_VERSION, now_ms);
-			r->stage = STAGE_LIST;
-			return;
-		}
-		break; /* it went silent */
+		if (!is_silent || (r->list_from != FROM_VERSION && !r->begun))
+			return false;
+		break;
 	case KUBE_FAILED:
 	case KUBE_EXPIRED:
 	case KUBE_TOO_LARGE:
-		list_again(r, FROM_STORE, now_ms);
-		r->stage = STAGE_LIST; /* this time */
-		return;
-	default:
+	case KUBE_REJECTED:
+	case KUBE_GARBLED:
 		break;
+	default:
+		return false;
 	}
-	r->declines_streams = true;
-	list_again(r, r->list_from, now_ms);
+	/* Silence may mean that it is behind the version that it was asked for, which a list would say at once. */
+	if (verdict->outcome == KUBE_REJECTED || verdict->outcome == KUBE_GARBLED || (is_silent && r->list_from != FROM_VERSION)) {
+		r->declines_streams = true;
+		list_again(r, r->list_from, now_ms);
+	} else {
+		list_again(r, is_silent ? FROM_VERSION : FROM_STORE, now_ms);
+		r->stage = STAGE_LIST; /* this time */
+	}
+	return true;
+}
+
+/* A refusal that a list would meet as well is waited out. */
+static void stream_failed(struct reflector *r, const struct kube_verdict *verdict, uint64_t now_ms)
+{
+	if (may_retry_at_once(r, verdict))
+		list_again(r, r->list_from, now_ms);
+	else
+		try_again(r, verdict, now_ms);
 }
 
 static void watch_failed(struct reflector *r, const struct kube_verdict *verdict, uint64_t now_ms)
@@ -304,6 +317,8 @@ static void watch_failed(struct reflector *r, const struct kube_verdict *verdict
 
 static void request_failed(struct reflector *r, const struct kube_verdict *verdict, uint64_t now_ms)
 {
+	if (r->stage == STAGE_STREAM && list_instead(r, verdict, now_ms))
+		return;
 	note_trouble(r, verdict, now_ms);
 	if (r->stage == STAGE_LIST)
 		list_failed(r, verdict, now_ms);
@@ -362,6 +377,8 @@ static void on_done(void *of, const struct kube_answer *answer)
 
 	r->request = NULL;
 	verdict = judge(r, answer, now_ms);
+	if (stage == STAGE_WATCH && verdict.outcome == KUBE_BROKEN && r->begun && !was_very_short(r, now_ms))
+		verdict.outcome = KUBE_OK; /* cut off, as idle connections are on their way: it has ended, and nothing is missed */
 	if (verdict.outcome != KUBE_OK)
 		request_failed(r, &verdict, now_ms);
 	else if (stage != STAGE_LIST)
@@ -430,10 +447,7 @@ static void give_up(struct reflector *r, uint64_t now_ms)
 
 	kube_http_cancel(r->request);
 	r->request = NULL;
-	if (r->stage == STAGE_STREAM)
-		stream_failed(r, &silent, now_ms);
-	else
-		request_failed(r, &silent, now_ms);
+	request_failed(r, &silent, now_ms);
 }
 
 void reflector_run(struct reflector *r, uint64_t now_ms)
@@ -468,9 +482,9 @@ bool reflector_is_sound(const struct reflector *r)
 	return r->synced && !r->failing_since_ms;
 }
 
-bool reflector_has_failed(const struct reflector *r)
+bool reflector_is_refused(const struct reflector *r)
 {
-	return r->failed;
+	return r->refused;
 }
 
 bool reflector_is_forbidden(const struct reflector *r)

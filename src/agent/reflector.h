@@ -69,7 +69,7 @@ uint64_t reflector_due_ms(const struct reflector *reflector);
 const struct reflector_scope *reflector_scope(const struct reflector *reflector);
 bool reflector_is_synced(const struct reflector *reflector);  /* a whole list has been taken, once */
 bool reflector_is_sound(const struct reflector *reflector);   /* and since then nothing is known to have been missed */
-bool reflector_has_failed(const struct reflector *reflector); /* at least once since it was last sound */
+bool reflector_is_refused(const struct reflector *reflector); /* the last try was answered 401, 403 or 404 */
 bool reflector_is_forbidden(const struct reflector *reflector); /* the last try was answered 403 */
 const char *reflector_trouble(const struct reflector *reflector); /* for people; "" when sound */
 

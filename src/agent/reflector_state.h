@@ -41,7 +41,7 @@ struct reflector {
 	struct kube_verdict verdict; /* of an ERROR event, or of what could not be read */
 	bool has_verdict;
 
-	bool synced, failed, forbidden;
+	bool synced, refused, forbidden;
 	uint64_t failing_since_ms; /* 0: sound */
 	uint64_t garbled_since_ms; /* 0: not */
 	uint64_t listed_again_ms;  /* when a watch last made a new list necessary; 0: never */

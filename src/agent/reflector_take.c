@@ -12,6 +12,7 @@
 #include "agent/kube_json.h"
 #include "agent/log.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #define INITIAL_EVENTS_END "k8s.io/initial-events-end"
 #define TRIGGER_TIME	   "endpoints.kubernetes.io/last-change-trigger-time"
@@ -63,8 +64,9 @@ int reflector_stop_garbled(struct reflector *r, const char *why)
 
 static json_t *parse(struct reflector *r, const char *text, size_t len, int *ret_error)
 {
+	/* A NUL is passed over where it is (kube_json.c): one annotation of one tenant must not blind everybody. */
 	json_error_t error;
-	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	char why[200];
 
 	if (value)
@@ -100,13 +102,16 @@ static uint64_t wall_ms_of(const char *text)
 {
 	struct tm tm = { 0 };
 	const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-	double fraction = 0;
+	unsigned ms = 0;
+	time_t seconds;
 
 	if (!rest)
 		return 0;
 	if (*rest == '.')
-		fraction = strtod(rest, NULL);
-	return (uint64_t)timegm(&tm) * 1000 + (uint64_t)(fraction * 1000);
+		for (unsigned place = 100; place && text_is_digit(*++rest); place /= 10)
+			ms += place * (unsigned)(*rest - '0');
+	seconds = timegm(&tm);
+	return seconds > 0 ? (uint64_t)seconds * 1000 + ms : 0;
 }
 
 /* Not of what happened before we began: that is how long we were away. */

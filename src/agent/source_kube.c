@@ -255,7 +255,7 @@ void source_kube_run(struct source_kube *s, uint64_t now_ms)
 bool source_kube_is_settled(const struct source_kube *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (!reflector_is_synced(s->reflectors[i]) && !reflector_has_failed(s->reflectors[i]))
+		if (!reflector_is_synced(s->reflectors[i]) && !reflector_is_refused(s->reflectors[i]))
 			return false;
 	return true;
 }
@@ -292,7 +292,7 @@ static bool is_undecided(const struct source_kube *s)
 {
 	for (size_t i = 0; i < s->count; i++)
 		if (!reflector_scope(s->reflectors[i])->namespace && !reflector_is_synced(s->reflectors[i]) &&
-		    !reflector_has_failed(s->reflectors[i]))
+		    !reflector_is_refused(s->reflectors[i]))
 			return true;
 	return false;
 }

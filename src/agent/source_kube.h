@@ -39,7 +39,7 @@ int source_kube_wait(struct source_kube *source, struct pollfd *fds, unsigned n,
 /* Takes in what has come, and starts what is due. */
 void source_kube_run(struct source_kube *source, uint64_t now_ms);
 
-/* Each collection has been listed whole, or has been tried in vain: what is known now is what there is to know soon. */
+/* Each collection has been listed whole, or was refused: what is known now is what there is to know soon. */
 bool source_kube_is_settled(const struct source_kube *source);
 
 /* At least one namespace is known whole. */

@@ -269,11 +269,12 @@ static int run(const struct verb *verb, int argc, char **argv)
 	struct addr addresses[MAX_ADDRESSES];
 	struct kube_config config = { 0 };
 	struct report why;
-	int r = parse(verb, argc, argv, &a);
+	int r;
 
+	leave_shim(argv - 1); /* before lists in it are cut */
+	r = parse(verb, argc, argv, &a);
 	if (r)
 		return r;
-	leave_shim(argv - 1);
 	take_variables(&a.agent);
 	r = find_api(&a, &config, &why);
 	if (r < 0)

@@ -46,6 +46,21 @@ double evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
 	return squares > 0 ? sum * sum / ((double)n * squares) : 1;
 }
 
+/* A text that had to be cut may end within a character (RFC 3629), which JSON does not take. */
+static void cut_whole_characters(char *text)
+{
+	size_t len = strlen(text), at = len;
+	unsigned char lead;
+
+	while (at && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
+		at--;
+	if (at == 0)
+		return;
+	lead = (unsigned char)text[--at];
+	if (len - at < (size_t)(lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1))
+		text[at] = '\0';
+}
+
 /* ---- copying ---- */
 
 static int take_endpoints(const struct table_view *view, const struct table_port *row, struct snapshot_port *port)
@@ -158,6 +173,7 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 	to->generation = area.generation;
 	memcpy(to->source, area.source, sizeof(to->source));
 	to->source[sizeof(to->source) - 1] = '\0';
+	cut_whole_characters(to->source);
 	to->age_ms = clock_wall_ms() > area.published_ms ? clock_wall_ms() - area.published_ms : 0;
 	to->services = calloc((size_t)n + 1, sizeof(*to->services));
 	if (!to->services)
@@ -305,6 +321,7 @@ static void take_note(const struct table *table, struct snapshot *to)
 	to->delay_ms = note.delay_ms;
 	to->trouble_since_ms = note.since_ms;
 	memcpy(to->trouble, note.text, sizeof(to->trouble));
+	cut_whole_characters(to->trouble);
 }
 
 static void take_head(const struct table *table, struct snapshot *to)

@@ -336,7 +336,6 @@ static void end_area(struct table *table, struct table_area *area, uint64_t gene
 	struct table_head *head = (struct table_head *)table->base;
 	uint64_t target = (load_relaxed(&head->current) & 1) ^ 1;
 
-	store_release(&head->heartbeat_ms, clock_boot_ms());
 	store_release(&area->seq, load_relaxed(&area->seq) + 1);
 	store_release(&head->current, generation << 1 | target);
 }
@@ -377,6 +376,17 @@ static void publish_patch(struct table_writer *w)
 	end_area(&w->table, area, w->generation + 1);
 }
 
+/* A new file is vouched for as the one before it was; the first of all is true now. */
+static uint64_t last_heartbeat(struct table_writer *w)
+{
+	uint8_t boot_id[16];
+
+	host_boot_id(boot_id);
+	if (w->table.base && memcmp(boot_id, head_of(w)->boot_id, sizeof(boot_id)) == 0 && !(head_of(w)->flags & TABLE_STATIC))
+		return load_relaxed(&head_of(w)->heartbeat_ms);
+	return clock_boot_ms();
+}
+
 /* The image does not fit, or the file is of another kind: a new file takes over the name, and the old one says so. */
 static int publish_new_file(struct table_writer *w, const struct image *image, struct report *why)
 {
@@ -387,6 +397,7 @@ static int publish_new_file(struct table_writer *w, const struct image *image, s
 
 	if (r < 0)
 		return r;
+	((struct table_head *)table.base)->heartbeat_ms = last_heartbeat(w);
 	publish_image(&table, image);
 	snprintf(final, sizeof(final), "%s/table", w->dir);
 	if (rename(path, final) < 0) {
