@@ -304,6 +304,33 @@ static void server_that_breaks_off_again_and_again_is_not_flooded_in_the_log(voi
 	assert_recovers(api, a);
 }
 
+/* The API takes any text for an annotation: one of one tenant must not blind all others. */
+static void a_nul_in_an_annotation_hides_nothing(void **state)
+{
+	struct api_server *api = api_of_web();
+	struct agent_run *a;
+
+	(void)state;
+	api_put_json(api, KUBE_SERVICE,
+		     "{'kind':'Service','apiVersion':'v1','metadata':{'name':'odd','annotations':{'a':'\\u0000b'}},"
+		     "'spec':{'clusterIP':'10.96.0.2','clusterIPs':['10.96.0.2'],'type':'ClusterIP','ports':[{'name':'http','port':80,"
+		     "'protocol':'TCP'}]}}");
+	a = follow(api);
+	agent_wait(a, "10.96.0.2:80", "");
+	assert_recovers(api, a);
+}
+
+/* Status of code 200 in an ERROR event: neither an error nor an end. */
+static void an_error_that_says_all_is_well_is_waited_out(void **state)
+{
+	struct api_server *api = api_of_web();
+	struct agent_run *a = follow(api);
+
+	(void)state;
+	api_error(api, "endpointslices", 200, "OK", "all is well");
+	assert_recovers(api, a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +348,8 @@ int main(void)
 		TEST(answers_that_come_byte_by_byte_are_taken),
 		TEST(half_an_event_holds_nothing_up),
 		TEST(server_that_breaks_off_again_and_again_is_not_flooded_in_the_log),
+		TEST(a_nul_in_an_annotation_hides_nothing),
+		TEST(an_error_that_says_all_is_well_is_waited_out),
 	};
 
 	return RUN_TESTS(tests);

@@ -373,6 +373,26 @@ static void service_of_another_namespace_passes_through_and_status_says_what_is_
 	assert_non_null(strstr(p->err_text, "namespace shop"));
 }
 
+/* Endpoints still come, but of the Services nobody knows: no event may pass for a sign that all is true. */
+static void changes_of_one_collection_do_not_vouch_for_another(void **state)
+{
+	struct trouble *t = prepare();
+
+	(void)state;
+	follow(t, NULL, NULL);
+	agent_wait(t->a, t->dest, t->web);
+	agent_wait_vouched(t->a, true);
+	api_forbid(t->api, "/services");
+	api_cut(t->api, "/services", API_CUT_RST);
+	agent_wait_vouched(t->a, false);
+	api_put_slice(t->api, "more", "web", "http:9", "10.0.0.9");
+	agent_wait(t->a, t->dest, format("%s %s", "10.0.0.9:9", t->web));
+	agent_wait_vouched(t->a, false);
+	api_delete(t->api, KUBE_SLICE, "more");
+	api_permit(t->api);
+	assert_recovers(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +409,7 @@ int main(void)
 		TEST(expired_token_passes_dials_through),
 		TEST(bearer_token_is_told_to_nobody_even_if_the_server_says_it_back),
 		TEST(service_of_another_namespace_passes_through_and_status_says_what_is_followed),
+		TEST(changes_of_one_collection_do_not_vouch_for_another),
 	};
 
 	return RUN_TESTS(tests);

@@ -211,6 +211,25 @@ static void a_very_short_watch_counts_as_a_failure(void **state)
 	agent_wait_trouble(a, "ends each watch at once");
 }
 
+/* A watch that was cut while it ran has ended: a balancer on the way does so to idle connections. Nothing is wrong. */
+static void a_watch_that_is_cut_while_it_runs_goes_on_at_once(void **state)
+{
+	static const enum api_cut cuts[] = { API_CUT_TLS, API_CUT_FIN, API_CUT_RST };
+	struct api_server *api = api_of_web(NULL);
+	struct agent_run *a = agent_of_web(api, ARGV("--backoff", NEVER_PAUSES_BRIEFLY));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(*cuts); i++) {
+		api_bookmark(api, "endpointslices"); /* it has said something: it is no very short watch */
+		api_forget(api);
+		api_cut(api, "endpointslices", cuts[i]);
+		wait_ask(api, SLICES, ASK_WATCH, 1);
+		api_wait_watches(api, "endpointslices", 1, 10000);
+		assert_not_listed(api);
+	}
+	assert_int_equal(agent_logged(a, "cannot reach"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +243,7 @@ int main(void)
 		TEST(watches_last_five_to_ten_minutes_by_chance),
 		TEST(a_watch_that_ends_in_order_goes_on_at_once),
 		TEST(a_very_short_watch_counts_as_a_failure),
+		TEST(a_watch_that_is_cut_while_it_runs_goes_on_at_once),
 	};
 
 	return RUN_TESTS(tests);

@@ -204,6 +204,26 @@ static void status_of_one_service_tells_of_no_other(void **state)
 	assert_error(run(NULL, built("fairdial"), "status", "--dir", s->dir, "nonsense", NULL), 1);
 }
 
+/* The table has room for so many bytes of where its services come from; the cut may fall within a character. */
+static void status_is_json_wherever_a_long_source_is_cut(void **state)
+{
+	struct services *s = services_open();
+	const char *env[] = { format("FAIRDIAL_DIR=%s", s->dir), NULL };
+
+	(void)state;
+	for (int more = 0; more < 2; more++) {
+		char *path = format("%s/%s", s->root, more ? "x" : "");
+		json_t *status;
+
+		for (int i = 0; i < 60; i++)
+			path = format("%s\xc3\xbc", path); /* u with dots, two bytes */
+		write_file(path, "{\"services\": []}", strlen("{\"services\": []}"));
+		assert_int_equal(run(env, built("fairdial"), "publish", "--services", path, "--dir", s->dir, NULL)->exit_status, 0);
+		status = services_status(s);
+		assert_non_null(strstr(json_string_value(json_object_get(json_object_get(status, "agent"), "source")), "\xc3\xbc"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +235,7 @@ int main(void)
 		TEST(kubernetes_list_on_stdin_is_published),
 		TEST(status_tells_what_was_published),
 		TEST(status_of_one_service_tells_of_no_other),
+		TEST(status_is_json_wherever_a_long_source_is_cut),
 	};
 
 	return RUN_TESTS(tests);

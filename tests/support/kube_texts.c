@@ -12,7 +12,7 @@ json_t *json_quoted(const char *text)
 	for (char *c = copy; *c; c++)
 		if (*c == '\'')
 			*c = '"';
-	value = json_loads(copy, JSON_REJECT_DUPLICATES, &error);
+	value = json_loads(copy, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	if (!value)
 		fail_msg("%s: %s", error.text, copy);
 	free(copy);
