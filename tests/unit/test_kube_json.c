@@ -195,6 +195,20 @@ static void fields_of_services_are_read(void **state)
 	model_free(model);
 }
 
+/* A Service must not be able to take an address that is somebody else's (CVE-2020-8554). */
+static void addresses_beyond_the_cluster_are_never_claimed(void **state)
+{
+	struct model *model = new_model();
+
+	(void)state;
+	set_text(model, KUBE_SERVICE,
+	    "{'metadata': {'name': 'web', 'namespace': 'shop'}, 'spec': {'clusterIP': '10.96.0.2', 'type': 'LoadBalancer', "
+	    "'externalIPs': ['192.0.2.1'], 'loadBalancerIP': '192.0.2.2', 'ports': [{'port': 1, 'nodePort': 30001}]}, "
+	    "'status': {'loadBalancer': {'ingress': [{'ip': '192.0.2.3', 'ipMode': 'VIP'}]}}}");
+	assert_spec(model, "web.shop own 10.96.0.2\n  1/TCP\n");
+	model_free(model);
+}
+
 static void an_affinity_out_of_bounds_has_the_default_timeout(void **state)
 {
 	static const char *const timeouts[] = { "0", "86401", "-1", "'600'", "null" };
@@ -294,6 +308,7 @@ int main(void)
 		cmocka_unit_test(addresses_with_leading_zeros_are_read),
 		cmocka_unit_test(slices_of_names_or_of_unknown_types_are_ignored),
 		cmocka_unit_test(fields_of_services_are_read),
+		cmocka_unit_test(addresses_beyond_the_cluster_are_never_claimed),
 		cmocka_unit_test(an_affinity_out_of_bounds_has_the_default_timeout),
 		cmocka_unit_test(an_object_without_a_namespace_is_in_default),
 		cmocka_unit_test(annotations_set_policy),
