@@ -55,6 +55,7 @@ if [ "$what" = test ]; then
 	need psql postgresql-client postgresql-client postgresql
 	need '/usr/lib/postgresql/*/bin/postgres' postgresql postgresql postgresql-server
 	need strace strace strace strace
+	need openssl openssl openssl openssl
 	need ip iproute2 iproute2 iproute
 	need musl-gcc musl-tools musl-dev musl-gcc
 	need readelf binutils binutils binutils

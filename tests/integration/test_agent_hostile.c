@@ -226,10 +226,17 @@ static void event_with_a_key_twice_is_refused(void **state)
 	assert_refuses(SLICE_HEAD "\"endpoints\":[],\"endpoints\":[{\"addresses\":[\"10.0.0.66\"]}],\"ports\":[]}}\n");
 }
 
-static void text_with_a_nul_is_refused(void **state)
+static void a_text_with_a_nul_is_none_and_what_stands_beside_it_counts(void **state)
 {
+	struct api_server *api = api_of_web();
+	struct agent_run *a = follow(api);
+
 	(void)state;
-	assert_refuses(SLICE_HEAD "\"endpoints\":[{\"addresses\":[\"10.0.0.66\\u0000\"]}],\"ports\":[]}}\n");
+	api_say(api, "endpointslices",
+		SLICE_HEAD "\"endpoints\":[{\"addresses\":[\"10.0.0.66\\u0000\"]},{\"addresses\":[\"10.0.0.5\"]}],"
+			   "\"ports\":[{\"name\":\"http\",\"port\":8080}]}}\n");
+	agent_wait(a, WEB, "10.0.0.5:8080");
+	assert_recovers(api, a);
 }
 
 static void bytes_that_are_no_json_are_refused(void **state)
@@ -342,7 +349,7 @@ int main(void)
 		TEST(list_of_64_mebibytes_of_nothing_takes_no_memory),
 		TEST(event_of_a_hundred_thousand_levels_is_refused),
 		TEST(event_with_a_key_twice_is_refused),
-		TEST(text_with_a_nul_is_refused),
+		TEST(a_text_with_a_nul_is_none_and_what_stands_beside_it_counts),
 		TEST(bytes_that_are_no_json_are_refused),
 		TEST(fields_of_the_wrong_type_change_nothing),
 		TEST(answers_that_come_byte_by_byte_are_taken),
