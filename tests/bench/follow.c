@@ -153,7 +153,7 @@ static void follow(unsigned services, const char *target_mib)
 	table_unmap(&table);
 	row(format("private memory of the agent (RssAnon), %s", size), number_in(status, "RssAnon:") / 1024, "MiB", target_mib);
 	row(format("all of its memory (VmRSS), %s", size), number_in(status, "VmRSS:") / 1024, "MiB", "");
-	row(format("private memory, at the most since its start (VmHWM), %s", size), number_in(status, "VmHWM:") / 1024, "MiB", "");
+	row(format("all of its memory at the most, since its start (VmHWM), %s", size), number_in(status, "VmHWM:") / 1024, "MiB", "");
 	agent_end(a, SIGTERM);
 }
 
