@@ -471,13 +471,3 @@ void agent_close(struct agent *a)
 	model_free(a->model);
 	free(a);
 }
-
-const struct table *agent_table(const struct agent *a)
-{
-	return writer_table(a->writer);
-}
-
-bool agent_is_settled(const struct agent *a)
-{
-	return a->published && !model_is_touched(a->model) && (!a->source || source_kube_vouches(a->source));
-}

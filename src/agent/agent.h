@@ -51,10 +51,4 @@ void agent_reload(void);
 /* The table stays, and so does the ledger. NULL is accepted. */
 void agent_close(struct agent *agent);
 
-/* For tests: what it publishes into. */
-const struct table *agent_table(const struct agent *agent);
-
-/* Everything that came has been published, and each collection is being followed. */
-bool agent_is_settled(const struct agent *agent);
-
 #endif

@@ -529,18 +529,12 @@ static bool answer(struct api_conn *c, struct log_entry *entry)
 static bool welcome(struct api_conn *c)
 {
 	static const char garbage[] = "SSH-2.0-OpenSSH_9.2\r\n";
-	enum api_welcome how;
-	bool owed;
 
-	api_lock(c->s);
-	how = c->s->welcome;
-	owed = c->s->welcomes && c->s->welcomes--;
-	api_unlock(c->s);
-	if (!owed)
+	if (!c->ill_met)
 		return true;
-	if (how == API_WELCOME_GARBAGE)
+	if (c->welcome == API_WELCOME_GARBAGE)
 		send(c->fd, garbage, sizeof(garbage) - 1, MSG_NOSIGNAL);
-	if (how == API_WELCOME_SILENCE)
+	if (c->welcome == API_WELCOME_SILENCE)
 		while (wire_sleep(c))
 			;
 	return false;

@@ -166,6 +166,8 @@ static void take(struct api_server *s, int fd)
 	c->fd = fd;
 	c->number = s->counts.accepted++;
 	c->cut_now = API_UNCUT;
+	c->ill_met = s->welcomes && s->welcomes--; /* here, in the order of connections: their threads run in any */
+	c->welcome = s->welcome;
 	c->next = s->open;
 	s->open = c;
 	s->counts.open++;

@@ -167,6 +167,8 @@ struct api_conn {
 
 	/* guarded by the mutex */
 	enum api_cut cut_now; /* the test wants it gone */
+	bool ill_met;	      /* greeted by `welcome` instead of a handshake */
+	enum api_welcome welcome;
 	bool held;
 	struct watch *watch;           /* NULL: it answers none */
 	const struct log_entry *entry; /* of that watch */

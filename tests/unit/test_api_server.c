@@ -879,15 +879,17 @@ static void connections_may_be_welcomed_badly(void **state)
 	struct api_server *s = api_start(NULL);
 	struct client *c = client_of(s);
 	struct process *p;
+	unsigned before;
 
 	(void)state;
 	api_welcome(s, API_WELCOME_GARBAGE, 1);
 	assert_int_equal(get(c, SERVICES).result, CURLE_SSL_CONNECT_ERROR);
 	api_welcome(s, API_WELCOME_CLOSE, 1);
 	assert_int_equal(get(c, SERVICES).result, CURLE_SSL_CONNECT_ERROR);
+	before = api_counts(s).accepted; /* a client may have tried twice */
 	api_welcome(s, API_WELCOME_SILENCE, 1);
 	p = watch(s, SERVICES);
-	api_wait_accepted(s, 3, LIMIT_MS);
+	api_wait_accepted(s, before + 1, LIMIT_MS);
 	list(c, SERVICES);
 	assert_int_equal(api_counts(s).handshakes, 1);
 	api_cut_all(s, API_CUT_RST);
