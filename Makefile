@@ -48,7 +48,7 @@ AGENT_SRC := $(wildcard src/agent/*.c)
 CLI_SRC := $(wildcard src/cli/*.c)
 SHIM_OWN_SRC := $(wildcard src/shim/*.c)
 # What the shim takes of the shared folders; the rest needs a C library.
-SHIM_SRC := $(filter-out src/base/report.c $(addprefix src/table/,writer.c patch.c image.c slots.c strings.c check.c),$(CORE_SRC)) $(SHIM_OWN_SRC)
+SHIM_SRC := $(filter-out src/base/report.c $(addprefix src/table/,writer.c patch.c image.c slots.c strings.c check.c note.c),$(CORE_SRC)) $(SHIM_OWN_SRC)
 # What of the shim a hosted test can call: all but the hooks themselves.
 SHIM_HOSTED_SRC := $(filter-out src/shim/hook_%.c src/shim/mem.c,$(SHIM_OWN_SRC))
 

@@ -79,7 +79,7 @@ readelf --debug-dump=info "$so" 2>/dev/null | grep -oE 'src/[a-z]+/[a-z_0-9]+\.c
 cat "$scratch/none" 2>/dev/null | rule "libfairdial.so tells what it is made of"
 
 # Sources of the shared folders that need a C library: for the tool alone.
-tool_only='base/report.c table/writer.c table/patch.c table/image.c table/slots.c table/strings.c table/check.c'
+tool_only='base/report.c table/writer.c table/patch.c table/image.c table/slots.c table/strings.c table/check.c table/note.c'
 for f in $tool_only; do
 	[ -e "src/$f" ] || echo "src/$f: named here, but not there"
 	grep -qx "${f##*/}" "$scratch/linked" && echo "src/$f: linked into libfairdial.so"

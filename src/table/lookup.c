@@ -90,26 +90,6 @@ const struct table_head *table_head(const struct table *table)
 	return (const struct table_head *)table->base;
 }
 
-int table_note(const struct table *table, struct table_note *ret_note)
-{
-	const struct table_head *head = table_head(table);
-	const struct table_note *note = (const void *)(table->base + TABLE_NOTE_OFFSET);
-	struct table_note copy;
-
-	if (head->minor == 0 || head->head_size < TABLE_NOTE_OFFSET + sizeof(copy) ||
-	    table->size < TABLE_NOTE_OFFSET + sizeof(copy))
-		return -ENOENT;
-	for (int i = 0; i < TABLE_TRIES; i++) {
-		load_words(&copy, note, WORDS(copy));
-		if ((copy.seq & 1) || load_acquire(&note->seq) != copy.seq)
-			continue;
-		copy.text[sizeof(copy.text) - 1] = '\0';
-		*ret_note = copy;
-		return 0;
-	}
-	return -EAGAIN;
-}
-
 static bool head_is_sound(const struct table_head *head, size_t size)
 {
 	if (head->file_size != size || head->head_size < sizeof(*head) || head->head_size > size ||
