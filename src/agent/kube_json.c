@@ -35,7 +35,7 @@ static const char *text_value(const json_t *value)
 	return text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-static const char *text_of(const json_t *object, const char *key)
+const char *kube_json_text(const json_t *object, const char *key)
 {
 	return text_value(json_object_get(object, key));
 }
@@ -43,7 +43,7 @@ static const char *text_of(const json_t *object, const char *key)
 /* A name of a node, a zone, a pod: nothing that is longer is one. */
 static const char *name_of(const json_t *object, const char *key)
 {
-	const char *name = text_of(object, key);
+	const char *name = kube_json_text(object, key);
 
 	return name && strlen(name) <= NAME_MAX_LEN ? name : NULL;
 }
@@ -110,7 +110,7 @@ static bool ip_of(const json_t *value, struct addr *ret_addr)
 /* Objects without a namespace are kubectl's "default"; the API itself always says it. */
 static const char *namespace_of(const json_t *meta)
 {
-	const char *namespace = text_of(meta, "namespace");
+	const char *namespace = kube_json_text(meta, "namespace");
 
 	return namespace ? namespace : "default";
 }
@@ -142,7 +142,7 @@ static void read_annotations(const json_t *meta, struct table_policy *policy, st
 			continue;
 		if (warning)
 			report(warning, -EINVAL, "service %s/%s: annotation %s is passed over: %s%s",
-			       namespace_of(meta), text_of(meta, "name"), name, key ? "expected " : "no such key",
+			       namespace_of(meta), kube_json_text(meta, "name"), name, key ? "expected " : "no such key",
 			       key ? key->expects : "");
 	}
 }
@@ -169,7 +169,7 @@ static uint32_t read_affinity(const json_t *spec)
 	const json_t *timeout = json_object_get(client_ip, "timeoutSeconds");
 	json_int_t seconds = json_is_integer(timeout) ? json_integer_value(timeout) : AFFINITY_DEFAULT_S;
 
-	if (!text_equal(text_of(spec, "sessionAffinity"), "ClientIP"))
+	if (!text_equal(kube_json_text(spec, "sessionAffinity"), "ClientIP"))
 		return 0;
 	return seconds >= 1 && seconds <= AFFINITY_MAX_S ? (uint32_t)seconds : AFFINITY_DEFAULT_S;
 }
@@ -185,7 +185,7 @@ static int read_service_ports(const json_t *spec, struct arena *arena, struct ku
 	json_array_foreach(list, i, item)
 	{
 		struct kube_service_port port = {
-			.name = text_of(item, "name"),
+			.name = kube_json_text(item, "name"),
 			.app_protocol = name_of(item, "appProtocol"),
 			.port = port_of(item, "port"),
 			.protocol = protocol_of(item),
@@ -206,14 +206,14 @@ static int tell_service(const struct sink *sink, const json_t *object, struct ar
 	const json_t *meta = json_object_get(object, "metadata"), *spec = json_object_get(object, "spec");
 	struct kube_service service = {
 		.namespace = namespace_of(meta),
-		.name = text_of(meta, "name"),
-		.type = text_of(spec, "type"),
+		.name = kube_json_text(meta, "name"),
+		.type = kube_json_text(spec, "type"),
 		.other_proxy = json_object_get(json_object_get(meta, "labels"), LABEL_OTHER_PROXY) != NULL,
-		.local = text_equal(text_of(spec, "internalTrafficPolicy"), "Local"),
+		.local = text_equal(kube_json_text(spec, "internalTrafficPolicy"), "Local"),
 		.affinity_s = read_affinity(spec),
 		.annotations = policy_defaults(),
-		.uid = text_of(meta, "uid"),
-		.version = text_of(meta, "resourceVersion"),
+		.uid = kube_json_text(meta, "uid"),
+		.version = kube_json_text(meta, "resourceVersion"),
 	};
 
 	if (!service.name)
@@ -253,7 +253,7 @@ static int read_hints(const json_t *endpoint, const char *kind, struct arena *ar
 /* NULL for what is no Pod. */
 static const char *pod_of(const json_t *target)
 {
-	return text_equal(text_of(target, "kind"), "Pod") ? name_of(target, "name") : NULL;
+	return text_equal(kube_json_text(target, "kind"), "Pod") ? name_of(target, "name") : NULL;
 }
 
 static int read_endpoints(const json_t *object, struct arena *arena, struct kube_slice *ret)
@@ -297,7 +297,7 @@ static int read_slice_ports(const json_t *object, struct arena *arena, struct ku
 	json_array_foreach(list, i, item)
 	{
 		struct kube_slice_port port = {
-			.name = text_of(item, "name"),
+			.name = kube_json_text(item, "name"),
 			.port = port_of(item, "port"),
 			.protocol = protocol_of(item),
 		};
@@ -311,14 +311,14 @@ static int read_slice_ports(const json_t *object, struct arena *arena, struct ku
 static int tell_slice(const struct sink *sink, const json_t *object, struct arena *arena)
 {
 	const json_t *meta = json_object_get(object, "metadata");
-	const char *type = text_of(object, "addressType");
+	const char *type = kube_json_text(object, "addressType");
 	struct kube_slice slice = {
 		.namespace = namespace_of(meta),
-		.name = text_of(meta, "name"),
-		.service = text_of(json_object_get(meta, "labels"), LABEL_SERVICE),
+		.name = kube_json_text(meta, "name"),
+		.service = kube_json_text(json_object_get(meta, "labels"), LABEL_SERVICE),
 		.is_v4 = text_equal(type, "IPv4"),
-		.uid = text_of(meta, "uid"),
-		.version = text_of(meta, "resourceVersion"),
+		.uid = kube_json_text(meta, "uid"),
+		.version = kube_json_text(meta, "resourceVersion"),
 	};
 
 	if (!slice.name)
@@ -335,7 +335,7 @@ static int tell_slice(const struct sink *sink, const json_t *object, struct aren
 
 int kube_json_kind(const json_t *object)
 {
-	const char *name = text_of(object, "kind"), *version = text_of(object, "apiVersion");
+	const char *name = kube_json_text(object, "kind"), *version = kube_json_text(object, "apiVersion");
 
 	for (int kind = 0; kind < KUBE_KINDS; kind++) {
 		struct slice rest = slice_of(version), group = slice_cut(&rest, '/');
@@ -366,7 +366,7 @@ int kube_json_apply(struct model *model, uint32_t origin, enum kube_kind kind, c
 void kube_json_forget(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object)
 {
 	const json_t *meta = json_object_get(object, "metadata");
-	const char *name = text_of(meta, "name");
+	const char *name = kube_json_text(meta, "name");
 
 	if (!name)
 		return;
@@ -386,7 +386,7 @@ int kube_json_list_add(struct model_list *list, const json_t *object, struct rep
 /* The kind of all items; KUBE_KINDS where each tells its own; -ENOENT. */
 static int list_kind(const json_t *text)
 {
-	const char *name = text_of(text, "kind");
+	const char *name = kube_json_text(text, "kind");
 
 	for (int kind = 0; kind < KUBE_KINDS; kind++)
 		if (text_equal(name, kinds[kind].list))
@@ -400,7 +400,7 @@ static bool is_of_kinds(const json_t *items)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(items, i, item) if (kube_json_kind(item) < 0 && !text_of(item, "kind")) return false;
+	json_array_foreach(items, i, item) if (kube_json_kind(item) < 0 && !kube_json_text(item, "kind")) return false;
 	return true;
 }
 
@@ -460,7 +460,7 @@ static int commit_lists(struct lists *lists)
 static int load_list(struct model *model, int kind, const json_t *text, struct report *warning)
 {
 	const json_t *items = json_object_get(text, "items");
-	const char *more = text_of(json_object_get(text, "metadata"), "continue");
+	const char *more = kube_json_text(json_object_get(text, "metadata"), "continue");
 	bool seen[KUBE_KINDS] = { false }, mixed = kind == KUBE_KINDS, empty = json_array_size(items) == 0;
 	struct lists lists = { 0 };
 	int err;

@@ -11,6 +11,9 @@
 #include "agent/model.h"
 #include "base/report.h"
 
+/* A text of an object; NULL where there is none, or one that holds a NUL, which would be cut there. Belongs to the object. */
+const char *kube_json_text(const json_t *object, const char *key);
+
 /* enum kube_kind of one object, by its "kind" and "apiVersion"; -ENOENT for one that does not count. */
 int kube_json_kind(const json_t *object);
 

@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "agent/kube_config.h"
+#include "agent/kube_json.h"
 #include "base/text.h"
 
 /* ---- sorting ---- */
 
 static const char *text_of(const json_t *object, const char *key)
 {
-	const char *text = json_string_value(json_object_get(object, key));
+	const char *text = kube_json_text(object, key);
 
 	return text ? text : "";
 }

@@ -22,11 +22,6 @@ static const char *const object_kinds[KUBE_KINDS] = {
 	[KUBE_SLICE] = "EndpointSlice",
 };
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 int reflector_replace(char **text, const char *with)
 {
 	char *copy = with ? strdup(with) : NULL;
@@ -118,7 +113,7 @@ static uint64_t wall_ms_of(const char *text)
 static void note_delay(struct reflector *r, const json_t *object)
 {
 	const json_t *meta = json_object_get(object, "metadata");
-	uint64_t caused_ms = wall_ms_of(text_of(json_object_get(meta, "annotations"), TRIGGER_TIME)), now_ms = clock_wall_ms();
+	uint64_t caused_ms = wall_ms_of(kube_json_text(json_object_get(meta, "annotations"), TRIGGER_TIME)), now_ms = clock_wall_ms();
 
 	if (caused_ms >= r->started_wall_ms && caused_ms <= now_ms && now_ms - caused_ms < UINT32_MAX)
 		r->delay_ms = (uint32_t)(now_ms - caused_ms);
@@ -128,7 +123,7 @@ static void note_delay(struct reflector *r, const json_t *object)
 static int take_change(struct reflector *r, const char *type, const json_t *object)
 {
 	static const struct kube_verdict gone_meanwhile = { .outcome = KUBE_FAILED, .text = "an object went while all were listed" };
-	const char *kind = text_of(object, "kind");
+	const char *kind = kube_json_text(object, "kind");
 	struct report warning = { "" };
 	int error = 0;
 
@@ -169,14 +164,14 @@ static int commit(struct reflector *r)
 static bool ends_initial_events(const json_t *object)
 {
 	const json_t *annotations = json_object_get(json_object_get(object, "metadata"), "annotations");
-	const char *value = text_of(annotations, INITIAL_EVENTS_END);
+	const char *value = kube_json_text(annotations, INITIAL_EVENTS_END);
 
 	return value && strcmp(value, "true") == 0;
 }
 
 static int take_typed(struct reflector *r, const char *type, const json_t *object)
 {
-	const char *version = text_of(json_object_get(object, "metadata"), "resourceVersion");
+	const char *version = kube_json_text(json_object_get(object, "metadata"), "resourceVersion");
 	int error = 0;
 
 	if (strcmp(type, "ERROR") == 0)
@@ -206,7 +201,7 @@ int reflector_take_event(void *of, const char *text, size_t len)
 	struct reflector *r = of;
 	int error = 0;
 	json_t *event = parse(r, text, len, &error);
-	const char *type = text_of(event, "type");
+	const char *type = kube_json_text(event, "type");
 
 	if (!event)
 		return error;
@@ -236,9 +231,9 @@ static int read_envelope(struct reflector *r, json_t **ret_envelope)
 		return error;
 	snprintf(wanted, sizeof(wanted), "%sList", object_kinds[r->scope.kind]);
 	items = json_object_get(envelope, "items");
-	kind = text_of(envelope, "kind");
+	kind = kube_json_text(envelope, "kind");
 	if (!kind || strcmp(kind, wanted) != 0 || json_array_size(items) || !(json_is_array(items) || json_is_null(items)) ||
-	    !text_of(json_object_get(envelope, "metadata"), "resourceVersion")) {
+	    !kube_json_text(json_object_get(envelope, "metadata"), "resourceVersion")) {
 		json_decref(envelope);
 		return reflector_stop_garbled(r, "not the list that was asked for");
 	}
@@ -254,8 +249,8 @@ int reflector_end_page(struct reflector *r, uint64_t now_ms)
 
 	if (error < 0)
 		return error;
-	version = text_of(json_object_get(envelope, "metadata"), "resourceVersion");
-	more = text_of(json_object_get(envelope, "metadata"), "continue");
+	version = kube_json_text(json_object_get(envelope, "metadata"), "resourceVersion");
+	more = kube_json_text(json_object_get(envelope, "metadata"), "continue");
 	if (more && more[0]) {
 		error = reflector_replace(&r->continued, more);
 	} else {
