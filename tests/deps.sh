@@ -59,6 +59,16 @@ if [ "$what" = test ]; then
 	need ip iproute2 iproute2 iproute
 	need musl-gcc musl-tools musl-dev musl-gcc
 	need readelf binutils binutils binutils
+	# For the many kinds of hosts: other C libraries, another architecture, other allocators and runtimes.
+	need mmdebstrap mmdebstrap mmdebstrap mmdebstrap
+	need qemu-aarch64-static qemu-user-static qemu-aarch64 qemu-user-static
+	need aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross' gcc-aarch64-none-elf gcc-aarch64-linux-gnu
+	need go golang-go go golang
+	need busybox busybox-static busybox busybox
+	need valgrind valgrind valgrind valgrind
+	need '/usr/lib/*/libjemalloc.so.2' libjemalloc2 jemalloc jemalloc
+	need '/usr/lib/*/libtcmalloc_minimal.so.4' libtcmalloc-minimal4 gperftools gperftools-libs
+	need spin spin spin spin
 fi
 
 [ -z "$missing" ] && exit 0
