@@ -104,7 +104,7 @@ $(BUILD)/helpers/%: tests/helpers/%.c
 	$(Q)$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE $(WARN) -o $@ $< -lpthread
 
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/roots -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # ---- tests: `make unit T=table N='*draining*'` runs some ----
 
