@@ -35,7 +35,7 @@ static bool head_is_whole(const struct table_view *view)
 	return true;
 }
 
-static int find_port(const struct table_view *view, const struct addr *dest, struct table_port *ret_port)
+static inline int find_port(const struct table_view *view, const struct addr *dest, struct table_port *ret_port)
 {
 	int row = table_find_port(view, dest, PROTOCOL_TCP);
 	int r = row < 0 ? row : table_port(view, (uint32_t)row, ret_port);
@@ -140,8 +140,8 @@ static void take_endpoints(struct dial *d, const struct table_view *view, const 
 {
 	d->seq = view->seq;
 	d->area = view->area;
-	d->first_endpoint = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
-	d->endpoint_count = d->v4 ? port->v4_count : port->v6_count;
+	d->pick.rows.first = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
+	d->pick.rows.count = d->v4 ? port->v4_count : port->v6_count;
 }
 
 void dial_take_port(struct dial *d, const struct table_view *view, const struct table_rules *rules, const struct table_port *port)
@@ -166,7 +166,7 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	if (port.stand_down)
 		return DIAL_STOOD_DOWN;
 	if ((port.flags & SERVICE_OWN_ADDRESS) &&
-	    attach_freshness(d->attachment, rules.stale_after_ms, d->now_ms) == STALE)
+	    attach_freshness(d->attachment, rules.stale_after_ms, d->pick.now_ms) == STALE)
 		return DIAL_STALE;
 	dial_take_port(d, view, &rules, &port);
 	d->observed = mode == MODE_OBSERVE;
@@ -183,7 +183,7 @@ bool dial_init(struct dial *d)
 	d->settings = attach_settings();
 	if (!d->attachment || !d->settings)
 		return false;
-	d->now_ms = d->pick.now_ms = clock_boot_ms();
+	d->pick.now_ms = clock_boot_ms();
 	d->wait_ms = SUSPECT_WAIT_MS;
 	d->pick.ledger = &d->attachment->ledger;
 	d->pick.identity = d->attachment->identity;
@@ -243,7 +243,7 @@ static bool is_mend_due(const struct dial *d, const struct table_view *view, boo
 	struct mend_caller caller = { d->pick.cursor, table_generation(view), d->blocking, urgent };
 
 	/* A non-blocking dial also learns from it who is alive, whatever its policy. */
-	return (by_load(d) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->now_ms);
+	return (by_load(d) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->pick.now_ms);
 }
 
 __attribute__((noinline))
@@ -252,7 +252,7 @@ static void mend_rows(const struct dial *d, const struct table_view *view)
 	struct backends backends = { view, &d->pick.rows };
 	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
 
-	mend_in_turn(d->pick.ledger, &list, d->now_ms);
+	mend_in_turn(d->pick.ledger, &list, d->pick.now_ms);
 }
 
 void dial_mend_if_due(struct dial *d, const struct table_view *view, bool urgent)
@@ -284,7 +284,7 @@ static int open_rows(struct dial *d, const struct table_view *view)
 		r = follow_generation(d, view);
 	if (r < 0)
 		return r;
-	return table_endpoint_rows(view, d->first_endpoint, d->endpoint_count, &d->pick.rows);
+	return table_endpoint_rows(view, d->pick.rows.first, d->pick.rows.count, &d->pick.rows);
 }
 
 bool dial_claim(struct dial *d, const struct candidate *candidate, int tries)
@@ -299,7 +299,7 @@ static bool next(struct dial *d, struct candidate *ret_chosen)
 {
 	if (!d->affinity_s)
 		return pick_next(&d->pick, d->balance, ret_chosen);
-	d->pin = ledger_pin(d->pick.ledger, d->pick.cursor, d->v4, d->affinity_s, d->now_ms);
+	d->pin = ledger_pin(d->pick.ledger, d->pick.cursor, d->v4, d->affinity_s, d->pick.now_ms);
 	return pick_pinned(&d->pick, d->pin.tag, ret_chosen);
 }
 
@@ -310,7 +310,7 @@ static bool next(struct dial *d, struct candidate *ret_chosen)
 static bool pin(struct dial *d, const struct candidate *candidate, int tries)
 {
 	return !d->affinity_s || d->observed || tries >= CLAIM_TRIES ||
-	       ledger_set_pin(d->pick.ledger, d->pick.cursor, d->v4, &d->pin, candidate->key.tag, d->now_ms);
+	       ledger_set_pin(d->pick.ledger, d->pick.cursor, d->v4, &d->pin, candidate->key.tag, d->pick.now_ms);
 }
 
 __attribute__((noinline)) /* its row is not for the stack of every dial */
@@ -336,8 +336,7 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 {
 	int torn = 0;
 
-	d->now_ms = clock_boot_ms();
-	d->pick.now_ms = d->now_ms;
+	d->pick.now_ms = clock_boot_ms();
 	for (int tries = 0; torn < TABLE_TRIES; tries++) {
 		struct candidate candidate;
 		struct table_view view;
@@ -362,7 +361,7 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		pick_mark_tried(&d->pick, candidate.index);
 		ret_choice->key = candidate.key;
 		ret_choice->others = d->attempt < d->pick.rows.count && pick_has_left(&d->pick);
-		ret_choice->suspect = ledger_suspect(d->pick.ledger, candidate.key, d->now_ms);
+		ret_choice->suspect = ledger_suspect(d->pick.ledger, candidate.key, d->pick.now_ms);
 		ret_choice->doubted = ledger_doubted(d->pick.ledger, candidate.key);
 		return true;
 	}

@@ -43,10 +43,8 @@ struct dial {
 	struct ledger_verdict verdict;
 	uint32_t connect_timeout_ms;
 	uint32_t service; /* row, for the trace */
-	uint32_t first_endpoint, endpoint_count; /* of the socket's family, in that generation: */
-	uint64_t seq;	  /* with `area`: the generation that `pick` counts in */
+	uint64_t seq;	  /* with `area`: the generation whose endpoints of the socket's family `pick.rows` counts */
 	const void *area;
-	uint64_t now_ms;
 	uint32_t affinity_s;   /* not 0: dials are pinned for so long */
 	bool observed;	       /* and the pin stays as it is */
 	struct ledger_pin pin; /* as the last choice found it */

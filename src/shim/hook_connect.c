@@ -153,6 +153,7 @@ static int call_connect(const struct call *c)
 /* ---- blocking ---- */
 
 /* TCP_USER_TIMEOUT bounds the handshake too, and unlike SO_SNDTIMEO ends it: tcp(7), and RFC 5482. */
+__attribute__((noinline))
 static void bound_handshake(struct call *c)
 {
 	struct patience *patience = &c->patience;
@@ -355,6 +356,7 @@ static bool try_nonblocking(struct call *c)
 
 /* ---- the hook ---- */
 
+__attribute__((noinline))
 static bool choose_first(struct call *c)
 {
 	dial_mend(&c->dial, false);
