@@ -159,7 +159,7 @@ static void dials_that_are_not_ours_take_little_stack(void **state)
 
 static void measure_served(const char *libc, const char *program)
 {
-	static const char *const calls[] = { "connect", "nonblocking", "fastopen" };
+	static const char *const calls[] = { "connect", "nonblocking", "fastopen", "sendmsg" };
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 		struct scene scene = scene_of(libc, program, ROUND_ROBIN);
@@ -183,7 +183,7 @@ static void dials_that_are_ours_take_little_stack(void **state)
 
 static void measure_mended(const char *libc, const char *program)
 {
-	static const char *const calls[] = { "connect", "nonblocking", "fastopen" };
+	static const char *const calls[] = { "connect", "nonblocking", "fastopen", "sendmsg" };
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 		struct scene scene = scene_of(libc, program, LEAST_CONN); /* its first dial mends */
@@ -275,11 +275,31 @@ static void dials_that_find_a_table_take_little_stack(void **state)
 	measure_all(measure_attached);
 }
 
+/* In the constructor of an object that is initialised before the shim: its hooks do for themselves what its own would. */
+static void dials_before_the_shims_constructor_take_little_stack(void **state)
+{
+	struct scene scene = scene_of("glibc", "true", LEAST_CONN);
+	const char *early = format("%s/early.so", scene.s->root);
+	const char *const *argv = ARGV("true", "connect", scene.host, scene.port);
+	struct depth native, here;
+
+	(void)state;
+	assert_clean(run(NULL, "gcc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-DEARLY", "-fPIC", "-shared", "-o", early,
+			 repository("tests/helpers/depth.c"), NULL));
+	native = depth_of(argv, with_env(NULL, format("LD_PRELOAD=%s", early), NULL));
+	here = depth_of(argv, with_env(NULL, format("%s:%s", scene.s->env[0], early), scene.s->env[1], NULL));
+	assert_string_equal(native.answer, "backend-1");
+	assert_redirected(here);
+	above = 0;
+	compare("glibc", "connect, before the shim's constructor", native, here);
+	assert_int_equal(above, 0);
+}
+
 /* ---- the trace ---- */
 
 static void measure_traced(const char *libc, const char *program)
 {
-	static const char *const calls[] = { "connect", "nonblocking", "fastopen" };
+	static const char *const calls[] = { "connect", "nonblocking", "fastopen", "sendmsg" };
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 		struct scene scene = scene_of(libc, program, LEAST_CONN);
@@ -335,6 +355,28 @@ static void names_take_little_stack(void **state)
 	measure_all(measure_names);
 }
 
+/* The smallest stack of a thread on which the C library can answer is large enough. */
+static void names_are_answered_on_the_smallest_stack(void **state)
+{
+	static const char *const names[] = { "web", "other" };
+	const char *const programs[] = { built("helpers/handlers"), for_musl("handlers") };
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		const char *line = format("%s smallest-stack %s 80 -", programs[i / 2], names[i % 2]);
+		struct process *native = run_with_hosts(NULL, HOSTS SERVICE_ADDRESS " web\n", line);
+		struct process *here = run_with_hosts(s->env, HOSTS, line);
+
+		assert_clean(native);
+		assert_clean(here);
+		printf("stack: %-5s \"%s\" on a stack of %ld bytes natively, here %s", i / 2 ? "musl" : "glibc", names[i % 2],
+		       atol(native->out_text), here->out_text);
+		assert_true(atol(here->out_text) <= atol(native->out_text));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,8 +385,10 @@ int main(void)
 		TEST(dials_that_mend_take_little_stack),
 		TEST(dials_that_go_on_to_the_next_take_little_stack),
 		TEST(dials_that_find_a_table_take_little_stack),
+		TEST(dials_before_the_shims_constructor_take_little_stack),
 		TEST(dials_that_are_traced_take_little_stack),
 		TEST(names_take_little_stack),
+		TEST(names_are_answered_on_the_smallest_stack),
 	};
 
 	return RUN_TESTS(tests);
