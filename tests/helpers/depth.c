@@ -3,11 +3,12 @@
  * depth [OPTION...] CALL ADDRESS|NAME PORT: makes one call on a stack that was painted before, and prints how many bytes of
  * it were touched, and what came of the call: "176 backend-2".
  *
- *	CALL		connect, nonblocking, fastopen (sendto), sendmsg (likewise), getaddrinfo, gethostbyname_r
+ *	CALL		connect, nonblocking, fastopen (sendto), sendmsg (likewise), getaddrinfo, gethostbyname_r, dlsym
  *	--before N	calls of the same kind before the one that is measured (0)
  *	--wait		first prints "ready", waits for a line on stdin, and then for more than a second
  */
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
@@ -66,6 +67,12 @@ __attribute__((noinline)) static void call_getaddrinfo(void)
 __attribute__((noinline)) static void call_gethostbyname_r(void)
 {
 	result = gethostbyname_r(name, &host, buffer, sizeof(buffer), &found, &error);
+}
+
+/* What any object that stands before the C library's functions has to call once. */
+__attribute__((noinline)) static void call_dlsym(void)
+{
+	result = dlsym(RTLD_NEXT, "connect") ? 0 : -1;
 }
 
 /* ---- before and after them ---- */
@@ -128,6 +135,11 @@ static void show_host(void)
 	printf("%d %s\n", result, text);
 }
 
+static void show_result(void)
+{
+	printf("%d\n", result);
+}
+
 static void nothing(void)
 {
 }
@@ -140,6 +152,7 @@ static const struct kind {
 	{ "nonblocking", open_nonblocking, call_connect, answer_unasked },
 	{ "fastopen", open_blocking, call_fastopen, answer_asked },
 	{ "sendmsg", open_blocking, call_sendmsg, answer_asked },
+	{ "dlsym", nothing, call_dlsym, show_result },
 	{ "getaddrinfo", nothing, call_getaddrinfo, show_list },
 	{ "gethostbyname_r", nothing, call_gethostbyname_r, show_host },
 };
