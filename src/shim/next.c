@@ -95,6 +95,30 @@ int next_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	return (int)to_errno(sys_connect(fd, sa, len));
 }
 
+/* A libc's result as the kernel gives it. -EIO: it failed, and there is no errno to say how. */
+static long from_errno(long r)
+{
+	int error = r < 0 ? errno_get() : 0;
+
+	if (r >= 0)
+		return r;
+	return error ? -error : -EIO;
+}
+
+int next_dial(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	const struct next *next = next_functions();
+
+	return next->connect ? (int)from_errno(next->connect(fd, sa, len)) : sys_connect(fd, sa, len);
+}
+
+ssize_t next_send(int fd, const struct msghdr *msg, int flags)
+{
+	const struct next *next = next_functions();
+
+	return next->sendmsg ? from_errno(next->sendmsg(fd, msg, flags)) : sys_sendmsg(fd, msg, flags);
+}
+
 ssize_t next_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
 	const struct next *next = next_functions();
