@@ -104,7 +104,7 @@ static void assert_has_library(const char *root, const char *dialer, const char 
 
 static const char *dialer_without_libdl(const char *root)
 {
-	const char *dialer = compiled_for_root(root, "dialer", "libc.so.6");
+	const char *dialer = compiled_for_root(root, "dialer", "libc.so.6", "");
 
 	assert_has_library(root, dialer, "/libdl-", false);
 	assert_has_library(root, dialer, "/libpthread-", false);
@@ -114,7 +114,7 @@ static const char *dialer_without_libdl(const char *root)
 static void program_of_glibc_2_31_is_spread(void **state)
 {
 	const char *root = furnished_root(OLD_GLIBC);
-	const char *dialer = compiled_for_root(root, "dialer", "libpthread.so.0 libdl.so.2 libc.so.6");
+	const char *dialer = compiled_for_root(root, "dialer", "libpthread.so.0 libdl.so.2 libc.so.6", "");
 
 	(void)state;
 	assert_has_library(root, dialer, "/libdl-", true);
@@ -146,7 +146,7 @@ static void table_beside_the_shim_is_found_by_each_c_library(void **state)
 {
 	const char *old = furnished_root(OLD_GLIBC), *newest = furnished_root(NEWEST);
 	const char *musl = compiled_for_musl("dialer", "");
-	const char *whole = compiled_for_root(old, "dialer", "libpthread.so.0 libdl.so.2 libc.so.6");
+	const char *whole = compiled_for_root(old, "dialer", "libpthread.so.0 libdl.so.2 libc.so.6", "");
 	const struct {
 		const char *root, *dialer;
 	} of[] = { { NULL, built("helpers/dialer") }, { old, whole }, { newest, built("helpers/dialer") },
@@ -254,7 +254,7 @@ static void dial_can_be_cancelled_under_glibc_2_31(void **state)
 
 	(void)state;
 	assert_dial_can_be_cancelled(root,
-				     compiled_for_root(root, "cancelled", "libpthread.so.0 libdl.so.2 libc.so.6"));
+				     compiled_for_root(root, "cancelled", "libpthread.so.0 libdl.so.2 libc.so.6", ""));
 }
 
 static void dial_can_be_cancelled_under_glibc_2_31_without_libdl(void **state)
@@ -262,7 +262,7 @@ static void dial_can_be_cancelled_under_glibc_2_31_without_libdl(void **state)
 	const char *root = furnished_root(OLD_GLIBC);
 
 	(void)state;
-	assert_dial_can_be_cancelled(root, compiled_for_root(root, "cancelled", "libpthread.so.0 libc.so.6"));
+	assert_dial_can_be_cancelled(root, compiled_for_root(root, "cancelled", "libpthread.so.0 libc.so.6", ""));
 }
 
 static void dial_can_be_cancelled_under_the_newest_glibc(void **state)

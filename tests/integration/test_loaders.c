@@ -79,8 +79,8 @@ static void preloads_stay_in_the_chain_under_glibc_2_31_with_libdl_and_without(v
 	const char *root = furnished_root(OLD_GLIBC);
 
 	(void)state;
-	assert_stay_in_chain(root, compiled_for_root(root, "dialer", "libdl.so.2 libc.so.6"));
-	assert_stay_in_chain(root, compiled_for_root(root, "dialer", "libc.so.6"));
+	assert_stay_in_chain(root, compiled_for_root(root, "dialer", "libdl.so.2 libc.so.6", ""));
+	assert_stay_in_chain(root, compiled_for_root(root, "dialer", "libc.so.6", ""));
 }
 
 static void preloads_stay_in_the_chain_under_musl(void **state)
@@ -94,8 +94,8 @@ static void preloads_stay_in_the_chain_under_musl(void **state)
 
 /* ---- before constructors ---- */
 
-/* `preload` comes before "libfairdial.so", or behind it; NULL: nothing else is preloaded. */
-static void assert_early_dials_are_spread(const char *program, const char *before, const char *behind)
+/* Another object may be preloaded before the shim, or behind it. */
+static void assert_early_dials_are_spread(const char *root, const char *program, const char *before, const char *behind)
 {
 	struct backends *b = backends_start(BACKENDS, ONE_PORT);
 	struct services *s = services_of_web(b, ROUND_ROBIN);
@@ -105,7 +105,7 @@ static void assert_early_dials_are_spread(const char *program, const char *befor
 
 	for (size_t i = 0; i < 2; i++) {
 		const char *const *argv = ARGV(program, "--count", format("%d", DIALS), hosts[i], "80");
-		struct process *p = run_in_root(NULL, env, argv);
+		struct process *p = run_in_root(root, env, argv);
 
 		assert_run_spread(s, b, DIALS, p, 0);
 		assert_int_equal(p->err_length, 0);
@@ -114,8 +114,14 @@ static void assert_early_dials_are_spread(const char *program, const char *befor
 
 static void dial_before_any_constructor_is_spread(void **state)
 {
+	const char *program = compiled("cc", "special/early", "-D_GNU_SOURCE -DBEFORE_CONSTRUCTORS");
+	const char *old = furnished_root(OLD_GLIBC);
+
 	(void)state;
-	assert_early_dials_are_spread(compiled("cc", "special/early", "-DBEFORE_CONSTRUCTORS"), "", "");
+	assert_early_dials_are_spread(NULL, program, "", "");
+	assert_early_dials_are_spread(furnished_root(NEWEST), program, "", "");
+	program = compiled_for_root(old, "special/early", "libc.so.6", "-DBEFORE_CONSTRUCTORS");
+	assert_early_dials_are_spread(old, program, "", "");
 }
 
 static void dial_of_another_preloads_constructor_is_spread(void **state)
@@ -124,8 +130,8 @@ static void dial_of_another_preloads_constructor_is_spread(void **state)
 
 	(void)state;
 	/* One of the two runs before the shim's own. */
-	assert_early_dials_are_spread(built("helpers/idle"), early, "");
-	assert_early_dials_are_spread(built("helpers/idle"), "", early);
+	assert_early_dials_are_spread(NULL, built("helpers/idle"), early, "");
+	assert_early_dials_are_spread(NULL, built("helpers/idle"), "", early);
 }
 
 static void dial_of_another_preloads_constructor_is_spread_under_musl(void **state)
@@ -134,14 +140,17 @@ static void dial_of_another_preloads_constructor_is_spread_under_musl(void **sta
 	const char *idle = compiled_for_musl("idle", "");
 
 	(void)state;
-	assert_early_dials_are_spread(idle, early, "");
-	assert_early_dials_are_spread(idle, "", early);
+	assert_early_dials_are_spread(NULL, idle, early, "");
+	assert_early_dials_are_spread(NULL, idle, "", early);
 }
 
 static void dial_of_a_program_of_musl_that_runs_no_constructor_is_spread(void **state)
 {
+	const char *program = compiled_for_musl("special/early", "-nostartfiles -DWITHOUT_LIBC_START");
+
 	(void)state;
-	assert_early_dials_are_spread(compiled_for_musl("special/early", "-nostartfiles -DWITHOUT_LIBC_START"), "", "");
+	assert_early_dials_are_spread(NULL, program, "", "");
+	assert_early_dials_are_spread(furnished_root(NEWEST), program, "", "");
 }
 
 /* ---- no C library ---- */
@@ -339,7 +348,7 @@ static void absent_or_unreadable_shim_is_harmless_under_each_c_library(void **st
 
 	(void)state;
 	assert_absent_or_unreadable_shim_is_harmless(NULL, built("helpers/dialer"), true);
-	assert_absent_or_unreadable_shim_is_harmless(old, compiled_for_root(old, "dialer", "libc.so.6"), true);
+	assert_absent_or_unreadable_shim_is_harmless(old, compiled_for_root(old, "dialer", "libc.so.6", ""), true);
 	assert_absent_or_unreadable_shim_is_harmless(newest, built("helpers/dialer"), true);
 	assert_absent_or_unreadable_shim_is_harmless(NULL, musl, false);
 	assert_absent_or_unreadable_shim_is_harmless(newest, musl, false);

@@ -38,12 +38,12 @@ static const char *library_folder(const char *root)
 	return found;
 }
 
-const char *compiled_for_root(const char *root, const char *name, const char *libraries)
+const char *compiled_for_root(const char *root, const char *name, const char *libraries, const char *flags)
 {
 	const char *folder = library_folder(root);
-	char *flags = format("-nodefaultlibs -Wl,--no-as-needed -Wl,-rpath-link,%s", folder);
 	char *rest = format("%s", libraries), *library;
 
+	flags = format("%s -nodefaultlibs -Wl,--no-as-needed -Wl,-rpath-link,%s", flags, folder);
 	/* Without _GNU_SOURCE: with it, this machine's headers may ask for functions that are newer than the root. */
 	while ((library = strsep(&rest, " ")))
 		flags = format("%s %s/%s", flags, folder, library);

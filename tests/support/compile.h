@@ -14,6 +14,6 @@ const char *compiled_for_musl(const char *name, const char *flags);
  * The same against the libraries of a root (roots.h): the program needs no symbol that its C library does not have yet.
  * `libraries` as the root calls them, with a space between two: "libc.so.6", "libpthread.so.0 libc.so.6".
  */
-const char *compiled_for_root(const char *root, const char *name, const char *libraries);
+const char *compiled_for_root(const char *root, const char *name, const char *libraries, const char *flags);
 
 #endif
