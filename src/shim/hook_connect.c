@@ -145,9 +145,7 @@ static int call_connect(const struct call *c)
 	memset(sa, 0, sizeof(sa));
 	addr_to_sockaddr(&c->choice.addr, c->sa, sa);
 	/* The caller's length: a wrong one has an error of its own. */
-	if (next_connect(c->fd, (const struct sockaddr *)sa, c->len < sizeof(sa) ? c->len : sizeof(sa)) == 0)
-		return 0;
-	return errno_get();
+	return -next_dial(c->fd, (const struct sockaddr *)sa, c->len < sizeof(sa) ? c->len : sizeof(sa));
 }
 
 /* ---- blocking ---- */
@@ -434,17 +432,18 @@ static ssize_t send_to(const struct call *c, const struct msghdr *msg, int flags
 	if (copy.msg_namelen > sizeof(sa))
 		copy.msg_namelen = sizeof(sa);
 	copy.msg_name = sa;
-	return next_sendmsg(c->fd, &copy, flags);
+	return next_send(c->fd, &copy, flags);
 }
 
 /* As try_blocking, of a message. `*ret_n`: the bytes that went, or -1. */
 __attribute__((noinline))
 static bool try_sending(struct call *c, const struct msghdr *msg, int flags, ssize_t *ret_n)
 {
-	ssize_t n = *ret_n = send_to(c, msg, flags);
-	int error = c->error = n < 0 ? errno_get() : 0;
+	ssize_t n = send_to(c, msg, flags);
+	int error = c->error = n < 0 ? (int)-n : 0;
 	enum blame blame = blame_for(error);
 
+	*ret_n = n < 0 ? -1 : n;
 	trace(c, error);
 	if (error == 0 || is_under_way(error) || error == EAGAIN) {
 		dial_landed(&c->dial, &c->choice, false); /* the data may wait for a handshake that is not over */

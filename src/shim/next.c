@@ -26,6 +26,13 @@ extern void *_dl_sym(void *handle, const char *name, void *who) __attribute__((w
 /* Likewise in place of dladdr; the last two arguments may be NULL. */
 extern int _dl_addr(const void *address, Dl_info *ret_info, void **ret_map, void **ret_symbol) __attribute__((weak));
 
+/*
+ * Where the process began, as glibc's loader knows it: for programs that dial before the libc's own constructor has run
+ * (.preinit_array), when getenv(3) finds nothing yet. There lie argc, argv and the environment, each of these two with a NULL
+ * behind.
+ */
+extern void *__libc_stack_end __attribute__((weak));
+
 /* One name and one form in both libcs, from before pthread_cleanup_push was a macro; binaries of that time keep them there. */
 extern void _pthread_cleanup_push(struct next_cleanup *cleanup, void (*undo)(void *), void *what) __attribute__((weak));
 extern void _pthread_cleanup_pop(struct next_cleanup *cleanup, int execute) __attribute__((weak));
@@ -95,6 +102,30 @@ int next_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	return (int)to_errno(sys_connect(fd, sa, len));
 }
 
+/* A libc's result as the kernel gives it. -EIO: it failed, and there is no errno to say how. */
+static long from_errno(long r)
+{
+	int error = r < 0 ? errno_get() : 0;
+
+	if (r >= 0)
+		return r;
+	return error ? -error : -EIO;
+}
+
+int next_dial(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	const struct next *next = next_functions();
+
+	return next->connect ? (int)from_errno(next->connect(fd, sa, len)) : sys_connect(fd, sa, len);
+}
+
+ssize_t next_send(int fd, const struct msghdr *msg, int flags)
+{
+	const struct next *next = next_functions();
+
+	return next->sendmsg ? from_errno(next->sendmsg(fd, msg, flags)) : sys_sendmsg(fd, msg, flags);
+}
+
 ssize_t next_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
 	const struct next *next = next_functions();
@@ -127,9 +158,32 @@ bool next_is_privileged(void)
 	return getauxval && getauxval(AT_SECURE);
 }
 
+/* The value, if `entry` is NAME=VALUE. */
+static const char *value_of(const char *entry, const char *name)
+{
+	while (*name && *entry == *name)
+		entry++, name++;
+	return *name == '\0' && *entry == '=' ? entry + 1 : NULL;
+}
+
+static const char *getenv_at_start(const char *name)
+{
+	long *start = &__libc_stack_end ? __libc_stack_end : NULL;
+	char **entry = start ? (char **)start + 1 + *start + 1 : NULL;
+	const char *value = NULL;
+
+	if (!entry)
+		return NULL;
+	while (*entry && !value)
+		value = value_of(*entry++, name);
+	return value;
+}
+
 const char *next_getenv(const char *name)
 {
-	return getenv ? getenv(name) : NULL;
+	const char *value = getenv ? getenv(name) : NULL;
+
+	return value ? value : getenv_at_start(name);
 }
 
 const char *next_shim_path(void)

@@ -9,7 +9,7 @@
 
 #include "support/backends.h"
 #include "support/cleanup.h"
-#include "support/musl.h"
+#include "support/compile.h"
 #include "support/namespaces.h"
 #include "support/process.h"
 #include "support/services.h"
@@ -72,23 +72,7 @@ static void odd_calls_return_the_same_when_observed(void **state)
 static void odd_calls_return_the_same_under_musl(void **state)
 {
 	(void)state;
-	assert_oddities_are_the_same(for_musl("oddities"), 3, NULL);
-}
-
-static void program_of_musl_is_spread_by_name_and_by_address(void **state)
-{
-	struct backends *b = backends_start(7, ONE_PORT);
-	struct services *s = services_of_web(b, "\"balance\": \"round_robin\"");
-	const char *program = for_musl("dialer");
-	struct process *p = run(s->env, program, "--count", "7", "web", "80", NULL);
-
-	(void)state;
-	assert_clean(p);
-	assert_even_answers(p->out_text, 7, 7, 0);
-	p = run(s->env, program, "--count", "7", "--nonblocking", SERVICE_ADDRESS, "80", NULL);
-	assert_clean(p);
-	assert_even_answers(p->out_text, 7, 7, 0);
-	assert_status_matches(s, "web", b);
+	assert_oddities_are_the_same(compiled_for_musl("oddities", ""), 3, NULL);
 }
 
 /* Hosts 2 and 3 are the addresses of the Services; the others are their endpoints, and behave alike. */
@@ -174,7 +158,6 @@ int main(int argc, char **argv)
 		TEST(odd_calls_return_the_same_over_one_endpoint),
 		TEST(odd_calls_return_the_same_when_observed),
 		TEST(odd_calls_return_the_same_under_musl),
-		TEST(program_of_musl_is_spread_by_name_and_by_address),
 		TEST(calls_that_take_a_while_end_the_same),
 		TEST(service_name_answers_as_a_name_in_etc_hosts_does),
 		TEST(other_names_answer_as_without),

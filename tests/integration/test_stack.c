@@ -11,7 +11,7 @@
 #include "ledger/layout.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
-#include "support/musl.h"
+#include "support/compile.h"
 #include "support/namespaces.h"
 #include "support/process.h"
 #include "support/services.h"
@@ -88,7 +88,7 @@ static void measure_all(void (*measure)(const char *libc, const char *program))
 {
 	above = 0;
 	measure("glibc", built("helpers/depth"));
-	measure("musl", for_musl("depth"));
+	measure("musl", compiled_for_musl("depth", ""));
 	if (above)
 		fail_msg("%u calls take more than %d bytes of stack beside the C library's own", above, MORE_BYTES);
 }
@@ -365,7 +365,7 @@ static void names_take_little_stack(void **state)
 static void names_are_answered_on_the_smallest_stack(void **state)
 {
 	static const char *const names[] = { "web", "other" };
-	const char *const programs[] = { built("helpers/handlers"), for_musl("handlers") };
+	const char *const programs[] = { built("helpers/handlers"), compiled_for_musl("handlers", "") };
 	struct backends *b = backends_start(1, ONE_PORT);
 	struct services *s = services_of_web(b, NULL);
 

@@ -17,6 +17,7 @@ struct start {
 	bool interactive;        /* stdin stays open for process_say */
 	bool on_terminal;        /* in, out and err are a terminal that it controls */
 	uid_t uid;               /* 0: that of the test */
+	const char *root;        /* NULL, or the folder that is its / (roots.h) */
 	int end_with;            /* a signal that ends it tidily at the end of the test; 0: SIGKILL at once */
 };
 
@@ -53,6 +54,9 @@ void process_expect(struct process *p, const char *text, int limit_ms);
 
 /* Starts and waits. `env` as in struct start; the arguments end with NULL. */
 struct process *run(const char *const *env, ...) __attribute__((sentinel));
+
+/* The same for a list of arguments, in `root` unless that is NULL. */
+struct process *run_in_root(const char *root, const char *const *env, const char *const *argv);
 
 /* The same of a line for sh. */
 struct process *run_shell(const char *const *env, const char *format, ...) __attribute__((format(printf, 2, 3)));

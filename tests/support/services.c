@@ -26,12 +26,18 @@ static void remove_tree(void *path)
 	free(path);
 }
 
-char *scratch_dir(void)
+const char *scratch_base(void)
 {
 	const char *base = getenv("TMPDIR");
+
+	return base ? base : "/tmp";
+}
+
+char *scratch_dir(void)
+{
 	char *dir;
 
-	if (asprintf(&dir, "%s/fairdial-test-XXXXXX", base ? base : "/tmp") < 0 || !mkdtemp(dir))
+	if (asprintf(&dir, "%s/fairdial-test-XXXXXX", scratch_base()) < 0 || !mkdtemp(dir))
 		fail_msg("no scratch directory: %s", strerror(errno));
 	after_test(remove_tree, dir);
 	return dir;

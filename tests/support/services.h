@@ -65,8 +65,9 @@ struct json_t *services_status(struct services *s);
 /* Fails unless status counts for each backend as many dials as it took connections. */
 void assert_status_matches(struct services *s, const char *name, const struct backends *b);
 
-/* A scratch directory of any kind: removed, with what is in it, when the test ends. */
+/* A scratch directory of any kind: removed, with what is in it, when the test ends. All of them lie in one folder. */
 char *scratch_dir(void);
+const char *scratch_base(void);
 void write_file(const char *path, const void *bytes, size_t size);
 char *read_file(const char *path, size_t *size);
 
