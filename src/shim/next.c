@@ -119,6 +119,13 @@ int next_dial(int fd, const struct sockaddr *sa, socklen_t len)
 	return next->connect ? (int)from_errno(next->connect(fd, sa, len)) : sys_connect(fd, sa, len);
 }
 
+ssize_t next_send_flat(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
+{
+	const struct next *next = next_functions();
+
+	return next->sendto ? from_errno(next->sendto(fd, buf, n, flags, sa, len)) : sys_sendto(fd, buf, n, flags, sa, len);
+}
+
 ssize_t next_send(int fd, const struct msghdr *msg, int flags)
 {
 	const struct next *next = next_functions();
@@ -156,6 +163,11 @@ int next_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 bool next_is_privileged(void)
 {
 	return getauxval && getauxval(AT_SECURE);
+}
+
+uint32_t next_start_euid(void)
+{
+	return getauxval ? (uint32_t)getauxval(AT_EUID) : sys_geteuid();
 }
 
 /* The value, if `entry` is NAME=VALUE. */
