@@ -28,6 +28,9 @@ struct addr {
 /* What a program handed to connect(2). False for another family, a NULL pointer or a short length. */
 bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32_t len);
 
+/* The bytes of an in_addr (AF_INET) or in6_addr (AF_INET6), as the kernel lists them. False for another family. */
+bool addr_from_bytes(struct addr *ret_addr, int family, const void *bytes, uint16_t port_be);
+
 /*
  * `addr` written in the family of `like`: AF_INET, or AF_INET6 (mapped where `addr` is IPv4) with the flow
  * label of `like`. Returns the length, or 0 where `like` is AF_INET and `addr` is not IPv4.
