@@ -76,14 +76,14 @@ static void overwrite_name(char *name, const char *canonical)
 /* Whether there is a way to it. No packet is sent. */
 static bool has_route(const struct addr *addr)
 {
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = 0xffff };
-	int fd = sys_socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const struct sockaddr_in6 like = { .sin6_family = addr->is_v4 ? AF_INET : AF_INET6 };
+	struct sockaddr_in6 to;
+	int fd = sys_socket(like.sin6_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool has;
 
 	if (fd < 0)
 		return false;
-	memcpy(&to.sin6_addr, addr->ip, 16);
-	has = sys_connect(fd, &to, sizeof(to)) == 0;
+	has = sys_connect(fd, &to, addr_to_sockaddr(addr, (const struct sockaddr *)&like, &to)) == 0;
 	sys_close(fd);
 	return has;
 }
@@ -104,31 +104,34 @@ static struct addrinfo *ipv4_first(struct addrinfo *list)
 	return head[0];
 }
 
-/*
- * ::1 and 127.0.0.1 in one block under both libcs: two addresses to overwrite, IPv6 in front. A raw socket knows no
- * services, not even "0": its entries are made for streams and renamed.
- */
+/* Raw sockets do not, not even "0"; nor do those that only some libc knows. */
+static bool knows_services(int type)
+{
+	return type == 0 || type == SOCK_STREAM || type == SOCK_DGRAM;
+}
+
+/* ::1 and 127.0.0.1 in one block under both libcs: two addresses to overwrite, IPv6 in front. */
 __attribute__((noinline))
 static int ask_for_both(const struct answer *answer, const char *service, const struct addrinfo *hints, struct addrinfo **res)
 {
 	struct addrinfo own = *hints;
-	bool raw = hints->ai_socktype == SOCK_RAW && !service;
 	int r;
 
 	own.ai_flags &= ~(AI_CANONNAME | AI_PASSIVE | AI_NUMERICHOST);
-	if (raw) {
+	r = next_functions()->getaddrinfo(NULL, service ? service : "0", &own, res);
+	if (r == EAI_SERVICE && !service && !knows_services(own.ai_socktype)) {
 		own.ai_socktype = SOCK_STREAM;
 		own.ai_protocol = 0;
+		r = next_functions()->getaddrinfo(NULL, "0", &own, res);
 	}
-	r = next_functions()->getaddrinfo(NULL, service ? service : "0", &own, res);
 	if (r != 0)
 		return r;
-	for (struct addrinfo *ai = *res; raw && ai; ai = ai->ai_next) {
-		ai->ai_socktype = SOCK_RAW;
+	for (struct addrinfo *ai = *res; ai && own.ai_socktype != hints->ai_socktype; ai = ai->ai_next) {
+		ai->ai_socktype = hints->ai_socktype;
 		ai->ai_protocol = hints->ai_protocol;
 	}
 	/* As the libc puts last what cannot be reached (RFC 6724, rule 1): many a program tries the first one alone. */
-	if (!has_route(&answer->v6))
+	if (!has_route(&answer->v6) && has_route(&answer->v4))
 		*res = ipv4_first(*res);
 	return 0;
 }
