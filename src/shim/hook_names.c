@@ -301,6 +301,19 @@ static void overwrite_host(const struct answer *answer, struct hostent *host)
 	overwrite_name(host->h_name, answer->canonical);
 }
 
+/*
+ * How much of a caller's buffer to leave out: when it is asked for a number, glibc puts pointers where the buffer begins; for
+ * names it aligns them.
+ */
+static size_t gap_before(const struct host_question *q, const char *buf, size_t size)
+{
+	size_t gap = -(uintptr_t)buf % sizeof(char *);
+
+	if (q->result != NAMES_ADDRESSES)
+		return 0;
+	return gap < size ? gap : size;
+}
+
 /* Makes what it said the answer to the name. */
 static struct hostent *finish_host(const struct host_question *q, struct hostent *host)
 {
@@ -347,6 +360,7 @@ HOOK int gethostbyname_r(const char *restrict name, struct hostent *restrict hos
 {
 	const struct next *next = next_functions();
 	struct host_question q;
+	size_t gap;
 	int r;
 
 	if (!next->gethostbyname_r) {
@@ -354,7 +368,9 @@ HOOK int gethostbyname_r(const char *restrict name, struct hostent *restrict hos
 		*h_error = NO_RECOVERY;
 		return ENOSYS;
 	}
-	r = next->gethostbyname_r(ask_for_host(&q, name, AF_INET), host, buf, size, result, h_error);
+	name = ask_for_host(&q, name, AF_INET);
+	gap = gap_before(&q, buf, size);
+	r = next->gethostbyname_r(name, host, buf + gap, size - gap, result, h_error);
 	if (r == 0)
 		finish_host(&q, *result);
 	return r;
@@ -365,6 +381,7 @@ HOOK int gethostbyname2_r(const char *restrict name, int family, struct hostent 
 {
 	const struct next *next = next_functions();
 	struct host_question q;
+	size_t gap;
 	int r;
 
 	if (!next->gethostbyname2_r) {
@@ -372,7 +389,9 @@ HOOK int gethostbyname2_r(const char *restrict name, int family, struct hostent 
 		*h_error = NO_RECOVERY;
 		return ENOSYS;
 	}
-	r = next->gethostbyname2_r(ask_for_host(&q, name, family), family, host, buf, size, result, h_error);
+	name = ask_for_host(&q, name, family);
+	gap = gap_before(&q, buf, size);
+	r = next->gethostbyname2_r(name, family, host, buf + gap, size - gap, result, h_error);
 	if (r == 0)
 		finish_host(&q, *result);
 	return r;
