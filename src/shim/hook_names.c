@@ -35,7 +35,7 @@ static const char *ipv4_number(size_t name_len, char buf[NAMES_MAX])
 	return buf;
 }
 
-/* "::00:0000", at least as long as a name of `name_len` letters. NULL where none is. */
+/* "::00:0000", as long as a name of `name_len` letters, or a little longer. NULL where none is. */
 static const char *ipv6_number(size_t name_len, char buf[NAMES_MAX])
 {
 	static const char groups[] = "0000:0000:0000:0000:0000:0000:0000:0000";
@@ -47,8 +47,9 @@ static const char *ipv6_number(size_t name_len, char buf[NAMES_MAX])
 		return NULL;
 	if (name_len + 3 <= whole) { /* what "::" stands for is one group at least */
 		from = whole - (name_len > 2 ? name_len - 2 : 0);
-		from -= groups[from] == ':';
-		text_add(&out, "::");
+		if (groups[from] == ':')
+			text_add_char(&out, '0'); /* "0:" and ":0000" */
+		text_add(&out, groups[from] == ':' ? ":" : "::");
 	}
 	text_add(&out, groups + from);
 	return buf;
