@@ -31,7 +31,7 @@ SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector 
 	-falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns -fconserve-stack $(SHIM_LTO)) \
 	$(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
 # A dial may come from a signal handler on a small stack; a name lookup has the libc's own appetite beside it.
-stack_limit = $(if $(findstring names,$1),4096,512)
+stack_limit = $(if $(findstring names,$1),1024,512)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,defs \
 	-Wl,--version-script=src/shim/exports.map -Wl,-soname,libfairdial.so -Wl,--build-id
 
