@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/scratch.h"
 #include "base/sys.h"
 #include "base/trace.h"
 #include "shim/attach.h"
@@ -55,13 +56,10 @@ static struct {
 /* NULL where there is no memory. */
 static struct work *work_new(void)
 {
-	struct work *work;
-
 	for (int i = 0; i < WORKS; i++)
 		if (swap_if_int(&kept[i].taken, 0, 1))
 			return &kept[i].work;
-	work = sys_mmap(sizeof(*work), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	return sys_mmap_failed(work) ? NULL : work;
+	return scratch_take(sizeof(struct work));
 }
 
 static void work_free(struct work *work)
@@ -72,7 +70,7 @@ static void work_free(struct work *work)
 			return;
 		}
 	}
-	sys_munmap(work, sizeof(*work));
+	scratch_give(work, sizeof(*work));
 }
 
 static void read_lines(struct work *work, const char *path, void (*take)(void *, struct slice), void *to)
