@@ -15,15 +15,6 @@
 
 enum { LIMIT_MS = 60000 };
 
-static void assert_same_lines(const struct process *native, const struct process *p)
-{
-	if (native->exit_status != p->exit_status || native->signal != p->signal ||
-	    strcmp(native->out_text, p->out_text) || strcmp(native->err_text, p->err_text))
-		fail_msg("natively, with exit status %d:\n%s%s\nunder the shim, with %d, signal %d:\n%s%s",
-			 native->exit_status, native->out_text, native->err_text, p->exit_status, p->signal,
-			 p->out_text, p->err_text);
-}
-
 /*
  * A Service at the first backend's address over `count` others; and one on a port where nobody listens, whose endpoints
  * are as dead.
@@ -53,7 +44,7 @@ static void assert_oddities_are_the_same(const char *program, size_t endpoints, 
 	struct process *native = run(NULL, program, host, port, dead_port, NULL);
 
 	assert_clean(native);
-	assert_same_lines(native, run(s->env, program, host, port, dead_port, NULL));
+	assert_same_run(native, run(s->env, program, host, port, dead_port, NULL));
 	assert_true(services_backend(s, "web", b, 1).dials > 0);
 }
 
@@ -133,7 +124,7 @@ static void calls_that_take_a_while_end_the_same(void **state)
 	native = run(NULL, program, tun_address(2), tun_address(3), "80", NULL);
 	assert_clean(native);
 	assert_true(tun_dials(t, 4) + tun_dials(t, 6) == 0);
-	assert_same_lines(native, run(s->env, program, tun_address(2), tun_address(3), "80", NULL));
+	assert_same_run(native, run(s->env, program, tun_address(2), tun_address(3), "80", NULL));
 	assert_true(tun_dials(t, 4) > 0 && tun_dials(t, 6) > 0);
 }
 
@@ -175,7 +166,7 @@ static void other_names_answer_as_without(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		assert_same_lines(run(NULL, built("helpers/resolver"), names[i], NULL),
+		assert_same_run(run(NULL, built("helpers/resolver"), names[i], NULL),
 				  run(s->env, built("helpers/resolver"), names[i], NULL));
 }
 
@@ -186,7 +177,7 @@ static void etc_hosts_goes_before_a_service(void **state)
 
 	(void)state;
 	services_publish(s, service_entry("localhost", SERVICE_ADDRESS, 80, backends_places(b), 1, NULL));
-	assert_same_lines(run(NULL, built("helpers/resolver"), "localhost", NULL),
+	assert_same_run(run(NULL, built("helpers/resolver"), "localhost", NULL),
 			  run(s->env, built("helpers/resolver"), "localhost", NULL));
 }
 
