@@ -87,7 +87,7 @@ static void lines_that_begin(const char *path, const char *const *heads)
 /* Signals, rights and threads, as the kernel sees them. */
 static void status(void)
 {
-	static const char *const heads[] = { "Umask:",	"Uid:",	   "Gid:",    "FDSize:", "Threads:",	"SigQ:",  "SigPnd:",
+	static const char *const heads[] = { "Umask:",	"Uid:",	   "Gid:",    "FDSize:", "Threads:",	"SigPnd:",
 					     "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:", "CapEff:",	"CapPrm:", "CapInh:",
 					     "CapAmb:", "CapBnd:", "NoNewPrivs:", "Seccomp:", "CoreDumping:", NULL };
 
@@ -129,7 +129,7 @@ static void limits(void)
 	for (size_t i = 0; i < sizeof(which) / sizeof(*which); i++) {
 		struct rlimit limit = { 0 };
 
-		getrlimit((__rlimit_resource_t)which[i], &limit);
+		getrlimit(which[i], &limit);
 		printf("limit %d: %llu %llu\n", which[i], (unsigned long long)limit.rlim_cur,
 		       (unsigned long long)limit.rlim_max);
 	}
@@ -141,7 +141,7 @@ static void timers(void)
 	stack_t stack = { 0 };
 
 	for (int i = ITIMER_REAL; i <= ITIMER_PROF; i++) {
-		getitimer((__itimer_which_t)i, &timer);
+		getitimer(i, &timer);
 		printf("timer %d: %ld\n", i, (long)(timer.it_value.tv_sec + timer.it_value.tv_usec));
 	}
 	sigaltstack(NULL, &stack);

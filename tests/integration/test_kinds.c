@@ -10,6 +10,7 @@
 #include "support/dns.h"
 #include "support/kinds.h"
 #include "support/process.h"
+#include "support/services.h"
 
 #define KINDS(kinds) kinds, sizeof(kinds) / sizeof(*kinds)
 #define BUILD(compiler) compiler " -O1 -g -D_GNU_SOURCE -o $P $HELPERS/dialer.c -lpthread"
@@ -186,21 +187,6 @@ static void busybox_is_spread_unless_static(void **state)
 	assert_kinds(&kind, 1);
 }
 
-/* A program with no library at all, which the loader starts nevertheless: what the shim wants of a libc is not there. */
-static void program_without_a_libc_runs(void **state)
-{
-	static const char *const others[] = { "$P", "$P one two", NULL };
-	static const struct kind kind = {
-		.what = "without a libc",
-		.build = "gcc -O2 -fPIE -pie -nostdlib -ffreestanding -fno-stack-protector -o $P $HELPERS/preloaded/bare.c",
-		.dials = none,
-		.others = others,
-	};
-
-	(void)state;
-	assert_kinds(&kind, 1);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,7 +199,6 @@ int main(int argc, char **argv)
 		TEST(go_program_that_resolves_through_the_libc_reaches_the_services_own_address),
 		TEST(go_program_that_resolves_through_the_libc_cannot_reach_a_made_up_address),
 		TEST(busybox_is_spread_unless_static),
-		TEST(program_without_a_libc_runs),
 	};
 
 	(void)argc;

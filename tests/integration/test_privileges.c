@@ -63,15 +63,19 @@ static void unprivileged_program_of_another_user_is_spread(void **state)
 
 /* ---- /etc/ld.so.preload ---- */
 
-/*
- * A copy of /etc with that file, to be mounted over /etc in a namespace of the program alone. The switches name files that
- * must not come to be.
- */
+/* What programs need of /etc, and that file. */
+static void make_etc(const struct stand *stand)
+{
+	assert_clean(run_shell(stand->env,
+			       "mkdir $BIN/etc && cd /etc && cp passwd group hosts resolv.conf nsswitch.conf ld.so.cache $BIN/etc && "
+			       "echo $SHIM >$BIN/etc/ld.so.preload"));
+}
+
+/* With that folder over /etc, for the program alone. The variables name files that must not come to be. */
 static struct process *start_under_etc(const struct stand *stand, const char *table, uid_t uid, const char *line,
 				       bool interactive)
 {
-	const char *text = format("mkdir -p $BIN/etc && cp -a /etc/. $BIN/etc && echo $SHIM >$BIN/etc/ld.so.preload && cd %s && "
-				  "exec unshare -m sh -c 'mount --bind $BIN/etc /etc && "
+	const char *text = format("cd %s && exec unshare -m sh -c 'mount --bind $BIN/etc /etc && "
 				  "exec setpriv --reuid %d --regid %d --clear-groups "
 				  "env FAIRDIAL_DIR=%s FAIRDIAL_LEDGER=%s/ledger FAIRDIAL_TRACE=all:%s/trace %s'",
 				  stand->work, (int)uid, (int)uid, table, stand->work, stand->work, line);
@@ -99,7 +103,10 @@ static void assert_shimmed_and_idle(const struct stand *stand)
 	static const char *const lines[] = { "$P --count 6 $HOST $PORT", "$P --count 6 --nonblocking web $PORT",
 					     "$P --fastopen $HOST $PORT", "$P $HOST $DEAD", "$P phantom $PORT",
 					     "$BIN/traits $HOST $PORT web" };
-	struct process *p = start_under_etc(stand, stand->s->dir, NOBODY, "$P --hold $HOST $PORT", true);
+	struct process *p;
+
+	make_etc(stand);
+	p = start_under_etc(stand, stand->s->dir, NOBODY, "$P --hold $HOST $PORT", true);
 
 	process_expect(p, "ready", LIMIT_MS);
 	assert_true(is_shimmed(p->pid));
@@ -135,6 +142,7 @@ static void unprivileged_program_is_spread_through_that_file(void **state)
 	(void)state;
 	need_root();
 	kind_build(stand, &kind);
+	make_etc(stand);
 	p = run_under_etc(stand, stand->s->dir, 0, "$P --count 6 web $PORT");
 	assert_null(strstr(p->out_text, "backend-1"));
 	assert_int_equal(lines_of(p->out_text), 6);

@@ -156,18 +156,22 @@ static void assert_dials(const struct stand *stand, const struct kind *kind, con
 	assert_nothing_left(stand);
 }
 
-/* Natively nobody reaches an endpoint: what they accepted is what the shim sent there, and counted. */
+/*
+ * Natively nobody reaches an endpoint: what they accepted is what the shim sent there, and counted. Of dials that waited for
+ * an answer all have been accepted by now.
+ */
 static void assert_counted(const struct stand *stand, const struct kind *kind)
 {
-	unsigned accepted = 0;
-	long dials = 0;
+	bool answered = !kind->dials || kind->dials[0];
+	long accepted = 0, dials = 0;
 
 	for (size_t i = 1; i < BACKENDS; i++) {
 		accepted += backends_accepted(stand->b, i);
 		dials += services_backend(stand->s, "web", stand->b, i).dials;
 	}
-	assert_int_equal(accepted, dials);
-	assert_int_equal(accepted > 0, kind->entered);
+	assert_int_equal(dials > 0, kind->entered);
+	if (answered)
+		assert_int_equal(accepted, dials);
 }
 
 /* ---- all of it ---- */
