@@ -35,16 +35,22 @@ static void need_library(const char *words)
 		skip_because("%s finds no library", words);
 }
 
+/* For what is slow to run. */
+static const char *const few_dials[] = { "$P --count 6 --threads 6 $HOST $PORT", "$P --count 6 --nonblocking web $PORT", NULL };
+static const char *const few_others[] = { "$P nobody $DEAD", NULL };
+
+#define BRIEFLY .dials = few_dials, .others = few_others, .entered = true
+
 /* Reports of errors and leaks are text on stderr and another exit status: there are none. */
 static void program_under_a_sanitizer_is_spread_without_a_report(void **state)
 {
 	static const struct kind kinds[] = {
-		{ .what = "address, static", .build = BUILD("gcc -fsanitize=address -static-libasan"), .entered = true },
-		{ .what = "address, clang", .build = BUILD("clang -fsanitize=address"), .entered = true },
-		{ .what = "thread", .build = BUILD("gcc -fsanitize=thread"), .entered = true },
-		{ .what = "thread, clang", .build = BUILD("clang -fsanitize=thread"), .entered = true },
-		{ .what = "memory, clang", .build = BUILD("clang -fsanitize=memory"), .entered = true },
-		{ .what = "undefined, leak", .build = BUILD("gcc -fsanitize=undefined,leak"), .entered = true },
+		{ .what = "address, static", .build = BUILD("gcc -fsanitize=address -static-libasan"), BRIEFLY },
+		{ .what = "address, clang", .build = BUILD("clang -fsanitize=address"), BRIEFLY },
+		{ .what = "thread", .build = BUILD("gcc -fsanitize=thread"), BRIEFLY },
+		{ .what = "thread, clang", .build = BUILD("clang -fsanitize=thread"), BRIEFLY },
+		{ .what = "memory, clang", .build = BUILD("clang -fsanitize=memory"), BRIEFLY },
+		{ .what = "undefined, leak", .build = BUILD("gcc -fsanitize=undefined,leak"), BRIEFLY },
 	};
 
 	(void)state;
@@ -59,12 +65,12 @@ static void runtime_of_a_sanitizer_goes_before_the_shim(void **state)
 		{ .what = "address, preloaded first",
 		  .build = BUILD("gcc -fsanitize=address"),
 		  .before = ASAN,
-		  .entered = true },
+		  BRIEFLY },
 		{ .what = "address, told not to mind",
 		  .build = BUILD("gcc -fsanitize=address"),
 		  .with = "ASAN_OPTIONS=verify_asan_link_order=0",
-		  .entered = true },
-		{ .what = "address, in a program without", .before = ASAN, .entered = true },
+		  BRIEFLY },
+		{ .what = "address, in a program without", .before = ASAN, BRIEFLY },
 	};
 
 	(void)state;
@@ -216,27 +222,25 @@ static void auditors_and_tracers_change_nothing(void **state)
 static void wrappers_pass_the_shim_on(void **state)
 {
 	static const struct kind kinds[] = {
-		{ .what = "env", .under = "env -u NOTHING", .entered = true },
-		{ .what = "stdbuf, which preloads", .under = "stdbuf -oL", .entered = true },
-		{ .what = "timeout", .under = "timeout 60", .entered = true },
-		{ .what = "setarch, without randomness", .under = "setarch -R", .entered = true },
-		{ .what = "env -i", .under = "env -i" },
+		{ .what = "env", .under = "env -u NOTHING", BRIEFLY },
+		{ .what = "stdbuf, which preloads", .under = "stdbuf -oL", BRIEFLY },
+		{ .what = "timeout", .under = "timeout 60", BRIEFLY },
+		{ .what = "setarch, without randomness", .under = "setarch -R", BRIEFLY },
+		{ .what = "env -i", .under = "env -i", .dials = few_dials, .others = few_others },
 	};
 
 	(void)state;
 	assert_kinds(KINDS(kinds));
 }
 
-/* Errors, leaks and all that is still reachable: a shim of its own memory would be in the last. */
+/* Neither errors nor leaks: either would be told, and end the program with 99. */
 static void memcheck_finds_nothing(void **state)
 {
-	static const char *const dials[] = { "$P --count 6 $HOST $PORT", "$P --count 6 --nonblocking web $PORT", NULL };
-	static const char *const others[] = { "$P $HOST $DEAD", NULL };
+	static const char *const others[] = { NULL };
 	static const struct kind kind = {
 		.what = "memcheck",
-		.under = "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible "
-			 "--errors-for-leak-kinds=definite,indirect,possible --track-fds=no",
-		.dials = dials,
+		.under = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect,possible",
+		.dials = few_dials,
 		.others = others,
 		.entered = true,
 	};
