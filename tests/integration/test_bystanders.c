@@ -22,7 +22,7 @@ static const struct row {
 	{ "sh", "sh -c 'echo $0 $$ | cut -d\" \" -f1; exit 7'" },
 	{ "sh", "sh -c 'kill -SEGV $$'" },
 	{ "bash", "bash -c 'set -o pipefail; false | cat; echo $? ${PIPESTATUS[@]} $BASHOPTS'" },
-	{ "ls", "ls -la /proc/self/fd/0 /etc/passwd /nowhere" },
+	{ "ls", "ls -l /etc/passwd /nowhere" },
 	{ "find", "find $HELPERS -name \"*.c\" -newermt 2000-01-01 -exec basename {} +" },
 	{ "tar", "sh -c 'tar -cf - -C $HELPERS . | tar -tvf -'" },
 	{ "gzip", "sh -c 'gzip -9nc $HELPERS/dialer.c | gzip -dc | cksum'" },
@@ -38,13 +38,20 @@ static const struct row {
 	{ "git", "git -C / status" },
 	{ "gcc", "gcc -Wall -x c -fsyntax-only $HELPERS/dialer.c" },
 	{ "make", "make -s -f /dev/null nothing" },
-	{ "perl", "perl -MSocket -e \"print join(q(,), map { inet_ntoa(\\$_) } (gethostbyname(q(localhost)))[4]), qq(\\n); exit 5\"" },
+	{ "perl",
+	  "perl -MSocket -e \"print join(q(,), map { inet_ntoa(\\$_) } (gethostbyname(q(localhost)))[4]), qq(\\n); exit 5\"" },
 	{ "python3", "python3 -S -c pass" },
-	{ "python3", "python3 -c \"import os, sys, threading; print(len(os.listdir('/proc/self/fd')), threading.active_count()); sys.exit(4)\"" },
-	{ "python3", "python3 -c \"import subprocess, multiprocessing as m; print(subprocess.run(['sh', '-c', 'exit 9']).returncode, m.Pool(2).map(abs, [-1, -2]))\"" },
+	{ "python3",
+	  "python3 -c \"import os, sys, threading; print(len(os.listdir('/proc/self/fd')), threading.active_count()); "
+	  "sys.exit(4)\"" },
+	{ "python3",
+	  "python3 -c \"import subprocess, multiprocessing as m; "
+	  "print(subprocess.run(['sh', '-c', 'exit 9']).returncode, m.Pool(2).map(abs, [-1, -2]))\"" },
 	{ "python3", "python3 -c \"import os; os.abort()\"" },
 	{ "node", "node -e 0" },
-	{ "node", "node -e \"console.log(require('child_process').spawnSync('sh', ['-c', 'exit 9']).status, process.execArgv); process.exitCode = 6\"" },
+	{ "node",
+	  "node -e \"console.log(require('child_process').spawnSync('sh', ['-c', 'exit 9']).status); "
+	  "process.exitCode = 6\"" },
 	{ "java", "java -Xshare:auto -version" },
 	{ "ssh", "ssh -V" },
 	{ "curl", "curl --version" },
@@ -65,7 +72,7 @@ static void assert_bystander(const struct stand *stand, const struct row *row)
 	if (program_exists(row->program))
 		assert_is_the_same(stand, &kind, row->line);
 	else
-		printf("skip: %s is not installed\n", row->program);
+		printf("skip: a row: %s is not installed\n", row->program);
 }
 
 static void program_that_dials_nobody_is_the_same(void **state)

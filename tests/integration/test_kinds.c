@@ -25,17 +25,17 @@ static void dynamic_program_is_spread_however_it_was_built(void **state)
 {
 	static const struct kind kinds[] = {
 		{ .what = "as usual", .build = BUILD("gcc"), .entered = true },
-		{ .what = "at a fixed address", .build = BUILD("gcc -no-pie -fno-pie"), .entered = true },
-		{ .what = "bound at the start", .build = BUILD("gcc -Wl,-z,relro,-z,now"), .entered = true },
-		{ .what = "bound at the first call", .build = BUILD("gcc -Wl,-z,lazy"), .entered = true },
-		{ .what = "without a PLT", .build = BUILD("gcc -fno-plt"), .entered = true },
-		{ .what = "bound to itself", .build = BUILD("gcc -Wl,-Bsymbolic -rdynamic"), .entered = true },
-		{ .what = "with the old hash table", .build = BUILD("gcc -Wl,--hash-style=sysv"), .entered = true },
-		{ .what = "fortified", .build = BUILD("gcc -D_FORTIFY_SOURCE=2 -fstack-protector-all"), .entered = true },
-		{ .what = "stripped", .build = BUILD("gcc -s"), .entered = true },
-		{ .what = "by clang", .build = BUILD("clang"), .entered = true },
-		{ .what = "LD_BIND_NOW", .with = "LD_BIND_NOW=1", .entered = true },
-		{ .what = "LD_BIND_NOT", .with = "LD_BIND_NOT=1", .entered = true },
+		{ .what = "at a fixed address", .build = BUILD("gcc -no-pie -fno-pie"), .brief = true, .entered = true },
+		{ .what = "bound at the start", .build = BUILD("gcc -Wl,-z,relro,-z,now"), .brief = true, .entered = true },
+		{ .what = "bound at the first call", .build = BUILD("gcc -Wl,-z,lazy"), .brief = true, .entered = true },
+		{ .what = "without a PLT", .build = BUILD("gcc -fno-plt"), .brief = true, .entered = true },
+		{ .what = "bound to itself", .build = BUILD("gcc -Wl,-Bsymbolic -rdynamic"), .brief = true, .entered = true },
+		{ .what = "with the old hash table", .build = BUILD("gcc -Wl,--hash-style=sysv"), .brief = true, .entered = true },
+		{ .what = "fortified", .build = BUILD("gcc -D_FORTIFY_SOURCE=2 -fstack-protector-all"), .brief = true, .entered = true },
+		{ .what = "stripped", .build = BUILD("gcc -s"), .brief = true, .entered = true },
+		{ .what = "by clang", .build = BUILD("clang"), .brief = true, .entered = true },
+		{ .what = "LD_BIND_NOW", .with = "LD_BIND_NOW=1", .brief = true, .entered = true },
+		{ .what = "LD_BIND_NOT", .with = "LD_BIND_NOT=1", .brief = true, .entered = true },
 	};
 
 	(void)state;

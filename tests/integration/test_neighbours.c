@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Others in the same process: sanitizers, other allocators, other preloaded objects before and behind ours, auditors,
- * debuggers, and functions that a program finds by itself. Each row runs the whole conversation of support/kinds.c.
+ * debuggers, and functions that a program finds by itself. Each row holds a conversation of support/kinds.c.
  */
 #include "support/testing.h"
 
@@ -14,7 +14,8 @@
 
 #define KINDS(kinds) kinds, sizeof(kinds) / sizeof(*kinds)
 #define BUILD(compiler) compiler " -O1 -g -D_GNU_SOURCE -o $P $HELPERS/dialer.c -lpthread"
-#define OBJECT(options, name) "gcc -O2 -D_GNU_SOURCE -fPIC -shared " options " -o $BIN/" name ".so $HELPERS/preloaded/" name ".c"
+#define OBJECT(options, name)                                                                                        \
+	"gcc -O2 -D_GNU_SOURCE -fPIC -shared " options " -o $BIN/" name ".so $HELPERS/preloaded/" name ".c"
 #define DIALER "cp $HELPERS/../../build/helpers/dialer $P && "
 
 static void need(const char *program)
@@ -35,22 +36,16 @@ static void need_library(const char *words)
 		skip_because("%s finds no library", words);
 }
 
-/* For what is slow to run. */
-static const char *const few_dials[] = { "$P --count 6 --threads 6 $HOST $PORT", "$P --count 6 --nonblocking web $PORT", NULL };
-static const char *const few_others[] = { "$P nobody $DEAD", NULL };
-
-#define BRIEFLY .dials = few_dials, .others = few_others, .entered = true
-
 /* Reports of errors and leaks are text on stderr and another exit status: there are none. */
 static void program_under_a_sanitizer_is_spread_without_a_report(void **state)
 {
 	static const struct kind kinds[] = {
-		{ .what = "address, static", .build = BUILD("gcc -fsanitize=address -static-libasan"), BRIEFLY },
-		{ .what = "address, clang", .build = BUILD("clang -fsanitize=address"), BRIEFLY },
-		{ .what = "thread", .build = BUILD("gcc -fsanitize=thread"), BRIEFLY },
-		{ .what = "thread, clang", .build = BUILD("clang -fsanitize=thread"), BRIEFLY },
-		{ .what = "memory, clang", .build = BUILD("clang -fsanitize=memory"), BRIEFLY },
-		{ .what = "undefined, leak", .build = BUILD("gcc -fsanitize=undefined,leak"), BRIEFLY },
+		{ .what = "address, static", .build = BUILD("gcc -fsanitize=address -static-libasan"), .brief = true, .entered = true },
+		{ .what = "address, clang", .build = BUILD("clang -fsanitize=address"), .brief = true, .entered = true },
+		{ .what = "thread", .build = BUILD("gcc -fsanitize=thread"), .brief = true, .entered = true },
+		{ .what = "thread, clang", .build = BUILD("clang -fsanitize=thread"), .brief = true, .entered = true },
+		{ .what = "memory, clang", .build = BUILD("clang -fsanitize=memory"), .brief = true, .entered = true },
+		{ .what = "undefined, leak", .build = BUILD("gcc -fsanitize=undefined,leak"), .brief = true, .entered = true },
 	};
 
 	(void)state;
@@ -65,12 +60,12 @@ static void runtime_of_a_sanitizer_goes_before_the_shim(void **state)
 		{ .what = "address, preloaded first",
 		  .build = BUILD("gcc -fsanitize=address"),
 		  .before = ASAN,
-		  BRIEFLY },
+		  .brief = true, .entered = true },
 		{ .what = "address, told not to mind",
 		  .build = BUILD("gcc -fsanitize=address"),
 		  .with = "ASAN_OPTIONS=verify_asan_link_order=0",
-		  BRIEFLY },
-		{ .what = "address, in a program without", .before = ASAN, BRIEFLY },
+		  .brief = true, .entered = true },
+		{ .what = "address, in a program without", .before = ASAN, .brief = true, .entered = true },
 	};
 
 	(void)state;
@@ -222,11 +217,11 @@ static void auditors_and_tracers_change_nothing(void **state)
 static void wrappers_pass_the_shim_on(void **state)
 {
 	static const struct kind kinds[] = {
-		{ .what = "env", .under = "env -u NOTHING", BRIEFLY },
-		{ .what = "stdbuf, which preloads", .under = "stdbuf -oL", BRIEFLY },
-		{ .what = "timeout", .under = "timeout 60", BRIEFLY },
-		{ .what = "setarch, without randomness", .under = "setarch -R", BRIEFLY },
-		{ .what = "env -i", .under = "env -i", .dials = few_dials, .others = few_others },
+		{ .what = "env", .under = "env -u NOTHING", .brief = true, .entered = true },
+		{ .what = "stdbuf, which preloads", .under = "stdbuf -oL", .brief = true, .entered = true },
+		{ .what = "timeout", .under = "timeout 60", .brief = true, .entered = true },
+		{ .what = "setarch, without randomness", .under = "setarch -R", .brief = true, .entered = true },
+		{ .what = "env -i", .under = "env -i", .brief = true },
 	};
 
 	(void)state;
@@ -240,7 +235,7 @@ static void memcheck_finds_nothing(void **state)
 	static const struct kind kind = {
 		.what = "memcheck",
 		.under = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect,possible",
-		.dials = few_dials,
+		.brief = true,
 		.others = others,
 		.entered = true,
 	};
@@ -250,7 +245,9 @@ static void memcheck_finds_nothing(void **state)
 	assert_kinds(&kind, 1);
 }
 
-#define MODULES "gcc -O1 -g -D_GNU_SOURCE -fPIC -shared -o $BIN/module.so $HELPERS/preloaded/module.c && cp $HELPERS/../../build/helpers/modules $P"
+#define MODULES                                                                                                      \
+	"gcc -O1 -g -D_GNU_SOURCE -fPIC -shared -o $BIN/module.so $HELPERS/preloaded/module.c && "                     \
+	"cp $HELPERS/../../build/helpers/modules $P"
 #define SIX_TIMES(how) "sh -c 'for i in 1 2 3 4 5 6; do $P $BIN/module.so " how " $HOST $PORT || exit; done'"
 
 static void function_that_a_program_finds_by_itself_is_ours(void **state)

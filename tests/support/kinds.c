@@ -194,10 +194,18 @@ static const char *const dialer_others[] = {
 	NULL,
 };
 
+static const char *const brief_dials[] = {
+	"$P --count 6 --threads 6 $HOST $PORT",
+	"$P --count 6 --nonblocking web $PORT",
+	NULL,
+};
+
+static const char *const brief_others[] = { "$P nobody $DEAD", NULL };
+
 static void assert_kind(const struct kind *kind)
 {
-	const char *const *dials = kind->dials ? kind->dials : dialer_dials;
-	const char *const *others = kind->others ? kind->others : dialer_others;
+	const char *const *dials = kind->dials ? kind->dials : kind->brief ? brief_dials : dialer_dials;
+	const char *const *others = kind->others ? kind->others : kind->brief ? brief_others : dialer_others;
 	struct stand *stand = stand_open();
 
 	kind_build(stand, kind);

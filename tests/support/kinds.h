@@ -41,6 +41,7 @@ struct kind {
 	const char *under;	    /* a program, with arguments, that runs it, or NULL */
 	const char *before, *after; /* other preloaded objects around the shim, or NULL; there natively as well */
 	bool entered;		    /* by the shim: its dials are spread */
+	bool brief;		    /* fewer of the dialer's lines */
 	uid_t uid;		    /* who starts it; 0: the test's */
 	const char *const *dials;   /* lines of SIX answers each when spread, NULL at the end; NULL: dialer's */
 	const char *const *others;  /* lines that come out the same, NULL at the end; NULL: dialer's */
