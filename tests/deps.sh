@@ -68,6 +68,7 @@ if [ "$what" = test ]; then
 	need valgrind valgrind valgrind valgrind
 	need '/usr/lib/*/libjemalloc.so.2' libjemalloc2 jemalloc jemalloc
 	need '/usr/lib/*/libtcmalloc_minimal.so.4' libtcmalloc-minimal4 gperftools gperftools-libs
+	need setcap libcap2-bin libcap-utils libcap
 	need spin spin spin spin
 fi
 

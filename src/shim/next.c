@@ -13,6 +13,7 @@
 
 extern __typeof__(dlsym) dlsym __attribute__((weak));
 extern __typeof__(dladdr) dladdr __attribute__((weak));
+extern __typeof__(dlopen) dlopen __attribute__((weak));
 extern __typeof__(getenv) getenv __attribute__((weak));
 extern __typeof__(getauxval) getauxval __attribute__((weak));
 extern int *__errno_location(void) __attribute__((weak));
@@ -40,13 +41,42 @@ extern void _pthread_cleanup_pop(struct next_cleanup *cleanup, int execute) __at
 static struct next found;
 static int looked_up;
 
+/* The first and the last byte of this object, by the linker. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+static bool is_own(const void *function)
+{
+	return (uintptr_t)function >= (uintptr_t)__ehdr_start && (uintptr_t)function < (uintptr_t)_end;
+}
+
+/* By a handle, which means the same whoever asks. It is kept: a libc is never unloaded. */
+static void *find_in_libc(const char *name)
+{
+	Dl_info info = { 0 };
+	void *libc;
+
+	if (!dlopen || !dladdr || !__errno_location || !dladdr((void *)__errno_location, &info))
+		return NULL;
+	libc = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+	return libc ? dlsym(libc, name) : NULL;
+}
+
+/*
+ * Where another object stands in front of dlsym itself, RTLD_NEXT may mean what comes after *that* object: ours, if it
+ * was loaded before us. A hook that took itself for the next one would never return.
+ */
 static void *find(const char *name)
 {
+	void *function = NULL;
+
 	if (dlsym)
-		return dlsym(RTLD_NEXT, name);
-	if (_dl_sym)
-		return _dl_sym(RTLD_NEXT, name, (void *)find);
-	return NULL;
+		function = dlsym(RTLD_NEXT, name);
+	else if (_dl_sym)
+		function = _dl_sym(RTLD_NEXT, name, (void *)find);
+	if (is_own(function))
+		function = find_in_libc(name);
+	return is_own(function) ? NULL : function;
 }
 
 const struct next *next_functions(void)

@@ -46,7 +46,7 @@ static void assert_oddities_are_the_same(const char *program, size_t endpoints, 
 	struct process *native = run(NULL, program, host, port, dead_port, NULL);
 
 	assert_clean(native);
-	assert_same(native, run(s->env, program, host, port, dead_port, NULL));
+	assert_same_run(native, run(s->env, program, host, port, dead_port, NULL));
 	assert_true(services_backend(s, "web", b, 1).dials > 0);
 }
 
@@ -98,7 +98,7 @@ static void calls_that_take_a_while_end_the_same(void **state)
 	native = run(NULL, program, tun_address(2), tun_address(3), "80", NULL);
 	assert_clean(native);
 	assert_true(tun_dials(t, 4) + tun_dials(t, 6) == 0);
-	assert_same(native, run(s->env, program, tun_address(2), tun_address(3), "80", NULL));
+	assert_same_run(native, run(s->env, program, tun_address(2), tun_address(3), "80", NULL));
 	assert_true(tun_dials(t, 4) > 0 && tun_dials(t, 6) > 0);
 }
 
@@ -136,7 +136,7 @@ static void other_names_answer_as_without(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		assert_same(run(NULL, built("helpers/resolver"), names[i], NULL),
+		assert_same_run(run(NULL, built("helpers/resolver"), names[i], NULL),
 				  run(s->env, built("helpers/resolver"), names[i], NULL));
 }
 
@@ -147,7 +147,7 @@ static void etc_hosts_goes_before_a_service(void **state)
 
 	(void)state;
 	services_publish(s, service_entry("localhost", SERVICE_ADDRESS, 80, backends_places(b), 1, NULL));
-	assert_same(run(NULL, built("helpers/resolver"), "localhost", NULL),
+	assert_same_run(run(NULL, built("helpers/resolver"), "localhost", NULL),
 			  run(s->env, built("helpers/resolver"), "localhost", NULL));
 }
 

@@ -317,7 +317,7 @@ static void assert_simple_life_is_the_same(const struct scene *scene, const char
 	unsigned before = redirected(scene), native_dials = backends_accepted(scene->b, 0);
 
 	assert_clean(native);
-	assert_same(native, run_list(joined(program, env, lives)));
+	assert_same_run(native, run_list(joined(program, env, lives)));
 	assert_int_equal(backends_accepted(scene->b, 0), native_dials);
 	assert_int_equal(redirected(scene), before + 6);
 }

@@ -421,11 +421,11 @@ void assert_clean(const struct process *p)
 			 p->err_text);
 }
 
-void assert_same(const struct process *native, const struct process *p)
+void assert_same_run(const struct process *native, const struct process *p)
 {
 	if (native->exit_status != p->exit_status || native->signal != p->signal ||
 	    strcmp(native->out_text, p->out_text) || strcmp(native->err_text, p->err_text))
-		fail_msg("natively, with exit status %d, signal %d:\n%s%s\nunder the shim, with %d, %d:\n%s%s",
+		fail_msg("natively, with exit status %d, signal %d:\n%s%s\nhere, with %d, signal %d:\n%s%s",
 			 native->exit_status, native->signal, native->out_text, native->err_text, p->exit_status,
 			 p->signal, p->out_text, p->err_text);
 }

@@ -93,9 +93,9 @@ char *service_entry(const char *name, const char *address, int port, const struc
 
 	for (size_t i = 0; i < count; i++)
 		endpoints = format("%s%s\"%s:%d\"", endpoints, i ? ", " : "", places[i].address, places[i].port);
-	return format("{ \"name\": \"%s\", \"addresses\": [\"%s\"], \"ports\": [ { \"port\": %d } ], "
-		      "\"endpoints\": [ %s ]%s%s }",
-		      name, address, port, endpoints, more ? ", " : "", more ? more : "");
+	return format("{ \"name\": \"%s\", %s\"ports\": [ { \"port\": %d } ], \"endpoints\": [ %s ]%s%s }", name,
+		      address ? format("\"addresses\": [\"%s\"], ", address) : "", port, endpoints, more ? ", " : "",
+		      more ? more : "");
 }
 
 struct process *services_try(struct services *s, const char *text)

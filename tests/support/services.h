@@ -27,7 +27,10 @@ struct services {
 /* Makes the scratch directory; nothing is published yet. */
 struct services *services_open(void);
 
-/* A services file's entry for `name`, with these endpoints; `more` is appended ("\"balance\": \"p2c\"") unless NULL. */
+/*
+ * A services file's entry for `name`, with these endpoints; `address` NULL: none of its own; `more` is appended
+ * ("\"balance\": \"p2c\"") unless NULL.
+ */
 char *service_entry(const char *name, const char *address, int port, const struct place *places, size_t count,
 		    const char *more);
 
