@@ -8,6 +8,7 @@ BUILD ?= build
 CROSS ?=
 CC := $(if $(filter default,$(origin CC)),$(CROSS)gcc,$(CC))
 STRIP ?= $(CROSS)strip
+READELF ?= $(CROSS)readelf
 PKG_CONFIG ?= $(CROSS)pkg-config
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
@@ -24,7 +25,8 @@ COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_
 TOOL_CFLAGS := $(COMMON) $(san_flags) $(CFLAGS)
 # The shim lives without a C library: no calls that a compiler would invent, no thread-local storage, no canary.
 is_clang := $(findstring clang,$(CC))
-is_aarch64 := $(findstring aarch64,$(shell $(CC) -dumpmachine 2>/dev/null))
+machine := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+is_aarch64 := $(filter aarch64,$(machine))
 # Across files: a dial that is not ours crosses six of them, and that halves what it costs.
 SHIM_LTO := -flto=1 -flto-partition=one -ffat-lto-objects
 SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
@@ -134,8 +136,12 @@ integration: build-tests ## build and run the tests with real programs
 	$(Q)$(call run_tests,$(INTEGRATION))
 
 .PHONY: check-layers
-check-layers: $(BUILD)/libfairdial.so ## prove who may include and need whom
+check-layers: $(BUILD)/libfairdial.so ## prove who may include whom
 	$(Q)sh tests/check_layers.sh $(BUILD)
+
+.PHONY: check-elf
+check-elf: $(BUILD)/libfairdial.so ## prove what any loader and host may rely on in the shim
+	$(Q)READELF=$(READELF) sh tests/check_elf.sh $< $(machine)
 
 # STANDIN=1: without a cluster, against a small stand-in for its API.
 STANDIN ?=
