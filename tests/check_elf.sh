@@ -131,9 +131,9 @@ awk '$4 == "FUNC" && $5 == "GLOBAL" && $7 != "UND" { print $2, $8 }' "$scratch/d
 {
 	needs "no GNU_EH_FRAME segment" grep -q GNU_EH_FRAME "$scratch/segments"
 	sed -n 's/.* FDE .* pc=\([0-9a-f]*\)\.\.\([0-9a-f]*\)$/\1 \2/p' "$scratch/frames" |
-		awk 'NR == FNR { from[n] = $1; to[n++] = $2; next }
+		awk 'part == 1 { from[n] = $1; to[n++] = $2; next }
 			{ for (i = 0; i < n; i++) if (from[i] <= $1 && $1 < to[i]) next; print "of no frame:", $2 }' \
-			- "$scratch/functions"
+			part=1 - part=2 "$scratch/functions"
 } | rule "what it exports can be unwound"
 
 # ---- its symbols ----
@@ -163,9 +163,9 @@ names "$imports" >"$scratch/imports"
 } | rule "and is what the list of imports says"
 
 # A version that is defined is a symbol too, but nothing that is exported.
-awk 'NR == FNR { if (sub(/.*@@/, "", $8)) version[$8]; next }
+awk 'part == 1 { if (sub(/.*@@/, "", $8)) version[$8]; next }
 	$7 != "UND" && $7 != "Ndx" && ($5 == "GLOBAL" || $5 == "WEAK") && $8 != "" && !($7 == "ABS" && $8 in version) {
-		print $4, $8 }' "$scratch/dynsym" "$scratch/dynsym" >"$scratch/exported"
+		print $4, $8 }' part=1 "$scratch/dynsym" part=2 "$scratch/dynsym" >"$scratch/exported"
 awk '{ print $2 }' "$scratch/exported" | names >"$scratch/defined"
 names "$exports" >"$scratch/exports"
 {

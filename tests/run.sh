@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh DIR PATTERN TEST...: runs cmocka programs one after the other; the last line counts tests.
+# run.sh DIR PATTERN TEST...: runs cmocka programs one after the other; the last line counts tests. EMULATOR runs them where
+# this machine cannot.
 set -u
 dir=$1 pattern=$2
 shift 2
@@ -16,7 +17,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 skipped=0
 for test in "$@"; do
-	"$dir/$test" >"$log" 2>&1
+	${EMULATOR-} "$dir/$test" >"$log" 2>&1
 	status=$?
 	p=$(grep -c '^\[       OK \]' "$log")
 	f=$(grep '^\[  FAILED  \] [a-z0-9_]*$' "$log" | sort -u | wc -l) # cmocka names them twice
