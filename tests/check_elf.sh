@@ -130,8 +130,11 @@ tags 'FINI|FINI_ARRAY' | rule "nothing of it runs when a program ends"
 awk '$4 == "FUNC" && $5 == "GLOBAL" && $7 != "UND" { print $2, $8 }' "$scratch/dynsym" >"$scratch/functions"
 {
 	needs "no GNU_EH_FRAME segment" grep -q GNU_EH_FRAME "$scratch/segments"
-	sed -n 's/.* FDE .* pc=\([0-9a-f]*\)\.\.\([0-9a-f]*\)$/\1 \2/p' "$scratch/frames" |
-		awk 'part == 1 { from[n] = $1; to[n++] = $2; next }
+	# Those of .debug_frame are for the debugger alone.
+	awk '/^Contents of the/ { loaded = /\.eh_frame/ } loaded' "$scratch/frames" |
+		sed -n 's/.* FDE .* pc=\([0-9a-f]*\)\.\.\([0-9a-f]*\)$/\1 \2/p' |
+		awk 'BEGIN { n = 0 }
+			part == 1 { from[n] = $1; to[n++] = $2; next }
 			{ for (i = 0; i < n; i++) if (from[i] <= $1 && $1 < to[i]) next; print "of no frame:", $2 }' \
 			part=1 - part=2 "$scratch/functions"
 } | rule "what it exports can be unwound"
