@@ -161,11 +161,11 @@ aarch64-root:
 # What tests/integration/test_aarch64.c runs.
 .PHONY: aarch64
 aarch64: aarch64-root
-	$(Q)$(ARM_MAKE) $(ARM_BUILD)/libfairdial.so $(ARM_BUILD)/helpers/dialer $(ARM_BUILD)/helpers/oddities
+	$(Q)+$(ARM_MAKE) $(ARM_BUILD)/libfairdial.so $(ARM_BUILD)/helpers/dialer $(ARM_BUILD)/helpers/oddities
 
 .PHONY: test-aarch64
 test-aarch64: aarch64-root ## build the core's unit tests for aarch64, run them under qemu-user
-	$(Q)$(ARM_MAKE) $(ARM_UNIT:%=$(ARM_BUILD)/tests/%)
+	$(Q)+$(ARM_MAKE) $(ARM_UNIT:%=$(ARM_BUILD)/tests/%)
 	$(Q)EMULATOR=qemu-aarch64-static QEMU_LD_PREFIX=$(ARM_ROOT) \
 		sh tests/run.sh $(ARM_BUILD)/tests "$(N)" $(if $(T),$(filter test_$(T),$(ARM_UNIT)),$(ARM_UNIT))
 

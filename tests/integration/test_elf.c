@@ -97,7 +97,11 @@ static const struct breach breaches[] = {
 	{ .name = "a_version_of_its_own_is_named", .rules = { RULE_GIVES }, .map = "OURS {\nglobal: dial;\nlocal: *;\n};\n" },
 	{ .name = "no_old_hash_is_named", .rules = { RULE_HASH }, .flags = "-Wl,--hash-style=gnu" },
 	{ .name = "no_new_hash_is_named", .rules = { RULE_HASH }, .flags = "-Wl,--hash-style=sysv" },
-	{ .name = "packed_relocations_are_named", .rules = { RULE_RELR }, .flags = "-Wl,-z,pack-relative-relocs" },
+	{ .name = "packed_relocations_are_named",
+	  .rules = { RULE_RELR },
+	  .flags = "-Wl,-z,pack-relative-relocs",
+	  .machine = "x86_64", /* the linker of aarch64 has learned them later */
+	  .compiler = "x86_64" },
 	{ .name = "thread_local_storage_is_named",
 	  .rules = { RULE_TLS },
 	  .source = "static __thread int own __attribute__((tls_model(\"initial-exec\")));\n"
