@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # run.sh DIR PATTERN TEST...: runs cmocka programs, as many at once as JOBS says (the machine's processors); the last line counts
-# tests. Each program has addresses, ports, directories and, where it needs them, namespaces of its own.
+# tests. Each program has addresses, ports, directories and, where it needs them, namespaces of its own. EMULATOR
+# runs them where this machine cannot.
 set -u
 
 # run.sh --one DIR TEST RESULTS: runs one, prints what came of it in one piece, and leaves "PASSED FAILED SKIPPED" in RESULTS/TEST.
 run_one() {
 	dir=$1 test=$2 results=$3
 	log=$results/$test.log
-	"$dir/$test" >"$log" 2>&1
+	${EMULATOR-} "$dir/$test" >"$log" 2>&1
 	status=$?
 	p=$(grep -c '^\[       OK \]' "$log")
 	f=$(grep '^\[  FAILED  \] [a-z0-9_]*$' "$log" | sort -u | wc -l) # cmocka names them twice
