@@ -142,8 +142,61 @@ static int temporary_name(const char *path, char *buf)
 	return text.full ? -ENAMETOOLONG : 0;
 }
 
-/* Whole before it has its name, so that nobody ever maps a part of it. */
-static int make(const char *path, const struct ledger_options *options, const uint8_t boot_id[16], bool replace)
+/* A file without a name in the folder of `path`: whoever is killed before it has one leaves nothing behind. */
+__attribute__((noinline)) /* no two paths lie on the stack at once; likewise below */
+static int open_unnamed(const char *path)
+{
+	char dir[PATH_SIZE];
+	struct text text = text_into(dir, sizeof(dir));
+	struct slice before = { path, 0 };
+
+	for (size_t i = 0; path[i]; i++)
+		if (path[i] == '/')
+			before.len = i + 1;
+	text_add_slice(&text, before);
+	text_add(&text, ".");
+	return text.full ? -ENAMETOOLONG : sys_openat(AT_FDCWD, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/* By its descriptor, which not everybody may do (linkat(2)), else by the name that /proc has for it. */
+static int name_unnamed(int fd, const char *path)
+{
+	char name[40];
+	struct text text = text_into(name, sizeof(name));
+	int r = sys_linkat(fd, "", path, AT_EMPTY_PATH);
+
+	if (r == 0 || r == -EEXIST)
+		return r;
+	text_add(&text, "/proc/self/fd/");
+	text_add_number(&text, (uint64_t)fd, 10);
+	return sys_linkat(AT_FDCWD, name, path, AT_SYMLINK_FOLLOW);
+}
+
+static int write_whole(int fd, const struct ledger_options *options, const uint8_t boot_id[16])
+{
+	int r = write_head(fd, options, boot_id);
+
+	return r < 0 ? r : sys_fchmod(fd, options->mode);
+}
+
+/* -EOPNOTSUPP where a file cannot be without a name, or cannot be given one. */
+static int make_unnamed(const char *path, const struct ledger_options *options, const uint8_t boot_id[16])
+{
+	int fd = open_unnamed(path), r;
+
+	if (fd < 0)
+		return -EOPNOTSUPP;
+	r = write_whole(fd, options, boot_id);
+	if (r == 0) {
+		r = name_unnamed(fd, path);
+		r = r == 0 || r == -EEXIST ? r : -EOPNOTSUPP;
+	}
+	sys_close(fd);
+	return r;
+}
+
+__attribute__((noinline))
+static int make_named(const char *path, const struct ledger_options *options, const uint8_t boot_id[16], bool replace)
 {
 	char temporary[PATH_SIZE];
 	int fd, r = temporary_name(path, temporary);
@@ -153,17 +206,28 @@ static int make(const char *path, const struct ledger_options *options, const ui
 	fd = sys_openat(AT_FDCWD, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fd;
-	r = write_head(fd, options, boot_id);
-	if (r == 0)
-		r = sys_fchmod(fd, options->mode);
+	r = write_whole(fd, options, boot_id);
 	sys_close(fd);
 	if (r == 0 && replace)
 		r = sys_rename(temporary, path);
 	else if (r == 0)
-		r = sys_link(temporary, path); /* -EEXIST: another process was first, and its file is as good */
+		r = sys_linkat(AT_FDCWD, temporary, path, 0);
 	if (r < 0 || !replace)
 		sys_unlink(temporary);
-	return r == -EEXIST ? 0 : r;
+	return r;
+}
+
+/*
+ * Whole before it has its name, so that nobody ever maps a part of it. Only a rename puts it in the place of another, for
+ * which it needs a name before: there, one that is killed may leave a file behind.
+ */
+static int make(const char *path, const struct ledger_options *options, const uint8_t boot_id[16], bool replace)
+{
+	int r = replace ? -EOPNOTSUPP : make_unnamed(path, options, boot_id);
+
+	if (r == -EOPNOTSUPP)
+		r = make_named(path, options, boot_id, replace);
+	return r == -EEXIST ? 0 : r; /* another process was first, and its file is as good */
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "support/testing.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -420,11 +421,154 @@ static void programs_killed_by_the_hundred_while_agents_die_do_too(void **state)
 	assert_healed(&stage);
 }
 
+/* ---- the making of a ledger ---- */
+
+/* A directory with the table alone, which a program finds there as the first of its pod. */
+static struct services *fresh_services(const struct stage *stage)
+{
+	struct services *s = services_open();
+
+	if (link(stage->s->table, s->table))
+		fail_msg("cannot link %s: %s", s->table, strerror(errno));
+	return s;
+}
+
+/* What is there is a table and, or not, a whole ledger; the next dial makes and uses it. */
+static void assert_next_one_finds_all_in_order(const struct stage *stage, struct services *s)
+{
+	const char *port = format("%d", backends_port(stage->b, 0));
+	struct process *p;
+
+	if (access(s->ledger, F_OK) == 0)
+		assert_int_equal(files_in(s->dir), 2);
+	else
+		assert_int_equal(files_in(s->dir), 1);
+	p = run(s->env, built("helpers/dialer"), backends_address(stage->b, 0), port, NULL);
+	assert_clean(p);
+	assert_int_equal(files_in(s->dir), 2);
+	assert_true(services_backend(s, "web", stage->b, NATIVE).dials <= 2);
+}
+
+/* strace kills it at the call, or lets the call fail ("error=ENOENT"). True if it lived. */
+static bool dial_with(const struct stage *stage, struct services *s, const char *calls)
+{
+	const char *port = format("%d", backends_port(stage->b, 0));
+	char *env = format("-E%s", s->env[0]); /* of the program, not of strace */
+	struct process *p = run(with_env(NULL, s->env[1], NULL), "strace", env, "-o", format("%s/log", s->root), "-e",
+				format("inject=%s", calls), built("helpers/dialer"), backends_address(stage->b, 0), port, NULL);
+
+	if (p->exit_status && p->signal != SIGKILL)
+		fail_msg("strace exits with %d: %s", p->exit_status, p->err_text);
+	return p->signal == 0;
+}
+
+static void need_strace(void)
+{
+	if (!program_exists("strace") || run(NULL, "strace", "-o", "/dev/null", "true", NULL)->exit_status)
+		skip_because("strace is not installed, or may not trace");
+}
+
+static void one_that_is_killed_while_it_makes_the_ledger_leaves_nothing_behind(void **state)
+{
+	static const char *const calls[] = { "fallocate", "pwrite64", "fchmod", "linkat" };
+	struct stage stage = set_stage(1);
+	int killed = 0;
+
+	(void)state;
+	need_strace();
+	publish_all(&stage);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		struct services *s = fresh_services(&stage);
+
+		assert_false(dial_with(&stage, s, format("%s:signal=KILL:when=1", calls[i])));
+		assert_next_one_finds_all_in_order(&stage, s);
+		killed++;
+	}
+	assert_int_equal(killed, 4);
+}
+
+/* Two attempts to give a name to a file that has none; then it is made with a temporary one. */
+static void ledger_is_made_where_files_need_names(void **state)
+{
+	struct stage stage = set_stage(1);
+	struct services *s;
+
+	(void)state;
+	need_strace();
+	publish_all(&stage);
+	s = fresh_services(&stage);
+	assert_true(dial_with(&stage, s, "linkat:error=ENOENT:when=1"));
+	assert_int_equal(files_in(s->dir), 2);
+	s = fresh_services(&stage);
+	assert_true(dial_with(&stage, s, "linkat:error=ENOENT:when=1..2"));
+	assert_int_equal(files_in(s->dir), 2);
+	assert_next_one_finds_all_in_order(&stage, s);
+	s = fresh_services(&stage);
+	assert_true(dial_with(&stage, s, "linkat:error=ENOENT")); /* nor can that be done: without a ledger */
+	assert_int_equal(files_in(s->dir), 1);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+/* How it ended, as waitpid(2) tells it. */
+static int dial_and_die(const struct stage *stage, const struct services *s, unsigned after_us)
+{
+	const char *const *argv = ARGV(built("helpers/dialer"), backends_address(stage->b, 0),
+				       format("%d", backends_port(stage->b, 0)));
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), status;
+	pid_t pid = process_fork(&(struct start){ .argv = argv, .env = s->env }, null, 2);
+
+	assert_true(pid > 0);
+	if (after_us) {
+		usleep(after_us);
+		kill(pid, SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(null);
+	return status;
+}
+
+/* Each in a directory of its own, at a moment between its start and its end. */
+static void hundreds_that_are_killed_where_there_is_no_ledger_leave_nothing_behind(void **state)
+{
+	uint64_t seed = herd_seed(), begun_us;
+	struct stage stage = set_stage(seed);
+	unsigned killed = 0, made = 0, whole_us;
+
+	(void)state;
+	publish_all(&stage);
+	begun_us = now_us();
+	assert_int_equal(dial_and_die(&stage, fresh_services(&stage), 0), 0);
+	whole_us = (unsigned)(now_us() - begun_us);
+	for (int i = 0; i < LEDGERS; i++) {
+		struct services *s = fresh_services(&stage);
+		int status = dial_and_die(&stage, s, 1 + chance(&stage.random, whole_us));
+		bool has_ledger = access(s->ledger, F_OK) == 0;
+
+		assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : status == 0);
+		killed += WIFSIGNALED(status);
+		made += has_ledger;
+		if (files_in(s->dir) != (has_ledger ? 2 : 1))
+			fail_msg("number %d left %zu files", i, files_in(s->dir));
+	}
+	printf("%u of %u were killed; %u ledgers were made\n", killed, LEDGERS, made);
+	assert_true(killed > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(programs_killed_by_the_thousand_leave_every_count_right),
 		TEST(programs_killed_by_the_hundred_while_agents_die_do_too),
+		TEST(one_that_is_killed_while_it_makes_the_ledger_leaves_nothing_behind),
+		TEST(ledger_is_made_where_files_need_names),
+		TEST(hundreds_that_are_killed_where_there_is_no_ledger_leave_nothing_behind),
 	};
 
 	return RUN_TESTS(tests);
