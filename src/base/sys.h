@@ -92,9 +92,9 @@ static inline int sys_fchmod(int fd, unsigned mode)
 	return (int)sys_call(SYS_fchmod, fd, mode, 0, 0, 0, 0);
 }
 
-static inline int sys_link(const char *from, const char *to)
+static inline int sys_linkat(int dir, const char *from, const char *to, int flags)
 {
-	return (int)sys_call(SYS_linkat, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
+	return (int)sys_call(SYS_linkat, dir, (long)from, AT_FDCWD, (long)to, flags, 0);
 }
 
 static inline int sys_rename(const char *from, const char *to)
