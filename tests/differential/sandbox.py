@@ -63,7 +63,7 @@ class Sandbox:
 				tail = log.read()[-4000:]
 			raise SystemExit("%s\n%s: exit status %s (log: %s)" % (tail, " ".join(argv)[:200], status, log_path))
 
-	def output(self, argv, env=None, cwd=WORK):
+	def output(self, argv, env=None, cwd=WORK, stderr=None):
 		"""What argv prints on standard output; it has to succeed."""
 		return subprocess.run(self.command(argv, env or {}, cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-				      check=True).stdout
+				      stderr=stderr, check=True).stdout.decode()

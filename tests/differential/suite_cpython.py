@@ -47,7 +47,7 @@ class Suite:
 		return [[module] for name in self.modules for module in self._expand(box, name)]
 
 	def _expand(self, box, name):
-		listing = box.output([self.python, "-B", CASES, "--modules", name], cwd="/tmp").decode()
+		listing = box.output([self.python, "-B", CASES, "--modules", name], cwd="/tmp")
 		return listing.split()
 
 

@@ -20,7 +20,7 @@ def prepare(box, archive):
 
 
 def _cases(box, part):
-	listed = box.output([RUNNER, "--list"], cwd=TREE).decode().split()
+	listed = box.output([RUNNER, "--list"], cwd=TREE).split()
 	return [name for name in listed if not part or (PART.match(name) and not SLOW.match(name))]
 
 

@@ -3,6 +3,7 @@
 
 "nomatch" has one Service that nobody dials. "self" makes each TCP port of 127.0.0.1 and of ::1 a Service's, with that very
 address and port for its only endpoint: every dial to them is decided by the shim, and should end where it would have ended.
+One of its Services is called localhost, so that names are looked at too, and left to /etc/hosts, which goes first.
 """
 import json
 import pathlib
@@ -25,8 +26,10 @@ def _service(name, address, ports):
 def _services(name):
 	if name == "nomatch":
 		return [_service("nobody-dials-this", "192.0.2.77", [9])]
-	return [_service("%s-%d" % (family, first), address, range(first, min(first + PORTS, 65536)))
-		for family, address in (("four", "127.0.0.1"), ("six", "::1")) for first in range(1, 65536, PORTS)]
+	services = [_service("%s-%d" % (family, first), address, range(first, min(first + PORTS, 65536)))
+		    for family, address in (("four", "127.0.0.1"), ("six", "::1")) for first in range(1, 65536, PORTS)]
+	services[0]["name"] = "localhost"
+	return services
 
 
 class Table:
@@ -46,9 +49,9 @@ class Table:
 
 	def attaches(self):
 		"""Whether a program under this table has the shim, and the shim this table."""
-		maps = self.box.output(["cat", "/proc/self/maps"], self.env).decode()
-		traced = self.box.output(["bash", "-c", "exec 2>&1; : </dev/tcp/127.0.0.1/9; exit 0"], {**self.env, "FAIRDIAL_TRACE": "attach"})
-		return SHIM in maps and self.dir + "/table" in traced.decode()
+		said = self.box.output(["bash", "-c", ": </dev/tcp/127.0.0.1/9; cat /proc/$$/maps"], {**self.env, "FAIRDIAL_TRACE": "attach"},
+				       stderr=subprocess.STDOUT)
+		return SHIM in said and "attach: %s/table mapped" % self.dir in said
 
 	def dials(self):
 		"""How many dials the shim has sent to endpoints of this table."""
