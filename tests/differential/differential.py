@@ -16,6 +16,7 @@ Under BUILD/differential: results/SUITE/RUN.log is what a run said, RUN.passed w
 A new suite is a module with NAME, prepare(box, archive) and run(box, env, log, part, only) -> {test: "ok", "fail" or "skip"}.
 """
 import argparse
+import fcntl
 import json
 import os
 import pathlib
@@ -138,6 +139,8 @@ def main():
 
 	work = pathlib.Path(args.build).resolve() / "differential"
 	work.mkdir(parents=True, exist_ok=True)
+	lock = open(work / "lock", "w")
+	fcntl.flock(lock, fcntl.LOCK_EX)
 	box = Sandbox(work)
 	tables.install(box, args.build)
 	shutil.copytree(HERE, work / "cases", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))

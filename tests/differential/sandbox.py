@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A place to run other people's tests in: no network but loopback, a /tmp and process ids of its own, and no privileges.
 
-The work folder is /mnt in there, whatever may be above it outside. All that a command started ends with it.
+The work folder is /mnt in there, whatever may be above it outside. All that a command started ends with it. Names are those of
+/etc/hosts, and no name server answers. Two addresses of the world's that suites dial are there, and answer nothing.
 """
 import os
 import signal
@@ -11,16 +12,26 @@ WORK = "/mnt"
 USER = "65534"
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/mnt/home", "TMPDIR": "/tmp", "LANG": "C.UTF-8"}
 
+NOWHERE = ["1.2.3.4", "8.8.8.8"]
+FILES = {
+	"hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 sandbox\n",
+	"resolv.conf": "nameserver 127.0.0.1\n",
+}
+
 # The shell stays process 1: what it starts has the signals of any other program, and it buries orphans.
 SETUP = """
 ip link set lo up &&
+for a in %s; do ip route add "$a/32" dev lo || exit 125; done &&
 mount --bind "$1" /mnt &&
 mount -t tmpfs -o mode=1777 tmpfs /tmp &&
+mount --bind /mnt/etc/hosts /etc/hosts &&
+mount --bind /mnt/etc/resolv.conf /etc/resolv.conf &&
+echo sandbox >/proc/sys/kernel/hostname &&
 cd "$2" || exit 125
 shift 2
 setpriv --reuid=%s --regid=%s --clear-groups --inh-caps=-all --no-new-privs -- env -i "$@"
 exit $?
-""" % (USER, USER)
+""" % (" ".join(NOWHERE), USER, USER)
 
 
 def root(argv):
@@ -35,10 +46,14 @@ class Sandbox:
 			path = os.path.join(self.work, name)
 			os.makedirs(path, exist_ok=True)
 			os.chmod(path, mode)
+		os.makedirs(os.path.join(self.work, "etc"), exist_ok=True)
+		for name, text in FILES.items():
+			with open(os.path.join(self.work, "etc", name), "w") as file:
+				file.write(text)
 
 	def command(self, argv, env, cwd):
 		values = ["%s=%s" % pair for pair in {**ENVIRONMENT, **env}.items()]
-		return root(["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
+		return root(["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child",
 			     "sh", "-c", SETUP, "sandbox", self.work, cwd, *values, *argv])
 
 	def run(self, argv, env=None, cwd=WORK, log=None, timeout=None):

@@ -3,16 +3,18 @@
 
 "nomatch" has one Service that nobody dials. "self" makes each TCP port of 127.0.0.1 and of ::1 a Service's, with that very
 address and port for its only endpoint: every dial to them is decided by the shim, and should end where it would have ended.
-One of its Services is called localhost, so that names are looked at too, and left to /etc/hosts, which goes first.
+So are addresses outside that answer nothing. One of the Services is called localhost, so that names are looked at too, and left to
+/etc/hosts, which goes first.
 """
 import json
 import pathlib
 import shutil
 import subprocess
 
-from sandbox import root
+from sandbox import NOWHERE, root
 
 PORTS = 256  # of one Service; checking the ports of a larger one takes time in squares
+NOWHERE_PORTS = [80, 9123, 9999]
 SHIM = "/mnt/shim/libfairdial.so"
 TOOL = "/mnt/shim/fairdial"
 
@@ -29,7 +31,7 @@ def _services(name):
 	services = [_service("%s-%d" % (family, first), address, range(first, min(first + PORTS, 65536)))
 		    for family, address in (("four", "127.0.0.1"), ("six", "::1")) for first in range(1, 65536, PORTS)]
 	services[0]["name"] = "localhost"
-	return services
+	return services + [_service("nowhere-%d" % n, address, NOWHERE_PORTS) for n, address in enumerate(NOWHERE)]
 
 
 class Table:
