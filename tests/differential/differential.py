@@ -13,9 +13,10 @@ Suites are taken from this machine's own release (archive.py), built and run wit
 process ids and a /tmp of their own (sandbox.py); nothing is installed. Root or sudo makes the sandbox.
 
 Under BUILD/differential: results/SUITE/RUN.log is what a run said, RUN.passed which tests passed; summary.json has it all.
-A new suite is a module with NAME, prepare(box, archive) and run(box, env, log, part, only) -> {test: "ok", "fail" or "skip"}.
+A new suite is a module or an object with NAME, prepare(box, archive) and run(box, env, log, part, only) -> {test: "ok", "fail" or "skip"}.
 """
 import argparse
+import concurrent.futures
 import fcntl
 import json
 import os
@@ -35,8 +36,11 @@ from sandbox import Sandbox
 HERE = pathlib.Path(__file__).resolve().parent
 SUITES = [suite_libuv, *suite_cpython.SUITES, suite_cares, suite_curl]
 PARTS = {"ci": ["libuv", "test_socket"]}
+# Runs of a suite at a time, unless it says otherwise: most tests wait more than they work, and none sees what is another run's.
+JOBS = 3
 NATIVE_RUNS = 3
 AGAIN = 2
+TABLES = ("nomatch", "self")
 
 
 class Run:
@@ -56,9 +60,14 @@ class Run:
 		return results, passed
 
 
+def side_by_side(suite, function, items):
+	with concurrent.futures.ThreadPoolExecutor(getattr(suite, "JOBS", JOBS)) as pool:
+		return list(pool.map(function, items))
+
+
 def native(run):
 	"""What a suite's tests do without the shim: those that always pass, and the names of those that do not."""
-	runs = [run("native-%d" % n) for n in range(1, NATIVE_RUNS + 1)]
+	runs = side_by_side(run.suite, run, ["native-%d" % n for n in range(1, NATIVE_RUNS + 1)])
 	ran = {test for results, _ in runs for test, state in results.items() if state != "skip"}
 	stable = set.intersection(*(passed for _, passed in runs))
 	skipped = {test for results, _ in runs for test in results} - ran
@@ -101,8 +110,7 @@ def differential(box, archive, suite, part):
 	run = Run(box, suite, part)
 	report = native(run)
 	stable = set(report["stable"])
-	for name in ("nomatch", "self"):
-		report[name] = shimmed(run, box, name, stable)
+	report.update(zip(TABLES, side_by_side(suite, lambda name: shimmed(run, box, name, stable), TABLES)))
 	return report
 
 
@@ -123,7 +131,7 @@ def line(name, report):
 
 
 def is_equal(report):
-	return bool(report["stable"]) and not any(report[t]["differ"] or report[t]["troubles"] for t in ("nomatch", "self"))
+	return bool(report["stable"]) and not any(report[t]["differ"] or report[t]["troubles"] for t in TABLES)
 
 
 def main():

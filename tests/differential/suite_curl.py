@@ -6,6 +6,7 @@ NAME = "curl"
 TREE = "/mnt/trees/curl"
 TESTS = ["1", "to", "400"]
 LIMIT = 1800
+JOBS = 1  # it writes into its own folder
 
 
 def prepare(box, archive):
