@@ -16,7 +16,7 @@ class Result(unittest.TextTestResult):
 		# A subtest speaks for its test; a class or module that could not be set up has a name of its own.
 		test = getattr(test, "test_case", test)
 		self.stream.flush()
-		print("case", state, test.id(), sep="\t", flush=True)
+		print("\ncase", state, test.id(), sep="\t", flush=True)  # programs that a test started may have left a line unended
 
 	def addSuccess(self, test):
 		super().addSuccess(test)
