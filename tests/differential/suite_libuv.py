@@ -26,8 +26,12 @@ def _cases(box, part):
 
 def run(box, env, log, part=None, only=None):
 	names = only or (_cases(box, part) if part else [])
-	# Tests leave files where they run, and read test/fixtures there.
-	each = 'ln -s "$0/test" && if [ $# = 0 ]; then exec "$0/build/uv_run_tests_a"; fi; for name; do "$0/build/uv_run_tests_a" "$name"; done'
+	# Tests leave files where they run, which has to be their own, and read test/fixtures there.
+	each = """
+		mkdir libuv && cd libuv && ln -s "$0/test" || exit
+		[ $# -gt 0 ] || exec "$0/build/uv_run_tests_a"
+		for name; do "$0/build/uv_run_tests_a" "$name"; done
+	"""
 	with open(log, "wb") as file:
 		box.run(["sh", "-c", each, TREE, *names], env, cwd="/tmp", log=file, timeout=LIMIT)
 	return _results(log)
