@@ -107,7 +107,7 @@ $(BUILD)/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h)
 	$(Q)$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE $(WARN) -o $@ $< -lpthread
 
 .SECONDARY:
--include $(shell find $(BUILD) -path $(BUILD)/roots -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/roots -o -path $(BUILD)/differential \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # ---- tests: `make unit T=table N='*draining*'` runs some ----
 
@@ -185,6 +185,16 @@ else
 	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/cluster/cluster.py $(BUILD) $(if $(STANDIN),--standin)
 endif
 
+# SUITE="libuv test_ssl" runs some; PART=ci what .ci/run has time for.
+SUITE ?=
+PART ?=
+
+.PHONY: test-differential
+test-differential: ## run test suites that others wrote, with and without the shim
+	$(Q)sh tests/deps.sh differential
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/differential/differential.py $(BUILD) $(if $(PART),--part $(PART)) $(SUITE)
+
 # ---- benchmarks ----
 
 # BENCH="dial start" measures some parts; that of the agent is "follow".
@@ -252,6 +262,6 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  V=1 shows commands; SAN=address|thread; T=pick N="*draining*" runs some tests; CROSS=aarch64-linux-gnu-'
