@@ -31,6 +31,12 @@ static void set_v6(struct addr *addr, const void *sixteen_bytes)
 	addr->is_v4 = memcmp(addr->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
 }
 
+/* In the first page or the last, as NULL, MAP_FAILED and their neighbours: no memory, of which connect(2) says EFAULT. */
+static bool is_nowhere(const void *at)
+{
+	return (uintptr_t)at - 4096 >= (uintptr_t)-8192;
+}
+
 bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32_t len)
 {
 	union { /* copied: the kernel takes an address at any alignment */
@@ -39,7 +45,7 @@ bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32
 		struct sockaddr_in6 in6;
 	} u;
 
-	if (!sa || len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage)) /* EINVAL, from the kernel */
+	if (is_nowhere(sa) || len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage)) /* EINVAL, from the kernel */
 		return false;
 	memcpy(&u.in, sa, sizeof(u.in));
 	ret_addr->zero = 0;

@@ -25,7 +25,7 @@ struct addr {
 /* Room for the longest text that addr_print writes, "[v6]:port" and the final NUL included. */
 #define ADDR_TEXT 64
 
-/* What a program handed to connect(2). False for another family, a NULL pointer or a short length. */
+/* What a program handed to connect(2). False for another family, a pointer to no memory or a wrong length. */
 bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32_t len);
 
 /*
