@@ -98,7 +98,7 @@ $(OUT)/tests/%: $(OUT)/tool/tests/integration/%.o $(SUPPORT_OBJ) $(OUT)/libcore.
 	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
 
 # Small programs that tests run under the shim: plain C, nothing of the project in them.
-$(BUILD)/helpers/%: tests/helpers/%.c
+$(BUILD)/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE $(WARN) -o $@ $< -lpthread

@@ -9,6 +9,7 @@
 
 #include "support/backends.h"
 #include "support/cleanup.h"
+#include "support/musl.h"
 #include "support/process.h"
 #include "support/services.h"
 #include "support/tun.h"
@@ -74,18 +75,6 @@ static void odd_calls_return_the_same_when_observed(void **state)
 {
 	(void)state;
 	assert_oddities_are_the_same(built("helpers/oddities"), 2, "\"mode\": \"observe\"");
-}
-
-/* A helper built for musl, in a scratch directory. */
-static const char *for_musl(const char *name)
-{
-	char *program = format("%s/%s", scratch_dir(), name);
-	const char *source = repository(format("tests/helpers/%s.c", name));
-
-	if (!program_exists("musl-gcc"))
-		skip_because("there is no musl-gcc");
-	assert_clean(run(NULL, "musl-gcc", "-D_GNU_SOURCE", "-o", program, source, NULL));
-	return program;
 }
 
 static void odd_calls_return_the_same_under_musl(void **state)

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs of the other C library of this machine. */
+#ifndef FAIRDIAL_TESTS_MUSL_H
+#define FAIRDIAL_TESTS_MUSL_H
+
+/* tests/helpers/NAME.c built for musl, in a scratch directory. Skips the test where there is no musl-gcc. */
+const char *for_musl(const char *name);
+
+#endif
