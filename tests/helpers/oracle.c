@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oracle PLACE=ADDRESS... [only=NAME]: dials in every mode and situation that there is, as programs do, well or badly, and
+ * oracle PLACE=ADDRESS... [only=PATTERN]...: dials in every mode and situation that there is, as programs do, well or badly, and
  * prints a line for each combination. The lines are the same under the shim as without it.
  *
  *	live=127.0.0.1:80	takes connections, and answers a line with a line
@@ -11,13 +11,15 @@
  *
  * A line has five parts: the name, "MODE, PLACE, SITUATION"; what each call returned; what the socket is and does when it has
  * come to rest; its flags and options right after the last call, with what they were before where that differs; and how
- * many milliseconds the calls took. Situations whose place is not given are left out.
+ * many milliseconds the calls took: "NAME | CALLS | REST || KEPT || MS". Situations whose place is not given are left out,
+ * and with patterns (fnmatch(3)) those whose name is like none of them.
  *
  * Each combination is a process of its own, and they wait side by side.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -41,6 +43,9 @@
 
 #include "errors.h"
 
+#ifndef FNM_EXTMATCH
+#define FNM_EXTMATCH 0
+#endif
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
@@ -214,14 +219,14 @@ static long by_sendmmsg(int fd, const void *sa, socklen_t length)
 static const struct mode modes[] = {
 	{ "blocking", .call = by_connect },
 	{ "non-blocking", .flags = SOCK_NONBLOCK, .call = by_connect },
-	{ "SO_SNDTIMEO", .send_timeout_ms = 1200, .call = by_connect },
+	{ "SO_SNDTIMEO", .send_timeout_ms = 2400, .call = by_connect },
 	{ "SO_SNDTIMEO of 200 ms", .send_timeout_ms = 200, .call = by_connect },
 	{ "TCP_USER_TIMEOUT of 500 ms", .user_timeout_ms = 500, .call = by_connect },
 	{ "TCP_USER_TIMEOUT of 5 s", .user_timeout_ms = 5000, .flags = SOCK_CLOEXEC, .many_options = true, .call = by_connect },
 	{ "TCP_FASTOPEN_CONNECT", .fast_connect = true, .call = by_connect },
 	{ "non-blocking TCP_FASTOPEN_CONNECT", .fast_connect = true, .flags = SOCK_NONBLOCK, .call = by_connect },
 	{ "MSG_FASTOPEN", .call = by_sendto, .sends = true },
-	{ "MSG_FASTOPEN with SO_SNDTIMEO", .send_timeout_ms = 1200, .call = by_sendmsg, .sends = true },
+	{ "MSG_FASTOPEN with SO_SNDTIMEO", .send_timeout_ms = 2400, .call = by_sendmsg, .sends = true },
 	{ "MSG_FASTOPEN by sendmmsg", .call = by_sendmmsg, .sends = true },
 	{ "non-blocking MSG_FASTOPEN", .flags = SOCK_NONBLOCK, .call = by_sendmsg, .sends = true },
 };
@@ -890,8 +895,8 @@ static const struct situation situations[] = {
 	{ "dialed", ANYWHERE, .act = once },
 	{ "dialed twice", WAITING, .act = twice },
 	{ "dialed until it is known what became of it", ANYWHERE & ~AT(HOLE), .act = until_known },
-	{ "then another", ANYWHERE & ~AT(LIVE), .act = then_live, .to_live = true },
-	{ "its error read, then another", ANYWHERE & ~AT(LIVE), .act = read_error_then_live, .to_live = true },
+	{ "then another", ANYWHERE, .act = then_live, .to_live = true },
+	{ "its error read, then another", ANYWHERE, .act = read_error_then_live, .to_live = true },
 	{ "left with AF_UNSPEC, then another", ANYWHERE & ~AT(UNREACHABLE), .act = leave_then_live, .to_live = true },
 	{ "then one that refuses", AT(LIVE), .act = elsewhere },
 	{ "after AF_UNSPEC", AT(LIVE), .act = with_family, .detail = AF_UNSPEC },
@@ -967,7 +972,7 @@ static void play_it(struct play *p)
 	tell_kept(p);
 	if (tell_readiness(p) && p->situation->open != open_local)
 		tell_answer(p);
-	snprintf(p->line, LINE, "%s |%s |%s | %.0f", p->calls, p->rest, p->kept, p->spent_ms);
+	snprintf(p->line, LINE, "%s |%s ||%s || %.0f", p->calls, p->rest, p->kept, p->spent_ms);
 }
 
 struct combination {
@@ -989,15 +994,25 @@ static bool may_be_caught(const struct mode *mode)
 	return !(mode->flags & SOCK_NONBLOCK) && (!mode->send_timeout_ms || mode->send_timeout_ms > 1000);
 }
 
-static bool is_asked_for(const struct combination *c, const char *only)
+static bool is_possible(const struct combination *c)
+{
+	if (!(c->situation->places & AT(c->place)) || !places[c->place].length)
+		return false;
+	if (c->situation->to_live && !places[LIVE].length)
+		return false;
+	return !c->situation->blocks || may_be_caught(c->mode);
+}
+
+/* Any, or those whose names are like one of the patterns. */
+static bool is_asked_for(const struct combination *c, char *const *patterns)
 {
 	char name[PART];
 
-	if (!(c->situation->places & AT(c->place)) || !places[c->place].length ||
-	    (c->situation->to_live && !places[LIVE].length) || (c->situation->blocks && !may_be_caught(c->mode)))
-		return false;
 	name_of(c, name);
-	return !only || !strcmp(only, name);
+	for (size_t i = 0; patterns[i]; i++)
+		if (fnmatch(patterns[i], name, FNM_EXTMATCH) == 0)
+			return true;
+	return !patterns[0];
 }
 
 static void start(struct combination *c)
@@ -1035,7 +1050,7 @@ static void play_all(struct combination *all, size_t count)
 		;
 }
 
-static size_t list(struct combination *all, const char *only)
+static size_t list(struct combination *all, char *const *patterns)
 {
 	size_t count = 0;
 
@@ -1044,40 +1059,48 @@ static size_t list(struct combination *all, const char *only)
 			for (size_t m = 0; m < sizeof(modes) / sizeof(*modes); m++) {
 				struct combination c = { &modes[m], &situations[i], (enum place)place, NULL, 0 };
 
-				if (is_asked_for(&c, only))
+				if (is_possible(&c) && is_asked_for(&c, patterns))
 					all[count++] = c;
 			}
 	return count;
 }
 
-static const char *parse(int argc, char **argv)
+static bool take_place(const char *name, char *address)
 {
-	const char *only = NULL;
+	for (enum place place = 0; place < PLACES; place++)
+		if (!strcmp(name, place_names[place]))
+			return parse_address(address, &places[place]);
+	return false;
+}
 
-	for (int i = 1; i < argc; i++) {
-		char *value = strchr(argv[i], '=');
-		bool known = false;
+/* The patterns come to stand at the front of argv, which ends with NULL. */
+static char **parse(char **argv)
+{
+	size_t patterns = 0;
 
-		if (value)
-			*value++ = '\0';
-		for (enum place place = 0; value && place < PLACES; place++)
-			if (!strcmp(argv[i], place_names[place]))
-				known = parse_address(value, &places[place]);
-		if (value && !strcmp(argv[i], "only"))
-			only = value;
-		else if (!known)
+	for (size_t i = 1; argv[i]; i++) {
+		char *name = argv[i], *value = strchr(name, '=');
+
+		if (!value)
+			exit(2);
+		*value++ = '\0';
+		if (!strcmp(name, "only"))
+			argv[patterns++] = value;
+		else if (!take_place(name, value))
 			exit(2);
 	}
-	return only;
+	argv[patterns] = NULL;
+	return argv;
 }
 
 int main(int argc, char **argv)
 {
 	enum { MOST = sizeof(situations) / sizeof(*situations) * PLACES * (sizeof(modes) / sizeof(*modes)) };
 	static struct combination all[MOST];
-	size_t count = list(all, parse(argc, argv));
+	size_t count = list(all, parse(argv));
 	char *lines = mmap(NULL, MOST * LINE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), name[PART];
 
+	(void)argc;
 	for (size_t i = 0; i < count; i++)
 		all[i].line = lines + i * LINE;
 	play_all(all, count);
