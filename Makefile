@@ -28,7 +28,7 @@ is_aarch64 := $(findstring aarch64,$(shell $(CC) -dumpmachine 2>/dev/null))
 # Across files: a dial that is not ours crosses six of them, and that halves what it costs.
 SHIM_LTO := -flto=1 -flto-partition=one -ffat-lto-objects
 SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
-	-falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns $(SHIM_LTO)) \
+	-falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns -fconserve-stack $(SHIM_LTO)) \
 	$(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
 # A dial may come from a signal handler on a small stack; a name lookup has the libc's own appetite beside it.
 stack_limit = $(if $(findstring names,$1),4096,512)

@@ -14,19 +14,6 @@
 
 #define BUFFER_BYTES (1 << 20)
 
-static bool take_peer(const struct inet_diag_msg *socket, struct addr *ret_peer)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = socket->id.idiag_dport };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = socket->id.idiag_dport };
-
-	if (socket->idiag_family == AF_INET) {
-		memcpy(&in.sin_addr, socket->id.idiag_dst, sizeof(in.sin_addr));
-		return addr_from_sockaddr(ret_peer, (const struct sockaddr *)&in, sizeof(in));
-	}
-	memcpy(&in6.sin6_addr, socket->id.idiag_dst, sizeof(in6.sin6_addr));
-	return socket->idiag_family == AF_INET6 && addr_from_sockaddr(ret_peer, (const struct sockaddr *)&in6, sizeof(in6));
-}
-
 /* An older kernel's tcp_info is shorter, and one without the counters (before 4.2) says nothing of the host. */
 static void take_info(const uint8_t *bytes, size_t len, struct ending *ending)
 {
@@ -72,7 +59,7 @@ static bool take_message(const uint8_t *bytes, const struct nlmsghdr *header, st
 	if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY || header->nlmsg_len < NLMSG_HDRLEN + sizeof(socket))
 		return false;
 	memcpy(&socket, bytes + NLMSG_HDRLEN, sizeof(socket));
-	if (!take_peer(&socket, &ending.peer))
+	if (!addr_from_bytes(&ending.peer, socket.idiag_family, socket.id.idiag_dst, socket.id.idiag_dport))
 		return false;
 	if (header->nlmsg_len > head)
 		take_attributes(bytes + head, header->nlmsg_len - head, &ending);

@@ -293,6 +293,7 @@ const struct balance_policy *balance_policy(uint8_t balance)
 }
 
 /* All that are in have been tried: of the others, healthiest first. */
+__attribute__((noinline)) /* not on the stack of the policies */
 static bool longest_healthy(const struct pick *pick, struct candidate *ret_chosen)
 {
 	uint32_t best = 0;
@@ -323,6 +324,7 @@ static bool has_tried(const struct pick *pick)
 	return false;
 }
 
+__attribute__((noinline))
 static bool too_many_are_out(const struct pick *pick)
 {
 	uint32_t usable = 0, out = 0;

@@ -31,12 +31,6 @@ static void set_v6(struct addr *addr, const void *sixteen_bytes)
 	addr->is_v4 = memcmp(addr->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
 }
 
-/* In the first page or the last, as NULL, MAP_FAILED and their neighbours: no memory, of which connect(2) says EFAULT. */
-static bool is_nowhere(const void *at)
-{
-	return (uintptr_t)at - 4096 >= (uintptr_t)-8192;
-}
-
 bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32_t len)
 {
 	union { /* copied: the kernel takes an address at any alignment */
@@ -45,7 +39,10 @@ bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32
 		struct sockaddr_in6 in6;
 	} u;
 
-	if (is_nowhere(sa) || len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage)) /* EINVAL, from the kernel */
+	/* A page at either end of the address space: EFAULT from the kernel, which alone can find out about others. */
+	if ((uintptr_t)sa + 4096 < 8192)
+		return false;
+	if (len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage)) /* EINVAL, from the kernel */
 		return false;
 	memcpy(&u.in, sa, sizeof(u.in));
 	ret_addr->zero = 0;
@@ -62,6 +59,19 @@ bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32
 		return true;
 	}
 	return false;
+}
+
+bool addr_from_bytes(struct addr *ret_addr, int family, const void *bytes, uint16_t port_be)
+{
+	if (family != AF_INET && family != AF_INET6)
+		return false;
+	ret_addr->zero = 0;
+	ret_addr->port_be = port_be;
+	if (family == AF_INET)
+		set_v4(ret_addr, bytes);
+	else
+		set_v6(ret_addr, bytes);
+	return true;
 }
 
 uint32_t addr_to_sockaddr(const struct addr *addr, const struct sockaddr *like, void *ret_sa)

@@ -25,8 +25,11 @@ struct addr {
 /* Room for the longest text that addr_print writes, "[v6]:port" and the final NUL included. */
 #define ADDR_TEXT 64
 
-/* What a program handed to connect(2). False for another family, a pointer to no memory or a wrong length. */
+/* What a program handed to connect(2). False for another family, a NULL pointer or a short length. */
 bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32_t len);
+
+/* The bytes of an in_addr (AF_INET) or in6_addr (AF_INET6), as the kernel lists them. False for another family. */
+bool addr_from_bytes(struct addr *ret_addr, int family, const void *bytes, uint16_t port_be);
 
 /*
  * `addr` written in the family of `like`: AF_INET, or AF_INET6 (mapped where `addr` is IPv4) with the flow

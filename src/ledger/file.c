@@ -5,11 +5,22 @@
 
 #include "base/bytes.h"
 #include "base/host.h"
+#include "base/scratch.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "ledger/ledger.h"
 
 #define PATH_SIZE 288
+
+/* What opening takes: too much for the stack of a hook. */
+struct opening {
+	const char *path;
+	const struct ledger_options *options;
+	uint8_t boot_id[16];
+	struct stat st;
+	struct ledger_head head; /* of a new one */
+	char temporary[PATH_SIZE];
+};
 
 static uint64_t align_up(uint64_t n, uint64_t to)
 {
@@ -102,67 +113,66 @@ static int fill(int fd, uint64_t size)
 	return 0;
 }
 
-__attribute__((noinline)) /* its head need not lie on the stack beside make's path */
-static int write_head(int fd, const struct ledger_options *options, const uint8_t boot_id[16])
+static void write_head_of(const struct opening *o, struct ledger_head *head)
 {
-	struct ledger_head head;
-
-	memset(&head, 0, sizeof(head));
-	head.magic = LEDGER_MAGIC;
-	head.major = LEDGER_MAJOR;
-	head.minor = LEDGER_MINOR;
-	head.head_size = sizeof(head);
-	memcpy(head.boot_id, boot_id, 16);
-	head.cursors = options->cursors;
-	head.rows = options->rows;
-	head.cursor_size = sizeof(struct ledger_cursor);
-	head.row_size = sizeof(struct ledger_row);
-	head.cursors_offset = align_up(sizeof(head), 64);
-	head.rows_offset = align_up(head.cursors_offset + (uint64_t)head.cursors * head.cursor_size, 128);
-	head.file_size = head.rows_offset + (uint64_t)head.rows * head.row_size;
-	head.sum = table_sum(0, &head, offsetof(struct ledger_head, sum) / 8);
-
-	int r = fill(fd, head.file_size);
-
-	if (r == 0)
-		r = (int)sys_call(SYS_pwrite64, fd, (long)&head, sizeof(head), 0, 0, 0);
-	return r < 0 ? r : 0;
+	memset(head, 0, sizeof(*head));
+	head->magic = LEDGER_MAGIC;
+	head->major = LEDGER_MAJOR;
+	head->minor = LEDGER_MINOR;
+	head->head_size = sizeof(*head);
+	memcpy(head->boot_id, o->boot_id, 16);
+	head->cursors = o->options->cursors;
+	head->rows = o->options->rows;
+	head->cursor_size = sizeof(struct ledger_cursor);
+	head->row_size = sizeof(struct ledger_row);
+	head->cursors_offset = align_up(sizeof(*head), 64);
+	head->rows_offset = align_up(head->cursors_offset + (uint64_t)head->cursors * head->cursor_size, 128);
+	head->file_size = head->rows_offset + (uint64_t)head->rows * head->row_size;
+	head->sum = table_sum(0, head, offsetof(struct ledger_head, sum) / 8);
 }
 
-static int temporary_name(const char *path, char *buf)
+static int write_whole(struct opening *o, int fd)
 {
-	struct text text = text_into(buf, PATH_SIZE);
+	long r;
+
+	write_head_of(o, &o->head);
+	r = fill(fd, o->head.file_size);
+	if (r == 0)
+		r = sys_call(SYS_pwrite64, fd, (long)&o->head, sizeof(o->head), 0, 0, 0);
+	return r < 0 ? (int)r : sys_fchmod(fd, o->options->mode);
+}
+
+static int name_temporary(struct opening *o)
+{
+	struct text text = text_into(o->temporary, sizeof(o->temporary));
 	uint64_t random = 0;
 
 	if (sys_getrandom(&random, sizeof(random)) != sizeof(random))
 		random = (uint64_t)(uintptr_t)&text ^ (uint64_t)sys_getpid() << 40;
-	text_add(&text, path);
+	text_add(&text, o->path);
 	text_add(&text, ".");
 	text_add_number(&text, random, 16);
 	return text.full ? -ENAMETOOLONG : 0;
 }
 
 /* Whole before it has its name, so that nobody ever maps a part of it. */
-static int make(const char *path, const struct ledger_options *options, const uint8_t boot_id[16], bool replace)
+static int make(struct opening *o, bool replace)
 {
-	char temporary[PATH_SIZE];
-	int fd, r = temporary_name(path, temporary);
+	int fd, r = name_temporary(o);
 
 	if (r < 0)
 		return r;
-	fd = sys_openat(AT_FDCWD, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = sys_openat(AT_FDCWD, o->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fd;
-	r = write_head(fd, options, boot_id);
-	if (r == 0)
-		r = sys_fchmod(fd, options->mode);
+	r = write_whole(o, fd);
 	sys_close(fd);
 	if (r == 0 && replace)
-		r = sys_rename(temporary, path);
+		r = sys_rename(o->temporary, o->path);
 	else if (r == 0)
-		r = sys_link(temporary, path); /* -EEXIST: another process was first, and its file is as good */
+		r = sys_link(o->temporary, o->path); /* -EEXIST: another process was first, and its file is as good */
 	if (r < 0 || !replace)
-		sys_unlink(temporary);
+		sys_unlink(o->temporary);
 	return r == -EEXIST ? 0 : r;
 }
 
@@ -171,10 +181,9 @@ static int make(const char *path, const struct ledger_options *options, const ui
  * moment take its file: who replaced it later would part from the others. The lock is for that moment only, nobody waits
  * long for it, and it ends with its holder.
  */
-static int replace(const char *path, int fd, const struct stat *bad, const struct ledger_options *options,
-		   const uint8_t boot_id[16])
+static int replace(struct opening *o, int fd)
 {
-	const struct file_id id = { bad->st_dev, bad->st_ino };
+	const struct file_id id = { o->st.st_dev, o->st.st_ino };
 	int r = -EAGAIN;
 
 	for (int i = 0; i < 50 && r == -EAGAIN; i++) {
@@ -182,66 +191,79 @@ static int replace(const char *path, int fd, const struct stat *bad, const struc
 		if (r == -EAGAIN)
 			sys_poll(NULL, 0, 1);
 	}
-	if (r == 0 && file_is_current(path, &id))
-		r = make(path, options, boot_id, true);
+	if (r == 0 && file_is_current(o->path, &id))
+		r = make(o, true);
 	return r < 0 ? r : -EAGAIN;
 }
 
-/* -EAGAIN: there is another file by now, to be opened instead. */
-static int open_existing(const char *path, const struct ledger_options *options, const uint8_t boot_id[16],
-			 struct ledger *ret_ledger)
+/* What there is, and whether it is to be replaced: -EUCLEAN. `mine`: by us. */
+static int map_existing(struct opening *o, int fd, bool mine, struct ledger *ret_ledger)
 {
-	struct stat st;
-	bool mine, reads = options->opening == LEDGER_READ;
-	int prot = reads ? PROT_READ : PROT_READ | PROT_WRITE;
-	int r, fd;
+	int prot = o->options->opening == LEDGER_READ ? PROT_READ : PROT_READ | PROT_WRITE;
+	size_t size = (size_t)o->st.st_size;
+	int r = -EBADMSG;
 
-	fd = sys_openat(AT_FDCWD, path, (reads ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+	if (size >= sizeof(struct ledger_head))
+		r = map_file(fd, size, prot, o->boot_id, ret_ledger);
+	if (r == 0)
+		ret_ledger->id = (struct file_id){ o->st.st_dev, o->st.st_ino };
+	if (o->options->opening != LEDGER_MAKE || !mine)
+		return r;
+	if (r == 0 && (ret_ledger->rows < o->options->rows || ret_ledger->cursors < o->options->cursors)) {
+		ledger_close(ret_ledger);
+		return -EUCLEAN;
+	}
+	return r == -EBADMSG && was_ledger(fd, size) ? -EUCLEAN : r;
+}
+
+/* -EAGAIN: there is another file by now, to be opened instead. */
+static int open_existing(struct opening *o, struct ledger *ret_ledger)
+{
+	const struct trust *trust = o->options->trust;
+	int access = o->options->opening == LEDGER_READ ? O_RDONLY : O_RDWR;
+	int fd = sys_openat(AT_FDCWD, o->path, access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+	bool mine;
+	int r;
 
 	if (fd < 0)
 		return fd;
-	r = sys_fstat(fd, &st);
-	if (r < 0)
-		goto out;
-	mine = st.st_uid == options->trust->euid;
-	r = -EPERM;
-	if (!S_ISREG(st.st_mode) || !(mine || st.st_uid == 0 || st.st_uid == options->trust->shim_uid))
-		goto out;
-	if ((uint64_t)st.st_size < sizeof(struct ledger_head))
-		r = -EBADMSG;
-	else
-		r = map_file(fd, (size_t)st.st_size, prot, boot_id, ret_ledger);
+	r = sys_fstat(fd, &o->st);
+	mine = o->st.st_uid == trust->euid;
+	if (r == 0 && (!S_ISREG(o->st.st_mode) || !(mine || o->st.st_uid == 0 || o->st.st_uid == trust->shim_uid)))
+		r = -EPERM;
 	if (r == 0)
-		ret_ledger->id = (struct file_id){ st.st_dev, st.st_ino };
-	if (options->opening != LEDGER_MAKE)
-		goto out;
-	if (r == 0 && mine && (ret_ledger->rows < options->rows || ret_ledger->cursors < options->cursors)) {
-		ledger_close(ret_ledger);
-		r = -EUCLEAN;
-	} else if (r == -EBADMSG && mine && was_ledger(fd, (size_t)st.st_size)) {
-		r = -EUCLEAN;
-	}
+		r = map_existing(o, fd, mine, ret_ledger);
 	if (r == -EUCLEAN)
-		r = replace(path, fd, &st, options, boot_id);
-out:
+		r = replace(o, fd);
 	sys_close(fd);
+	return r;
+}
+
+static int open_or_make(struct opening *o, struct ledger *ret_ledger)
+{
+	int r = -EAGAIN;
+
+	host_boot_id(o->boot_id);
+	for (int i = 0; i < 4 && r == -EAGAIN; i++) {
+		r = open_existing(o, ret_ledger);
+		if (r == -ENOENT && o->options->opening == LEDGER_MAKE)
+			r = make(o, false) < 0 ? -ENOENT : -EAGAIN;
+	}
 	return r;
 }
 
 int ledger_open(const char *path, const struct ledger_options *options, struct ledger *ret_ledger)
 {
-	uint8_t boot_id[16];
+	struct opening *o = scratch_take(sizeof(*o));
 	int r;
 
 	ret_ledger->base = NULL;
-	host_boot_id(boot_id);
-	for (int i = 0; i < 4; i++) {
-		r = open_existing(path, options, boot_id, ret_ledger);
-		if (r == -ENOENT && options->opening == LEDGER_MAKE)
-			r = make(path, options, boot_id, false) < 0 ? -ENOENT : -EAGAIN;
-		if (r != -EAGAIN)
-			break;
-	}
+	if (!o)
+		return -ENOMEM;
+	o->path = path;
+	o->options = options;
+	r = open_or_make(o, ret_ledger);
+	scratch_give(o, sizeof(*o));
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 
 #include "base/clock.h"
+#include "base/scratch.h"
 #include "base/sys.h"
 #include "ledger/words.h"
 
@@ -69,7 +70,14 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 	return true;
 }
 
-/* One mend from its beginning to its end. */
+struct dump_request {
+	struct nlmsghdr header;
+	struct inet_diag_req_v2 diag;
+	struct rtattr filter;
+	struct inet_diag_bc_op ops[4];
+};
+
+/* One mend from its beginning to its end: too much for the stack of a hook. */
 struct mending {
 	const struct ledger *ledger;
 	const struct mend_list *list;
@@ -77,6 +85,11 @@ struct mending {
 	uint16_t port;	 /* that all backends share; 0: they do not */
 	bool shared;	 /* others' sockets are among those that the kernel lists */
 	uint64_t now_ms;
+	int fd;
+	struct dump_request request;
+	struct sockaddr_nl kernel;
+	struct addr peer; /* of the socket that is counted */
+	char answer[16384] __attribute__((aligned(8))); /* a datagram of the dump */
 };
 
 /* ---- the notes in the rows ---- */
@@ -209,7 +222,7 @@ static void note_established(struct ledger_row *row, uint32_t tag, uint64_t now_
 		word_write(&row->last_success, tag, now);
 }
 
-static void count_socket(const struct mending *m, const struct addr *peer, bool established)
+static void count_socket(const struct mending *m, bool established)
 {
 	uint32_t low = 0, high = m->list->count;
 
@@ -222,7 +235,7 @@ static void count_socket(const struct mending *m, const struct addr *peer, bool 
 
 		if (!m->list->at(m->list->of, middle, &addr, &key))
 			return;
-		order = addr_compare(&addr, peer);
+		order = addr_compare(&addr, &m->peer);
 		if (order == 0) {
 			row = ledger_row(m->ledger, key);
 			if (row)
@@ -239,32 +252,6 @@ static void count_socket(const struct mending *m, const struct addr *peer, bool 
 }
 
 /* ---- the kernel's side ---- */
-
-/*
- * One buffer for a process: too large for the stack that a hook may find. Whoever holds `mending` has it; the number is
- * the process, so that a child forked in the middle of another thread's mend is not shut out for ever.
- */
-static char dump_buffer[16384] __attribute__((aligned(8)));
-static int mending;
-
-static bool enter(void)
-{
-	int me = sys_getpid(), holder = load_acquire_int(&mending);
-
-	return holder != me && swap_if_int(&mending, holder, me);
-}
-
-static void leave(void)
-{
-	store_release_int(&mending, 0);
-}
-
-struct dump_request {
-	struct nlmsghdr header;
-	struct inet_diag_req_v2 diag;
-	struct rtattr filter;
-	struct inet_diag_bc_op ops[4];
-};
 
 /* Peers of one port only, where all backends share it: the kernel then copies nothing else. */
 static void add_port_filter(struct dump_request *request, uint16_t port)
@@ -295,53 +282,41 @@ static uint16_t common_port(const struct mend_list *list)
 	return port;
 }
 
-static int request_dump(int fd, uint8_t family, uint16_t port)
+static int request_dump(struct mending *m, uint8_t family)
 {
-	struct dump_request request;
-	struct sockaddr_nl kernel;
+	struct dump_request *request = &m->request;
 	long n;
 
-	memset(&request, 0, sizeof(request));
-	request.header.nlmsg_len = offsetof(struct dump_request, filter);
-	request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	request.diag.sdiag_family = family;
-	request.diag.sdiag_protocol = IPPROTO_TCP;
-	request.diag.idiag_states = 1u << TCP_ESTABLISHED | 1u << TCP_SYN_SENT;
-	if (port)
-		add_port_filter(&request, port);
-	memset(&kernel, 0, sizeof(kernel));
-	kernel.nl_family = AF_NETLINK;
-	n = sys_sendto(fd, &request, request.header.nlmsg_len, 0, &kernel, sizeof(kernel));
+	memset(request, 0, sizeof(*request));
+	request->header.nlmsg_len = offsetof(struct dump_request, filter);
+	request->header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	request->header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->diag.sdiag_family = family;
+	request->diag.sdiag_protocol = IPPROTO_TCP;
+	request->diag.idiag_states = 1u << TCP_ESTABLISHED | 1u << TCP_SYN_SENT;
+	if (m->port)
+		add_port_filter(request, m->port);
+	m->kernel.nl_family = AF_NETLINK;
+	n = sys_sendto(m->fd, request, request->header.nlmsg_len, 0, &m->kernel, sizeof(m->kernel));
 	return n < 0 ? (int)n : 0;
 }
 
-static void peer_of(const struct inet_diag_msg *socket, struct addr *ret_peer)
+static void take_socket(struct mending *m, const struct nlmsghdr *header)
 {
-	struct sockaddr_in6 sa;
+	const struct inet_diag_msg *socket = NLMSG_DATA(header);
 
-	memset(&sa, 0, sizeof(sa));
-	sa.sin6_family = socket->idiag_family;
-	if (socket->idiag_family == AF_INET) {
-		struct sockaddr_in *in = (struct sockaddr_in *)&sa;
-
-		memcpy(&in->sin_addr, socket->id.idiag_dst, 4);
-		in->sin_port = socket->id.idiag_dport;
-	} else {
-		memcpy(&sa.sin6_addr, socket->id.idiag_dst, 16);
-		sa.sin6_port = socket->id.idiag_dport;
-	}
-	addr_from_sockaddr(ret_peer, (const struct sockaddr *)&sa, sizeof(sa));
+	if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(*socket)) &&
+	    addr_from_bytes(&m->peer, socket->idiag_family, socket->id.idiag_dst, socket->id.idiag_dport))
+		count_socket(m, socket->idiag_state == TCP_ESTABLISHED);
 }
 
 /* One datagram of the answer: 1 more follow, 0 the dump is whole, or an error. */
-static int take_answer(const struct mending *m, size_t len)
+static int take_answer(struct mending *m, size_t len)
 {
 	size_t at = 0;
 
 	while (at + sizeof(struct nlmsghdr) <= len) {
-		const struct nlmsghdr *header = (const void *)(dump_buffer + at);
-		struct addr peer;
+		const struct nlmsghdr *header = (const void *)(m->answer + at);
 
 		if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > len - at)
 			return -EBADMSG;
@@ -351,24 +326,19 @@ static int take_answer(const struct mending *m, size_t len)
 			return -EPROTO;
 		if (header->nlmsg_flags & NLM_F_DUMP_INTR)
 			return -EAGAIN;
-		if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg))) {
-			const struct inet_diag_msg *socket = NLMSG_DATA(header);
-
-			peer_of(socket, &peer);
-			count_socket(m, &peer, socket->idiag_state == TCP_ESTABLISHED);
-		}
+		take_socket(m, header);
 		at += NLMSG_ALIGN(header->nlmsg_len);
 	}
 	return 1;
 }
 
-static int dump(int fd, uint8_t family, const struct mending *m)
+static int dump(struct mending *m, uint8_t family)
 {
-	int r = request_dump(fd, family, m->port);
+	int r = request_dump(m, family);
 
 	/* The kernel answers at once; bounded all the same (a million sockets are 10,000 datagrams). */
 	for (int i = 0; r == 0 && i < 16384; i++) {
-		long n = sys_recv(fd, dump_buffer, sizeof(dump_buffer), MSG_DONTWAIT);
+		long n = sys_recv(m->fd, m->answer, sizeof(m->answer), MSG_DONTWAIT);
 
 		if (n <= 0)
 			return n < 0 ? (int)n : -EPROTO;
@@ -380,6 +350,45 @@ static int dump(int fd, uint8_t family, const struct mending *m)
 	return r < 0 ? r : -E2BIG;
 }
 
+static int mend_by_dump(struct mending *m)
+{
+	int r;
+
+	m->fd = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	if (m->fd < 0)
+		return m->fd;
+	for_each_row(m, begin_row);
+	r = dump(m, AF_INET);
+	if (r == 0)
+		r = dump(m, AF_INET6); /* v4-mapped sockets are of this family */
+	sys_close(m->fd);
+	if (r == 0)
+		for_each_row(m, end_row);
+	return r;
+}
+
+int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
+{
+	struct mending *m;
+	int r;
+
+	if (!ledger->base || list->count == 0)
+		return -ENOENT;
+	m = scratch_take(sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->ledger = ledger;
+	m->list = list;
+	m->now_ms = now_ms;
+	m->shared = ledger_is_shared(ledger);
+	/* Never 0, and never that of a mend at the same time. */
+	m->number = (uint32_t)add_relaxed(&((struct ledger_head *)ledger->base)->mends, 1) | 1u << 31;
+	m->port = common_port(list);
+	r = mend_by_dump(m);
+	scratch_give(m, sizeof(*m));
+	return r;
+}
+
 int mend_in_turn(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
 {
 	uint64_t begun_ns = clock_read_ns(CLOCK_MONOTONIC);
@@ -388,31 +397,5 @@ int mend_in_turn(const struct ledger *ledger, const struct mend_list *list, uint
 	if (r == 0)
 		store_relaxed(&((struct ledger_head *)ledger->base)->mend_us,
 			      (clock_read_ns(CLOCK_MONOTONIC) - begun_ns) / 1000);
-	return r;
-}
-
-int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms)
-{
-	struct mending m = { .ledger = ledger, .list = list, .shared = ledger_is_shared(ledger), .now_ms = now_ms };
-	int fd, r;
-
-	if (!ledger->base || list->count == 0)
-		return -ENOENT;
-	/* Never 0, and never that of a mend at the same time. */
-	m.number = (uint32_t)add_relaxed(&((struct ledger_head *)ledger->base)->mends, 1) | 1u << 31;
-	m.port = common_port(list);
-	if (!enter())
-		return -EBUSY;
-	fd = r = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	if (fd >= 0) {
-		for_each_row(&m, begin_row);
-		r = dump(fd, AF_INET, &m);
-		if (r == 0)
-			r = dump(fd, AF_INET6, &m); /* v4-mapped sockets are of this family */
-		sys_close(fd);
-		if (r == 0)
-			for_each_row(&m, end_row);
-	}
-	leave();
 	return r;
 }

@@ -47,7 +47,7 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 
 /*
  * Mends. 0, or a negative errno where the kernel would not say, and nothing changed. Takes 0.3 ms with few sockets, 13 ms
- * with 19,000. Async-signal-safe; -EBUSY where this process mends already.
+ * with 19,000. Async-signal-safe. Of two at the same time, the one that began last decides about the rows of both.
  */
 int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now_ms);
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/host.h"
+#include "base/scratch.h"
 #include "base/sys.h"
 #include "base/trace.h"
 #include "shim/next.h"
@@ -48,21 +49,32 @@ static const struct trace_word reasons[] = {
 	{ 0, NULL },
 };
 
-__attribute__((noinline))
-static void trace_attach(const struct settings *s, const char *dir, const char *what, int result)
+/* What it takes to look for a table: too much for the stack of a hook. */
+struct search {
+	const struct settings *settings;
+	const char *dir;
+	struct trust trust;
+	struct table table;
+	struct file_id id;
+	struct ledger ledger;
+	char user_dir[40];
+	char ledger_path[SETTINGS_PATH + 8];
+	char line[2 * SETTINGS_PATH];
+};
+
+static void trace_attach(struct search *search, const char *dir, const char *what, int result)
 {
-	char buf[256];
 	struct text line;
 
-	if (!(s->trace & TRACE_ATTACH))
+	if (!(search->settings->trace & TRACE_ATTACH))
 		return;
-	line = trace_begin(buf, sizeof(buf), "attach");
+	line = trace_begin(search->line, sizeof(search->line), "attach");
 	text_add(&line, dir);
 	text_add(&line, what);
 	text_add(&line, result == 0 ? " mapped" : " passed over: ");
 	if (result < 0)
 		trace_add_error(&line, reasons, -result);
-	trace_end(&line, s->trace_path);
+	trace_end(&line, search->settings->trace_path);
 }
 
 static bool boot_matches(const struct table *table)
@@ -86,19 +98,17 @@ static void ledger_path(const struct settings *s, const char *dir, char path[SET
 		text_add(&text, "/ledger");
 }
 
-__attribute__((noinline)) /* its path need not lie on the stack beside attach_dir's */
-static void open_ledger(const struct settings *s, const char *dir, const struct trust *trust, const struct table *table,
-			struct ledger *ret_ledger)
+static void open_ledger(struct search *search)
 {
-	struct ledger_options options = { table_head(table)->rows, table_head(table)->cursors, 0600, trust, LEDGER_MAKE };
-	char path[SETTINGS_PATH + 8];
+	const struct table_head *head = table_head(&search->table);
+	struct ledger_options options = { head->rows, head->cursors, 0600, &search->trust, LEDGER_MAKE };
 	int r;
 
-	ledger_path(s, dir, path);
-	r = ledger_open(path, &options, ret_ledger);
+	ledger_path(search->settings, search->dir, search->ledger_path);
+	r = ledger_open(search->ledger_path, &options, &search->ledger);
 	if (r < 0)
-		ret_ledger->base = NULL;
-	trace_attach(s, path, "", r);
+		search->ledger.base = NULL;
+	trace_attach(search, search->ledger_path, "", r);
 }
 
 static bool is_same_file(const struct file_id *a, const struct file_id *b)
@@ -107,17 +117,18 @@ static bool is_same_file(const struct file_id *a, const struct file_id *b)
 }
 
 /* What the process has already: an old table without a successor, or a ledger that still cannot be had. */
-static bool is_attached(const struct file_id *table_id, const struct ledger *ledger)
+static bool is_attached(const struct search *search)
 {
 	const struct attachment *last = load_acquire_ptr(&current);
+	const struct ledger *ledger = &search->ledger;
 
-	if (!last || !is_same_file(&last->id, table_id) || !ledger->base != !last->ledger.base)
+	if (!last || !is_same_file(&last->id, &search->id) || !ledger->base != !last->ledger.base)
 		return false;
 	return !ledger->base || is_same_file(&last->ledger.id, &ledger->id);
 }
 
 /* Puts both where every dial finds them. False where the process has had too many: it keeps the last. */
-static bool install(const char *dir, const struct table *table, const struct file_id *id, const struct ledger *ledger)
+static bool install(const struct search *search)
 {
 	uint64_t place = add_relaxed(&attachments_used, 1);
 	struct attachment *to;
@@ -128,62 +139,72 @@ static bool install(const char *dir, const struct table *table, const struct fil
 		return false;
 	}
 	to = &attachments[place];
-	to->table = *table;
-	to->id = *id;
-	to->ledger = *ledger;
+	to->table = search->table;
+	to->id = search->id;
+	to->ledger = search->ledger;
 	to->identity = host_identity();
 	path = text_into(to->dir, sizeof(to->dir));
-	text_add(&path, dir);
+	text_add(&path, search->dir);
 	store_release_ptr(&current, to);
 	return true;
 }
 
-static bool attach_dir(const struct settings *s, const char *dir, bool no_link)
+static bool attach_dir(struct search *search, const char *dir, bool no_link)
 {
-	struct trust trust = { sys_geteuid(), s->shim_uid, no_link };
-	struct ledger ledger = { .base = NULL };
-	struct table table;
-	struct file_id id;
 	int r;
 
-	if (s->shim_uid == UINT32_MAX)
-		trust.shim_uid = trust.euid;
-	r = table_map(dir, &trust, &table, &id);
-	if (r == 0 && !boot_matches(&table)) {
-		table_unmap(&table);
+	search->dir = dir;
+	search->trust = (struct trust){ sys_geteuid(), search->settings->shim_uid, no_link };
+	if (search->trust.shim_uid == UINT32_MAX)
+		search->trust.shim_uid = search->trust.euid;
+	r = table_map(dir, &search->trust, &search->table, &search->id);
+	if (r == 0 && !boot_matches(&search->table)) {
+		table_unmap(&search->table);
 		r = -ESTALE;
 	}
-	trace_attach(s, dir, "/table", r);
+	trace_attach(search, dir, "/table", r);
 	if (r < 0)
 		return false;
-	open_ledger(s, dir, &trust, &table, &ledger);
-	if (is_attached(&id, &ledger) || !install(dir, &table, &id, &ledger)) {
-		ledger_close(&ledger);
-		table_unmap(&table);
+	open_ledger(search);
+	if (is_attached(search) || !install(search)) {
+		ledger_close(&search->ledger);
+		table_unmap(&search->table);
 	}
 	return true;
 }
 
-static bool attach_user_dir(const struct settings *s)
+static void attach_user_dir(struct search *search)
 {
-	char dir[40];
-	struct text path = text_into(dir, sizeof(dir));
+	struct text path = text_into(search->user_dir, sizeof(search->user_dir));
 
 	text_add(&path, "/tmp/fairdial-");
 	text_add_number(&path, sys_geteuid(), 10);
-	return attach_dir(s, dir, true);
+	attach_dir(search, search->user_dir, true);
+}
+
+static void search_in_turn(struct search *search)
+{
+	const struct settings *s = search->settings;
+
+	if (s->has_dir) {
+		if (s->dir[0])
+			attach_dir(search, s->dir, false);
+		return;
+	}
+	if ((s->beside[0] && attach_dir(search, s->beside, false)) || attach_dir(search, "/run/fairdial", false))
+		return;
+	attach_user_dir(search);
 }
 
 static void look(const struct settings *s)
 {
-	if (s->has_dir) {
-		if (s->dir[0])
-			attach_dir(s, s->dir, false);
+	struct search *search = scratch_take(sizeof(*search));
+
+	if (!search)
 		return;
-	}
-	if ((s->beside[0] && attach_dir(s, s->beside, false)) || attach_dir(s, "/run/fairdial", false))
-		return;
-	attach_user_dir(s);
+	search->settings = s;
+	search_in_turn(search);
+	scratch_give(search, sizeof(*search));
 }
 
 /* True for one caller a second. The coarse clock costs five nanoseconds; its grain is enough. */
@@ -194,6 +215,11 @@ static bool look_is_due(void)
 
 	/* Signed: another thread may have stored a later time than ours. */
 	return (last == 0 || (int64_t)(now - last) >= LOOK_EVERY_MS) && swap_if(&last_look_ms, last, now);
+}
+
+const struct attachment *attach_current(void)
+{
+	return load_acquire_ptr(&current);
 }
 
 const struct attachment *attach_get(void)

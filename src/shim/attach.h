@@ -28,8 +28,11 @@ struct attachment {
 /* The settings, read at the first call. NULL while another thread reads them, or a handler interrupted that. */
 const struct settings *attach_settings(void);
 
-/* NULL where there is no table: the dial goes through. */
+/* Looks for a table where there is none. NULL where there is still none: the dial goes through. */
 const struct attachment *attach_get(void);
+
+/* What it was the last time; looks for nothing. */
+const struct attachment *attach_current(void);
 
 enum freshness {
 	FRESH,	   /* use it for all */

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/scratch.h"
 #include "base/sys.h"
 #include "base/trace.h"
 #include "ledger/mend.h"
@@ -34,7 +35,7 @@ static bool head_is_whole(const struct table_view *view)
 	return true;
 }
 
-static int find_port(const struct table_view *view, const struct addr *dest, struct table_port *ret_port)
+static inline int find_port(const struct table_view *view, const struct addr *dest, struct table_port *ret_port)
 {
 	int row = table_find_port(view, dest, PROTOCOL_TCP);
 	int r = row < 0 ? row : table_port(view, (uint32_t)row, ret_port);
@@ -75,6 +76,8 @@ bool dial_is_service(const struct sockaddr *sa, uint32_t len)
 			continue;
 		if (r < 0)
 			count_miss(attachment);
+		else
+			attach_refresh(attachment);
 		return r >= 0;
 	}
 	return false;
@@ -137,8 +140,8 @@ static void take_endpoints(struct dial *d, const struct table_view *view, const 
 {
 	d->seq = view->seq;
 	d->area = view->area;
-	d->first_endpoint = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
-	d->endpoint_count = d->v4 ? port->v4_count : port->v6_count;
+	d->pick.rows.first = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
+	d->pick.rows.count = d->v4 ? port->v4_count : port->v6_count;
 }
 
 void dial_take_port(struct dial *d, const struct table_view *view, const struct table_rules *rules, const struct table_port *port)
@@ -163,7 +166,7 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	if (port.stand_down)
 		return DIAL_STOOD_DOWN;
 	if ((port.flags & SERVICE_OWN_ADDRESS) &&
-	    attach_freshness(d->attachment, rules.stale_after_ms, d->now_ms) == STALE)
+	    attach_freshness(d->attachment, rules.stale_after_ms, d->pick.now_ms) == STALE)
 		return DIAL_STALE;
 	dial_take_port(d, view, &rules, &port);
 	d->observed = mode == MODE_OBSERVE;
@@ -176,18 +179,18 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 bool dial_init(struct dial *d)
 {
 	memset(d, 0, sizeof(*d));
-	d->attachment = attach_get();
+	d->attachment = attach_current();
 	d->settings = attach_settings();
 	if (!d->attachment || !d->settings)
 		return false;
-	attach_refresh(d->attachment);
-	d->now_ms = d->pick.now_ms = clock_boot_ms();
+	d->pick.now_ms = clock_boot_ms();
 	d->wait_ms = SUSPECT_WAIT_MS;
 	d->pick.ledger = &d->attachment->ledger;
 	d->pick.identity = d->attachment->identity;
 	return true;
 }
 
+__attribute__((noinline)) /* what it reads is not for the stack of the attempts */
 enum dial_reason dial_prepare(struct dial *d, const struct sockaddr *sa, uint32_t len)
 {
 	if (!dial_init(d) || !addr_from_sockaddr(&d->dest, sa, len))
@@ -235,31 +238,53 @@ static bool by_load(const struct dial *d)
  * By whoever's turn it is in the pod. Non-blocking programs too: in a pod that has no others, every connection that was
  * ever closed would count, and a new endpoint would get all dials until it had caught up with the past.
  */
-__attribute__((noinline))
-void dial_mend_if_due(struct dial *d, const struct table_view *view, bool urgent)
+static bool is_mend_due(const struct dial *d, const struct table_view *view, bool urgent)
 {
-	struct backends backends = { view, &d->pick.rows };
-	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
 	struct mend_caller caller = { d->pick.cursor, table_generation(view), d->blocking, urgent };
 
 	/* A non-blocking dial also learns from it who is alive, whatever its policy. */
-	if ((by_load(d) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->now_ms))
-		mend_in_turn(d->pick.ledger, &list, d->now_ms);
+	return (by_load(d) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->pick.now_ms);
 }
 
-/* The endpoints as they are now; the places of those that were tried hold for one generation. */
+__attribute__((noinline))
+static void mend_rows(const struct dial *d, const struct table_view *view)
+{
+	struct backends backends = { view, &d->pick.rows };
+	struct mend_list list = { &backends, d->pick.rows.count, backend_at };
+
+	mend_in_turn(d->pick.ledger, &list, d->pick.now_ms);
+}
+
+void dial_mend_if_due(struct dial *d, const struct table_view *view, bool urgent)
+{
+	if (is_mend_due(d, view, urgent))
+		mend_rows(d, view);
+}
+
+/* The places of those that were tried hold for one generation. */
+__attribute__((noinline)) /* its row is not for the stack of every dial */
+static int follow_generation(struct dial *d, const struct table_view *view)
+{
+	struct table_port port;
+	int r = find_port(view, &d->dest, &port);
+
+	if (r < 0)
+		return r;
+	memset(d->pick.tried, 0, sizeof(d->pick.tried));
+	take_endpoints(d, view, &port);
+	return 0;
+}
+
+/* The endpoints as they are now. */
 static int open_rows(struct dial *d, const struct table_view *view)
 {
-	if (view->seq != d->seq || view->area != d->area) {
-		struct table_port port;
-		int r = find_port(view, &d->dest, &port);
+	int r = 0;
 
-		if (r < 0)
-			return r;
-		memset(d->pick.tried, 0, sizeof(d->pick.tried));
-		take_endpoints(d, view, &port);
-	}
-	return table_endpoint_rows(view, d->first_endpoint, d->endpoint_count, &d->pick.rows);
+	if (view->seq != d->seq || view->area != d->area)
+		r = follow_generation(d, view);
+	if (r < 0)
+		return r;
+	return table_endpoint_rows(view, d->pick.rows.first, d->pick.rows.count, &d->pick.rows);
 }
 
 bool dial_claim(struct dial *d, const struct candidate *candidate, int tries)
@@ -274,7 +299,7 @@ static bool next(struct dial *d, struct candidate *ret_chosen)
 {
 	if (!d->affinity_s)
 		return pick_next(&d->pick, d->balance, ret_chosen);
-	d->pin = ledger_pin(d->pick.ledger, d->pick.cursor, d->v4, d->affinity_s, d->now_ms);
+	d->pin = ledger_pin(d->pick.ledger, d->pick.cursor, d->v4, d->affinity_s, d->pick.now_ms);
 	return pick_pinned(&d->pick, d->pin.tag, ret_chosen);
 }
 
@@ -285,17 +310,34 @@ static bool next(struct dial *d, struct candidate *ret_chosen)
 static bool pin(struct dial *d, const struct candidate *candidate, int tries)
 {
 	return !d->affinity_s || d->observed || tries >= CLAIM_TRIES ||
-	       ledger_set_pin(d->pick.ledger, d->pick.cursor, d->v4, &d->pin, candidate->key.tag, d->now_ms);
+	       ledger_set_pin(d->pick.ledger, d->pick.cursor, d->v4, &d->pin, candidate->key.tag, d->pick.now_ms);
+}
+
+__attribute__((noinline)) /* its row is not for the stack of every dial */
+static bool read_address(const struct table_view *view, uint32_t i, struct addr *ret_addr)
+{
+	struct table_endpoint row;
+
+	if (table_endpoint(view, i, &row) < 0)
+		return false;
+	*ret_addr = table_endpoint_addr(&row);
+	return true;
+}
+
+void dial_mend(struct dial *d, bool urgent)
+{
+	struct table_view view;
+
+	if (table_begin(&d->attachment->table, &view) && open_rows(d, &view) == 0)
+		dial_mend_if_due(d, &view, urgent);
 }
 
 bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 {
 	int torn = 0;
 
-	d->now_ms = clock_boot_ms();
-	d->pick.now_ms = d->now_ms;
+	d->pick.now_ms = clock_boot_ms();
 	for (int tries = 0; torn < TABLE_TRIES; tries++) {
-		struct table_endpoint row;
 		struct candidate candidate;
 		struct table_view view;
 		bool found = false;
@@ -305,13 +347,8 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 			continue;
 		}
 		/* As many attempts as there are endpoints, however often the list changes meanwhile. */
-		if (open_rows(d, &view) == 0 && d->attempt < d->pick.rows.count) {
-			dial_mend_if_due(d, &view, false);
-			found = next(d, &candidate);
-			if (found && ledger_doubted(d->pick.ledger, candidate.key))
-				dial_mend_if_due(d, &view, true); /* for the dials after this one, which tries it */
-			found = found && table_endpoint(&view, d->pick.rows.first + candidate.index, &row) == 0;
-		}
+		if (open_rows(d, &view) == 0 && d->attempt < d->pick.rows.count && next(d, &candidate))
+			found = read_address(&view, d->pick.rows.first + candidate.index, &ret_choice->addr);
 		if (!table_end(&view)) {
 			torn++;
 			continue;
@@ -322,10 +359,9 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 			continue; /* somebody took that place: count again */
 		d->attempt++;
 		pick_mark_tried(&d->pick, candidate.index);
-		ret_choice->addr = table_endpoint_addr(&row);
 		ret_choice->key = candidate.key;
 		ret_choice->others = d->attempt < d->pick.rows.count && pick_has_left(&d->pick);
-		ret_choice->suspect = ledger_suspect(d->pick.ledger, candidate.key, d->now_ms);
+		ret_choice->suspect = ledger_suspect(d->pick.ledger, candidate.key, d->pick.now_ms);
 		ret_choice->doubted = ledger_doubted(d->pick.ledger, candidate.key);
 		return true;
 	}
@@ -372,19 +408,22 @@ static const char *const reasons[DIAL_REASONS] = {
 	[DIAL_IN_USE] = "passed: the socket is in use",
 };
 
-__attribute__((noinline))
-static void add_service_name(const struct dial *d, struct text *line)
-{
+/* What a line takes: too much for the stack of a hook. */
+struct trace_room {
 	struct table_service service;
+	char line[512], addr[ADDR_TEXT];
+};
+
+static void add_service_name(const struct dial *d, struct table_service *service, struct text *line)
+{
 	struct table_view view;
 
-	if (!table_begin(&d->attachment->table, &view) || table_service(&view, d->service, &service) < 0 ||
-	    !table_end(&view))
+	if (!table_begin(&d->attachment->table, &view) || table_service(&view, d->service, service) < 0 || !table_end(&view))
 		return;
-	text_add(line, service.name);
-	if (service.namespace[0]) {
+	text_add(line, service->name);
+	if (service->namespace[0]) {
 		text_add(line, ".");
-		text_add(line, service.namespace);
+		text_add(line, service->namespace);
 	}
 	text_add(line, " ");
 }
@@ -404,18 +443,17 @@ static const char *policy_name(const struct dial *d)
 	return policy ? policy->name : "?";
 }
 
-__attribute__((noinline)) /* its buffer is not for the stack of every dial */
-static void write_trace(const struct dial *d, const struct dial_choice *choice, enum dial_reason reason, int error)
+static void write_trace(const struct dial *d, struct trace_room *room, const struct dial_choice *choice,
+			enum dial_reason reason, int error)
 {
-	char buf[224], addr[ADDR_TEXT];
-	struct text line = trace_begin(buf, sizeof(buf), "dial");
+	struct text line = trace_begin(room->line, sizeof(room->line), "dial");
 
 	if (choice || reason == DIAL_OBSERVED)
-		add_service_name(d, &line);
-	text_add(&line, addr_print(&d->dest, addr));
+		add_service_name(d, &room->service, &line);
+	text_add(&line, addr_print(&d->dest, room->addr));
 	if (choice) {
 		text_add(&line, " -> ");
-		text_add(&line, addr_print(&choice->addr, addr));
+		text_add(&line, addr_print(&choice->addr, room->addr));
 		text_add(&line, " ");
 		text_add(&line, policy_name(d));
 	}
@@ -432,6 +470,12 @@ static void write_trace(const struct dial *d, const struct dial_choice *choice, 
 
 void dial_trace(const struct dial *d, const struct dial_choice *choice, enum dial_reason reason, int error)
 {
-	if (d->settings && (d->settings->trace & TRACE_DIAL))
-		write_trace(d, choice, reason, error);
+	struct trace_room *room;
+
+	if (!d->settings || !(d->settings->trace & TRACE_DIAL))
+		return;
+	room = scratch_take(sizeof(*room));
+	if (room)
+		write_trace(d, room, choice, reason, error);
+	scratch_give(room, sizeof(*room));
 }

@@ -43,10 +43,8 @@ struct dial {
 	struct ledger_verdict verdict;
 	uint32_t connect_timeout_ms;
 	uint32_t service; /* row, for the trace */
-	uint32_t first_endpoint, endpoint_count; /* of the socket's family, in that generation: */
-	uint64_t seq;	  /* with `area`: the generation that `pick` counts in */
+	uint64_t seq;	  /* with `area`: the generation whose endpoints of the socket's family `pick.rows` counts */
 	const void *area;
-	uint64_t now_ms;
 	uint32_t affinity_s;   /* not 0: dials are pinned for so long */
 	bool observed;	       /* and the pin stays as it is */
 	struct ledger_pin pin; /* as the last choice found it */
@@ -66,6 +64,12 @@ bool dial_is_service(const struct sockaddr *sa, uint32_t len);
 
 /* Reads the Service's rules. DIAL_OURS or DIAL_OBSERVED, or why not. */
 enum dial_reason dial_prepare(struct dial *ret_dial, const struct sockaddr *sa, uint32_t len);
+
+/*
+ * Sets the counts of the port's endpoints by what the kernel says, where its policy needs it and nobody has done it lately. Before
+ * a dial chooses for the first time; `urgent`: after it chose one that is doubted, for the dials after this one, which tries it.
+ */
+void dial_mend(struct dial *dial, bool urgent);
 
 /*
  * The next endpoint, its place claimed: each call ends in dial_landed or dial_failed. False where none is
@@ -97,7 +101,7 @@ bool dial_init(struct dial *ret_dial);
 void dial_take_port(struct dial *dial, const struct table_view *view, const struct table_rules *rules,
 		    const struct table_port *port);
 
-/* Mends the endpoints in `pick.rows`, where their policy needs it and nobody has done it lately. */
+/* As dial_mend, of the endpoints in `pick.rows`. */
 void dial_mend_if_due(struct dial *dial, const struct table_view *view, bool urgent);
 
 /* One more connection to it. False where somebody was faster, and it has to be chosen anew: try number `tries`, from 0. */

@@ -31,11 +31,25 @@
 
 #define SOCKADDR_SIZE 28 /* struct sockaddr_in6 */
 
-struct target {
+/* What a blocking dial changes on the socket for its own time, and puts back. */
+struct patience {
+	uint64_t begun_ns;
+	struct timeval send;	  /* SO_SNDTIMEO as the program had set it */
+	unsigned handshake_ms;	  /* TCP_USER_TIMEOUT likewise */
+	bool handshake_changed, send_changed;
+};
+
+/* A dial of the program, from its first endpoint to its last. */
+struct call {
 	int fd;
-	const struct sockaddr *sa; /* the caller's */
 	uint32_t len;
+	const struct sockaddr *sa; /* the caller's */
 	bool fresh;		   /* never dialed nor bound: may dial again on failure */
+	uint16_t timeouts;
+	int error; /* of the last attempt; 0: connected */
+	struct patience patience;
+	struct dial_choice choice;
+	struct dial dial;
 };
 
 /* ---- the socket ---- */
@@ -49,7 +63,7 @@ static int tcp_state(int fd)
 }
 
 __attribute__((noinline))
-static enum dial_reason look_at_socket(struct target *target, struct dial *dial)
+static enum dial_reason look_at_socket(struct call *c)
 {
 	union {
 		struct sockaddr_in in; /* the port lies at the same place in both families */
@@ -58,16 +72,16 @@ static enum dial_reason look_at_socket(struct target *target, struct dial *dial)
 	uint32_t len = sizeof(name);
 	int protocol, flags;
 
-	if (sys_getsockopt_int(target->fd, SOL_SOCKET, SO_PROTOCOL, &protocol) < 0 || protocol != IPPROTO_TCP)
+	if (sys_getsockopt_int(c->fd, SOL_SOCKET, SO_PROTOCOL, &protocol) < 0 || protocol != IPPROTO_TCP)
 		return DIAL_NOT_TCP;
 	name.in.sin_port = 0;
-	if (sys_getsockname(target->fd, &name, &len) < 0)
+	if (sys_getsockname(c->fd, &name, &len) < 0)
 		return DIAL_NOT_TCP;
-	target->fresh = name.in.sin_port == 0;
-	if (!target->fresh && tcp_state(target->fd) != TCP_CLOSE)
+	c->fresh = name.in.sin_port == 0;
+	if (!c->fresh && tcp_state(c->fd) != TCP_CLOSE)
 		return DIAL_IN_USE;
-	flags = sys_fcntl_getfl(target->fd);
-	dial->blocking = flags >= 0 && !(flags & O_NONBLOCK);
+	flags = sys_fcntl_getfl(c->fd);
+	c->dial.blocking = flags >= 0 && !(flags & O_NONBLOCK);
 	return DIAL_OURS;
 }
 
@@ -98,18 +112,18 @@ static enum blame blame_for(int error)
 }
 
 /* Ends a choice that came to nothing. */
-static void end_failed(struct dial *dial, const struct dial_choice *choice, enum blame blame)
+static void end_failed(struct call *c, enum blame blame)
 {
 	if (blame == BLAME_REFUSED || blame == BLAME_TIMED_OUT)
-		dial_failed(dial, choice, blame == BLAME_TIMED_OUT ? OUTCOME_TIMED_OUT : OUTCOME_REFUSED);
+		dial_failed(&c->dial, &c->choice, blame == BLAME_TIMED_OUT ? OUTCOME_TIMED_OUT : OUTCOME_REFUSED);
 	else
-		dial_dropped(dial, choice);
+		dial_dropped(&c->dial, &c->choice);
 }
 
 /* A connect that returned 0. With TCP_FASTOPEN_CONNECT it may not have sent anything yet. */
-static bool is_answered(int fd, const struct dial_choice *choice)
+static bool is_answered(const struct call *c)
 {
-	return !choice->doubted || tcp_state(fd) == TCP_ESTABLISHED;
+	return !c->choice.doubted || tcp_state(c->fd) == TCP_ESTABLISHED;
 }
 
 /* The kernel goes on with the dial by itself. */
@@ -118,65 +132,70 @@ static bool is_under_way(int error)
 	return error == EINPROGRESS || error == EINTR || error == EALREADY;
 }
 
-static int call_connect(const struct target *target, const struct dial_choice *choice)
+static void trace(const struct call *c, int error)
+{
+	dial_trace(&c->dial, &c->choice, DIAL_OURS, error);
+}
+
+/* The caller's call to the chosen endpoint. 0, or its errno. */
+static int call_connect(const struct call *c)
 {
 	char sa[SOCKADDR_SIZE] __attribute__((aligned(8)));
 
 	memset(sa, 0, sizeof(sa));
-	addr_to_sockaddr(&choice->addr, target->sa, sa);
+	addr_to_sockaddr(&c->choice.addr, c->sa, sa);
 	/* The caller's length: a wrong one has an error of its own. */
-	return next_connect(target->fd, (const struct sockaddr *)sa, target->len < sizeof(sa) ? target->len : sizeof(sa)) == 0
-		       ? 0
-		       : errno_get();
+	if (next_connect(c->fd, (const struct sockaddr *)sa, c->len < sizeof(sa) ? c->len : sizeof(sa)) == 0)
+		return 0;
+	return errno_get();
 }
 
 /* ---- blocking ---- */
 
-/* What a blocking dial changes on the socket for its own time, and puts back. */
-struct patience {
-	int fd;
-	unsigned handshake_ms;	  /* TCP_USER_TIMEOUT as the program had set it */
-	struct timeval send;	  /* SO_SNDTIMEO likewise */
-	bool handshake_changed, send_changed;
-	uint64_t begun_ns;
-};
-
 /* TCP_USER_TIMEOUT bounds the handshake too, and unlike SO_SNDTIMEO ends it: tcp(7), and RFC 5482. */
-static void bound_handshake(struct patience *patience, unsigned timeout_ms)
+__attribute__((noinline))
+static void bound_handshake(struct call *c)
 {
+	struct patience *patience = &c->patience;
+	unsigned timeout_ms = c->fresh && c->choice.others ? c->dial.connect_timeout_ms : 0;
 	int own = 0;
 
 	patience->begun_ns = clock_read_ns(CLOCK_MONOTONIC);
-	if (timeout_ms == 0 || sys_getsockopt_int(patience->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &own) < 0)
+	patience->handshake_changed = patience->send_changed = false;
+	patience->handshake_ms = 0;
+	if (timeout_ms == 0 || sys_getsockopt_int(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &own) < 0)
 		return;
 	patience->handshake_ms = (unsigned)own;
 	if (own && patience->handshake_ms <= timeout_ms)
 		return;
 	patience->handshake_changed =
-		sys_setsockopt(patience->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) == 0;
+		sys_setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) == 0;
 }
 
-static void unbound_handshake(struct patience *patience)
+static void unbound_handshake(struct call *c)
 {
-	if (patience->handshake_changed)
-		sys_setsockopt(patience->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience->handshake_ms,
-			       sizeof(patience->handshake_ms));
-	patience->handshake_changed = false;
+	const unsigned *own = &c->patience.handshake_ms;
+
+	if (c->patience.handshake_changed)
+		sys_setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, own, sizeof(*own));
+	c->patience.handshake_changed = false;
 }
 
-static void put_back(struct patience *patience)
+static void put_back(struct call *c)
 {
-	unbound_handshake(patience);
-	if (patience->send_changed)
-		sys_setsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &patience->send, sizeof(patience->send));
+	unbound_handshake(c);
+	if (c->patience.send_changed)
+		sys_setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &c->patience.send, sizeof(c->patience.send));
+	c->patience.send_changed = false;
 }
 
 /*
  * After a failure: whether the program's own patience allows another attempt. With SO_SNDTIMEO the attempts share its
  * time, so that the last one ends when, and as, a single one would have; a TCP_USER_TIMEOUT shorter than ours is used up.
  */
-static bool may_go_on(struct patience *patience, enum blame blame)
+static bool may_go_on(struct call *c, enum blame blame)
 {
+	struct patience *patience = &c->patience;
 	const struct timeval *own = &patience->send;
 	struct timeval left;
 	uint32_t len = sizeof(patience->send);
@@ -186,8 +205,7 @@ static bool may_go_on(struct patience *patience, enum blame blame)
 	if (patience->handshake_ms &&
 	    (spent_us >= patience->handshake_ms * 1000ull || (blame == BLAME_TIMED_OUT && !patience->handshake_changed)))
 		return false;
-	if (!patience->send_changed &&
-	    sys_getsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &patience->send, &len) < 0)
+	if (!patience->send_changed && sys_getsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience->send, &len) < 0)
 		return true;
 	own_us = (uint64_t)own->tv_sec * 1000000u + (uint64_t)own->tv_usec;
 	if (own_us == 0)
@@ -196,49 +214,55 @@ static bool may_go_on(struct patience *patience, enum blame blame)
 		return false;
 	left.tv_sec = (time_t)((own_us - spent_us) / 1000000u);
 	left.tv_usec = (suseconds_t)((own_us - spent_us) % 1000000u);
-	patience->send_changed |= sys_setsockopt(patience->fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left)) == 0;
+	patience->send_changed |= sys_setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left)) == 0;
 	return true;
 }
 
-/* One endpoint after the other until one answers. 0, or the error of the last. */
-static int dial_in_turn(struct dial *dial, const struct target *target, struct dial_choice *choice,
-			struct patience *patience)
+/* The thread is cancelled, or a signal handler jumps out of the dial; the kernel may go on with it. */
+static void leave_at_once(void *call)
 {
-	unsigned timeouts = 0;
+	struct call *c = call;
 
-	for (;;) {
-		enum blame blame;
-		int error;
-
-		if (!choice->others) /* nobody to go on to: the kernel's own patience is the better one */
-			unbound_handshake(patience);
-		error = call_connect(target, choice);
-		blame = blame_for(error);
-		dial_trace(dial, choice, DIAL_OURS, error);
-		if (error == 0 || is_under_way(error)) {
-			dial_landed(dial, choice, error == 0 && is_answered(target->fd, choice));
-			return error;
-		}
-		end_failed(dial, choice, blame);
-		if (blame == BLAME_NOBODY || !target->fresh)
-			return error;
-		if (blame == BLAME_TIMED_OUT && ++timeouts >= dial->attempts)
-			return error;
-		if (!may_go_on(patience, blame) || !dial_choose(dial, choice))
-			return error;
-	}
+	put_back(c);
+	dial_landed(&c->dial, &c->choice, false);
 }
 
-__attribute__((noinline))
-static int dial_blocking(struct dial *dial, const struct target *target, struct dial_choice *choice)
+/* As call_connect, which is where a thread may end; what was changed on the socket is put back then too. */
+static int call_connect_guarded(struct call *c)
 {
-	struct patience patience = { .fd = target->fd };
+	struct next_cleanup cleanup;
 	int error;
 
-	bound_handshake(&patience, target->fresh && choice->others ? dial->connect_timeout_ms : 0);
-	error = dial_in_turn(dial, target, choice, &patience);
-	put_back(&patience);
+	if (!c->patience.handshake_changed && !c->patience.send_changed)
+		return call_connect(c);
+	next_cleanup_push(&cleanup, leave_at_once, c);
+	error = call_connect(c);
+	next_cleanup_pop(&cleanup);
 	return error;
+}
+
+/* One endpoint. True if it failed the dial, and the next one is to be tried. */
+__attribute__((noinline))
+static bool try_blocking(struct call *c)
+{
+	enum blame blame;
+	int error;
+
+	if (!c->choice.others) /* nobody to go on to: the kernel's own patience is the better one */
+		unbound_handshake(c);
+	c->error = error = call_connect_guarded(c);
+	blame = blame_for(error);
+	trace(c, error);
+	if (error == 0 || is_under_way(error)) {
+		dial_landed(&c->dial, &c->choice, error == 0 && is_answered(c));
+		return false;
+	}
+	end_failed(c, blame);
+	if (blame == BLAME_NOBODY || !c->fresh)
+		return false;
+	if (blame == BLAME_TIMED_OUT && ++c->timeouts >= c->dial.attempts)
+		return false;
+	return may_go_on(c, blame);
 }
 
 /* ---- non-blocking ---- */
@@ -285,93 +309,108 @@ static int leave_failed_dial(int fd)
 }
 
 /* What became of a dial under way. True if it failed and the next endpoint is to be dialed. */
-static bool failed_at_once(struct dial *dial, const struct target *target, const struct dial_choice *choice, int *error)
+static bool failed_at_once(struct call *c)
 {
-	bool can_follow = target->fresh && choice->others;
-	enum answer answer = wait_for_answer(dial, target->fd, can_follow && choice->suspect);
+	bool can_follow = c->fresh && c->choice.others;
+	enum answer answer = wait_for_answer(&c->dial, c->fd, can_follow && c->choice.suspect);
 	enum blame blame;
 
 	if (answer != ANSWER_NO) {
-		dial_landed(dial, choice, answer == ANSWER_YES);
+		dial_landed(&c->dial, &c->choice, answer == ANSWER_YES);
 		return false;
 	}
 	if (!can_follow) { /* the program reads the error itself */
-		dial_left(dial, choice);
+		dial_left(&c->dial, &c->choice);
 		return false;
 	}
-	*error = leave_failed_dial(target->fd);
-	blame = blame_for(*error);
-	end_failed(dial, choice, blame);
+	c->error = leave_failed_dial(c->fd);
+	blame = blame_for(c->error);
+	end_failed(c, blame);
+	if (blame != BLAME_NOBODY)
+		trace(c, c->error);
 	return blame != BLAME_NOBODY;
 }
 
+/* As try_blocking. */
 __attribute__((noinline))
-static int dial_nonblocking(struct dial *dial, const struct target *target, struct dial_choice *choice)
+static bool try_nonblocking(struct call *c)
 {
-	for (;;) {
-		int error = call_connect(target, choice);
-		enum blame blame = blame_for(error);
+	int error = c->error = call_connect(c);
+	enum blame blame = blame_for(error);
 
-		dial_trace(dial, choice, DIAL_OURS, error);
-		if (error == 0) {
-			dial_landed(dial, choice, is_answered(target->fd, choice));
-			return 0;
-		}
-		if (is_under_way(error)) {
-			if (!failed_at_once(dial, target, choice, &error))
-				return error;
-			dial_trace(dial, choice, DIAL_OURS, error);
-		} else if (blame == BLAME_NOBODY || !target->fresh || error == ECONNREFUSED || error == ETIMEDOUT) {
-			/* A synchronous refusal belongs to an earlier dial of this socket: blame nobody. */
-			dial_dropped(dial, choice);
-			return error;
-		} else {
-			end_failed(dial, choice, blame); /* no way there: known without a packet */
-		}
-		if (!dial_choose(dial, choice))
-			return error;
+	trace(c, error);
+	if (error == 0) {
+		dial_landed(&c->dial, &c->choice, is_answered(c));
+		return false;
 	}
+	if (is_under_way(error))
+		return failed_at_once(c);
+	if (blame == BLAME_NOBODY || !c->fresh || error == ECONNREFUSED || error == ETIMEDOUT) {
+		/* A synchronous refusal belongs to an earlier dial of this socket: blame nobody. */
+		dial_dropped(&c->dial, &c->choice);
+		return false;
+	}
+	end_failed(c, blame); /* no way there: known without a packet */
+	return true;
 }
 
 /* ---- the hook ---- */
 
-/* True if the dial is ours and its first endpoint is chosen; else it is the caller's own. */
-static bool begin(struct dial *dial, struct target *target, struct dial_choice *choice, uint32_t len)
+__attribute__((noinline))
+static bool choose_first(struct call *c)
 {
-	enum dial_reason reason = dial_prepare(dial, target->sa, len);
+	dial_mend(&c->dial, false);
+	if (!dial_choose(&c->dial, &c->choice))
+		return false;
+	if (c->choice.doubted)
+		dial_mend(&c->dial, true);
+	return true;
+}
+
+/* True if the dial is ours and its first endpoint is chosen; else it is the caller's own. */
+static inline bool begin(struct call *c, int fd, const struct sockaddr *sa, uint32_t len)
+{
+	enum dial_reason reason = dial_prepare(&c->dial, sa, len);
 	enum dial_reason socket;
 
+	c->fd = fd;
+	c->sa = sa;
+	c->len = len;
+	c->timeouts = 0;
 	if (reason == DIAL_OURS || reason == DIAL_OBSERVED) {
-		socket = look_at_socket(target, dial);
+		socket = look_at_socket(c);
 		if (socket != DIAL_OURS)
 			reason = socket;
-		else if (!dial_choose(dial, choice))
+		else if (!choose_first(c))
 			reason = DIAL_NO_ENDPOINT;
 	}
 	if (reason == DIAL_OBSERVED)
-		dial_dropped(dial, choice); /* the place is given back, the count stays */
+		dial_dropped(&c->dial, &c->choice); /* the place is given back, the count stays */
 	if (reason == DIAL_OURS)
 		return true;
-	dial_trace(dial, reason == DIAL_OBSERVED ? choice : NULL, reason, 0);
+	dial_trace(&c->dial, reason == DIAL_OBSERVED ? &c->choice : NULL, reason, 0);
 	return false;
 }
 
 __attribute__((noinline)) /* keeps its stack out of the dials that are not ours */
 static int connect_service(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	struct target target = { fd, sa, len, false };
-	struct dial_choice choice;
-	struct dial dial;
-	int before = errno_get(), error;
+	int before = errno_get();
+	struct call c;
 
-	if (!begin(&dial, &target, &choice, len))
+	if (!begin(&c, fd, sa, len))
 		return next_connect(fd, sa, len);
-	if (dial.blocking)
-		error = dial_blocking(&dial, &target, &choice);
-	else
-		error = dial_nonblocking(&dial, &target, &choice);
-	errno_set(error ? error : before);
-	return error ? -1 : 0;
+	if (c.dial.blocking) {
+		bound_handshake(&c);
+		while (try_blocking(&c) && dial_choose(&c.dial, &c.choice))
+			;
+		put_back(&c);
+	} else {
+		while (try_nonblocking(&c) && dial_choose(&c.dial, &c.choice))
+			;
+	}
+	errno_set(c.error ? c.error : before);
+	return c.error ? -1 : 0;
 }
 
 HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
@@ -383,48 +422,52 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
 
 /* ---- MSG_FASTOPEN ---- */
 
-/* The caller's message, to another address. -1 and errno. */
-static ssize_t send_to(const struct target *target, const struct dial_choice *choice, const struct msghdr *msg, int flags)
+/* The caller's message, to the chosen endpoint. -1 and errno. */
+__attribute__((noinline))
+static ssize_t send_to(const struct call *c, const struct msghdr *msg, int flags)
 {
 	char sa[SOCKADDR_SIZE] __attribute__((aligned(8)));
 	struct msghdr copy = *msg;
 
 	memset(sa, 0, sizeof(sa));
-	addr_to_sockaddr(&choice->addr, target->sa, sa);
+	addr_to_sockaddr(&c->choice.addr, c->sa, sa);
 	if (copy.msg_namelen > sizeof(sa))
 		copy.msg_namelen = sizeof(sa);
 	copy.msg_name = sa;
-	return next_sendmsg(target->fd, &copy, flags);
+	return next_sendmsg(c->fd, &copy, flags);
+}
+
+/* As try_blocking, of a message. `*ret_n`: the bytes that went, or -1. */
+__attribute__((noinline))
+static bool try_sending(struct call *c, const struct msghdr *msg, int flags, ssize_t *ret_n)
+{
+	ssize_t n = *ret_n = send_to(c, msg, flags);
+	int error = c->error = n < 0 ? errno_get() : 0;
+	enum blame blame = blame_for(error);
+
+	trace(c, error);
+	if (error == 0 || is_under_way(error) || error == EAGAIN) {
+		dial_landed(&c->dial, &c->choice, false); /* the data may wait for a handshake that is not over */
+		return false;
+	}
+	end_failed(c, blame);
+	/* After a timeout the data in the SYN may have been processed: only a refusal is dialed again. */
+	return blame != BLAME_NOBODY && blame != BLAME_TIMED_OUT && c->dial.blocking && c->fresh;
 }
 
 __attribute__((noinline))
 static ssize_t fastopen_service(int fd, const struct msghdr *msg, int flags)
 {
-	struct target target = { fd, msg->msg_name, msg->msg_namelen, false };
-	struct dial_choice choice;
-	struct dial dial;
 	int before = errno_get();
+	struct call c;
+	ssize_t n;
 
-	if (!begin(&dial, &target, &choice, msg->msg_namelen))
+	if (!begin(&c, fd, msg->msg_name, msg->msg_namelen))
 		return next_sendmsg(fd, msg, flags);
-	for (;;) {
-		ssize_t n = send_to(&target, &choice, msg, flags);
-		int error = n < 0 ? errno_get() : 0;
-		enum blame blame = blame_for(error);
-
-		dial_trace(&dial, &choice, DIAL_OURS, error);
-		if (error == 0 || is_under_way(error) || error == EAGAIN) {
-			dial_landed(&dial, &choice, false); /* the data may wait for a handshake that is not over */
-			errno_set(error ? error : before);
-			return n;
-		}
-		end_failed(&dial, &choice, blame);
-		/* After a timeout the data in the SYN may have been processed: only a refusal is dialed again. */
-		if (blame == BLAME_NOBODY || blame == BLAME_TIMED_OUT || !dial.blocking || !target.fresh || !dial_choose(&dial, &choice)) {
-			errno_set(error);
-			return -1;
-		}
-	}
+	while (try_sending(&c, msg, flags, &n) && dial_choose(&c.dial, &c.choice))
+		;
+	errno_set(c.error ? c.error : before);
+	return n;
 }
 
 static bool dials(const void *sa, uint32_t len, int flags)

@@ -195,7 +195,7 @@ static bool open_port(struct order *o, const struct table_view *view)
 		d->pick.noise = dial_own_turn();
 	memset(d->pick.tried, 0, sizeof(d->pick.tried));
 	o->picks = 0;
-	return table_endpoint_rows(view, d->first_endpoint, d->endpoint_count, &d->pick.rows) == 0;
+	return table_endpoint_rows(view, d->pick.rows.first, d->pick.rows.count, &d->pick.rows) == 0;
 }
 
 /* The next endpoint by the policy that the list has. */

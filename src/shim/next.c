@@ -23,6 +23,13 @@ extern int *__errno_location(void) __attribute__((weak));
  */
 extern void *_dl_sym(void *handle, const char *name, void *who) __attribute__((weak));
 
+/* Likewise in place of dladdr; the last two arguments may be NULL. */
+extern int _dl_addr(const void *address, Dl_info *ret_info, void **ret_map, void **ret_symbol) __attribute__((weak));
+
+/* One name and one form in both libcs, from before pthread_cleanup_push was a macro; binaries of that time keep them there. */
+extern void _pthread_cleanup_push(struct next_cleanup *cleanup, void (*undo)(void *), void *what) __attribute__((weak));
+extern void _pthread_cleanup_pop(struct next_cleanup *cleanup, int execute) __attribute__((weak));
+
 static struct next found;
 static int looked_up;
 
@@ -45,6 +52,18 @@ const struct next *next_functions(void)
 		store_release_int(&looked_up, 1);
 	}
 	return &found;
+}
+
+void next_cleanup_push(struct next_cleanup *cleanup, void (*undo)(void *), void *what)
+{
+	if (_pthread_cleanup_push && _pthread_cleanup_pop)
+		_pthread_cleanup_push(cleanup, undo, what);
+}
+
+void next_cleanup_pop(struct next_cleanup *cleanup)
+{
+	if (_pthread_cleanup_push && _pthread_cleanup_pop)
+		_pthread_cleanup_pop(cleanup, 0);
 }
 
 int errno_get(void)
@@ -117,7 +136,9 @@ const char *next_shim_path(void)
 {
 	Dl_info info = { 0 };
 
-	if (dladdr && dladdr((void *)next_shim_path, &info))
-		return info.dli_fname;
+	if (dladdr)
+		return dladdr((void *)next_shim_path, &info) ? info.dli_fname : NULL;
+	if (_dl_addr)
+		return _dl_addr((void *)next_shim_path, &info, NULL, NULL) ? info.dli_fname : NULL;
 	return NULL;
 }

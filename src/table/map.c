@@ -49,26 +49,36 @@ static int map_file(int fd, const struct trust *trust, struct table *ret_table, 
 	return 0;
 }
 
-int table_map(const char *dir, const struct trust *trust, struct table *ret_table, struct file_id *ret_id)
+__attribute__((noinline)) /* what it asks need not lie on a hook's stack beside what the file is asked */
+static int open_directory(const char *dir, const struct trust *trust)
 {
+	int fd = sys_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (trust->no_link ? O_NOFOLLOW : 0), 0);
 	struct stat st;
-	int dir_fd, fd, r;
+	int r;
 
-	dir_fd = sys_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (trust->no_link ? O_NOFOLLOW : 0), 0);
-	if (dir_fd < 0)
-		return dir_fd;
-	r = sys_fstat(dir_fd, &st);
+	if (fd < 0)
+		return fd;
+	r = sys_fstat(fd, &st);
 	if (r == 0 && !trust_directory(trust, &st))
 		r = -EPERM;
-	if (r < 0)
-		goto close_dir;
+	if (r == 0)
+		return fd;
+	sys_close(fd);
+	return r;
+}
+
+int table_map(const char *dir, const struct trust *trust, struct table *ret_table, struct file_id *ret_id)
+{
+	int dir_fd = open_directory(dir, trust), fd, r;
+
+	if (dir_fd < 0)
+		return dir_fd;
 	/* O_NONBLOCK: a FIFO that somebody put there would wait for its writer. */
 	r = fd = sys_openat(dir_fd, "table", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
-	if (fd < 0)
-		goto close_dir;
-	r = map_file(fd, trust, ret_table, ret_id);
-	sys_close(fd);
-close_dir:
+	if (fd >= 0) {
+		r = map_file(fd, trust, ret_table, ret_id);
+		sys_close(fd);
+	}
 	sys_close(dir_fd);
 	return r;
 }

@@ -37,15 +37,6 @@ static struct scene scene(void)
 	return scene;
 }
 
-static void assert_same(const struct process *native, const struct process *p)
-{
-	if (native->exit_status != p->exit_status || native->signal != p->signal ||
-	    strcmp(native->out_text, p->out_text) || strcmp(native->err_text, p->err_text))
-		fail_msg("natively: exit status %d, signal %d, \"%s\", \"%s\"; here: %d, %d, \"%s\", \"%s\"",
-			 native->exit_status, native->signal, native->out_text, native->err_text, p->exit_status,
-			 p->signal, p->out_text, p->err_text);
-}
-
 static struct process *run_as(const char *const *argv, const char *const *env, uid_t uid)
 {
 	struct process *p = process_start(&(struct start){ .argv = argv, .env = env, .uid = uid });

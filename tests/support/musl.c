@@ -12,6 +12,6 @@ const char *for_musl(const char *name)
 
 	if (!program_exists("musl-gcc"))
 		skip_because("there is no musl-gcc");
-	assert_clean(run(NULL, "musl-gcc", "-D_GNU_SOURCE", "-o", program, source, NULL));
+	assert_clean(run(NULL, "musl-gcc", "-D_GNU_SOURCE", "-O2", "-o", program, source, NULL));
 	return program;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs of the other C library of this machine. */
+/* Helper programs of another C library. */
 #ifndef FAIRDIAL_TESTS_MUSL_H
 #define FAIRDIAL_TESTS_MUSL_H
 

@@ -408,6 +408,15 @@ void assert_clean(const struct process *p)
 			 p->err_text);
 }
 
+void assert_same(const struct process *native, const struct process *p)
+{
+	if (native->exit_status != p->exit_status || native->signal != p->signal ||
+	    strcmp(native->out_text, p->out_text) || strcmp(native->err_text, p->err_text))
+		fail_msg("natively, with exit status %d, signal %d:\n%s%s\nunder the shim, with %d, %d:\n%s%s",
+			 native->exit_status, native->signal, native->out_text, native->err_text, p->exit_status,
+			 p->signal, p->out_text, p->err_text);
+}
+
 size_t lines_of(const char *text)
 {
 	size_t n = 0;

@@ -60,6 +60,9 @@ struct process *run_shell(const char *const *env, const char *format, ...) __att
 /* Fails with all that is known about it unless it exited with 0 and wrote nothing on stderr. */
 void assert_clean(const struct process *p);
 
+/* Fails unless both wrote the same, on stdout and on stderr, and ended alike. */
+void assert_same(const struct process *native, const struct process *p);
+
 /* Fails unless it exited with this status, wrote one line on stderr and nothing on stdout. */
 void assert_error(const struct process *p, int exit_status);
 

@@ -119,6 +119,20 @@ struct services *services_of_web(const struct backends *b, const char *more)
 	return s;
 }
 
+void services_publish_at_first(struct services *s, const struct backends *b, const char *more)
+{
+	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), backends_places(b) + 1,
+					  backends_count(b) - 1, more));
+}
+
+struct services *services_at_first(const struct backends *b, const char *more)
+{
+	struct services *s = services_open();
+
+	services_publish_at_first(s, b, more);
+	return s;
+}
+
 static void forget(void *json)
 {
 	json_decref(json);

@@ -38,6 +38,10 @@ void services_publish(struct services *s, const char *entries);
 void services_publish_web(struct services *s, const struct backends *b, const char *more);
 struct services *services_of_web(const struct backends *b, const char *more);
 
+/* `web` at the address of the first backend, over the others: who answers tells whether a dial was passed through. */
+void services_publish_at_first(struct services *s, const struct backends *b, const char *more);
+struct services *services_at_first(const struct backends *b, const char *more);
+
 /* Publishes a text as it stands, and tells how that went. */
 struct process *services_try(struct services *s, const char *text);
 

@@ -342,8 +342,6 @@ static void short_and_foreign_socket_addresses_are_refused(void **state)
 
 	(void)state;
 	assert_false(addr_from_sockaddr(&addr, NULL, sizeof(in)));
-	assert_false(addr_from_sockaddr(&addr, (struct sockaddr *)8, sizeof(in)));
-	assert_false(addr_from_sockaddr(&addr, (struct sockaddr *)-1, sizeof(in)));
 	for (uint32_t len = 0; len < sizeof(in); len++)
 		assert_false(addr_from_sockaddr(&addr, (struct sockaddr *)&in, len));
 	for (uint32_t len = 0; len < 24; len++)

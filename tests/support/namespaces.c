@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/namespaces.h"
+
+#include <unistd.h>
+
+#include "support/process.h"
+#include "support/services.h"
+#include "support/testing.h"
+
+struct process *run_with_hosts(const char *const *env, const char *hosts, const char *command)
+{
+	const char *unshare = geteuid() ? "unshare -rm" : "unshare -m", *file = format("%s/hosts", scratch_dir());
+	const char *mount = format("mount --bind %s /etc/hosts && mount --bind /dev/null /etc/resolv.conf", file);
+	struct process *p;
+
+	write_file(file, hosts, strlen(hosts));
+	p = run_shell(NULL, "%s sh -c '%s'", unshare, mount);
+	if (p->exit_status)
+		skip_because("cannot put another file over /etc/hosts: %s", p->err_text);
+	return run_shell(env, "exec %s sh -c '%s && exec %s'", unshare, mount, command);
+}
