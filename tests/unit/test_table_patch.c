@@ -435,7 +435,7 @@ static struct table_builder *spec_of(const struct world *w, unsigned which)
 	return b;
 }
 
-static void assert_same(const struct table *table, const struct table *reference, const struct spec *spec)
+static void assert_same_tables(const struct table *table, const struct table *reference, const struct spec *spec)
 {
 	char *is = plain_answers(table, spec), *wanted = plain_answers(reference, spec);
 	char *names = name_answers(table, spec), *wanted_names = name_answers(reference, spec);
@@ -558,7 +558,7 @@ static void patched_tables_equal_whole_ones(void **state)
 		assert_whole(writer_table(writer));
 		b = spec_of(w, ~0u);
 		publish(reference, b);
-		assert_same(writer_table(writer), writer_table(reference), &b->spec);
+		assert_same_tables(writer_table(writer), writer_table(reference), &b->spec);
 		builder_free(b);
 		assert_rows(w, writer);
 	}
