@@ -213,20 +213,22 @@ static long by_sendmmsg(int fd, const void *sa, socklen_t length)
 	struct mmsghdr msgs[2] = { { msg, 0 }, { msg, 0 } };
 	long result = sendmmsg(fd, msgs, 2, MSG_FASTOPEN | MSG_NOSIGNAL);
 
+	if (result == 1)
+		errno = UNTOUCHED; /* musl leaves that of the second there */
 	return result > 0 ? result * 1000 + msgs[0].msg_len : result;
 }
 
 static const struct mode modes[] = {
 	{ "blocking", .call = by_connect },
 	{ "non-blocking", .flags = SOCK_NONBLOCK, .call = by_connect },
-	{ "SO_SNDTIMEO", .send_timeout_ms = 2800, .call = by_connect },
+	{ "SO_SNDTIMEO", .send_timeout_ms = 2000, .call = by_connect },
 	{ "SO_SNDTIMEO of 200 ms", .send_timeout_ms = 200, .call = by_connect },
 	{ "TCP_USER_TIMEOUT of 500 ms", .user_timeout_ms = 500, .call = by_connect },
 	{ "TCP_USER_TIMEOUT of 5 s", .user_timeout_ms = 5000, .flags = SOCK_CLOEXEC, .many_options = true, .call = by_connect },
 	{ "TCP_FASTOPEN_CONNECT", .fast_connect = true, .call = by_connect },
 	{ "non-blocking TCP_FASTOPEN_CONNECT", .fast_connect = true, .flags = SOCK_NONBLOCK, .call = by_connect },
 	{ "MSG_FASTOPEN", .call = by_sendto, .sends = true },
-	{ "MSG_FASTOPEN with SO_SNDTIMEO", .send_timeout_ms = 2800, .call = by_sendmsg, .sends = true },
+	{ "MSG_FASTOPEN with SO_SNDTIMEO", .send_timeout_ms = 2000, .call = by_sendmsg, .sends = true },
 	{ "MSG_FASTOPEN by sendmmsg", .call = by_sendmmsg, .sends = true },
 	{ "non-blocking MSG_FASTOPEN", .flags = SOCK_NONBLOCK, .call = by_sendmsg, .sends = true },
 };

@@ -16,7 +16,7 @@
 #include "support/services.h"
 #include "support/tun.h"
 
-enum { LIMIT_MS = 300000, LATE_MS = 800, BOUND_MS = 1530, TRIES = 3, MANY = 4096, SHOWN = 20 };
+enum { LIMIT_MS = 300000, LATE_MS = 700, BOUND_MS = 1530, TRIES = 3, MANY = 4096, SHOWN = 20 };
 
 /* ---- a network with a host of each kind ---- */
 
@@ -143,13 +143,15 @@ struct rows {
 	size_t count;
 };
 
+enum { PATTERNS = 6 };
+
 struct oracle {
-	const char *argv[KINDS + 4]; /* the program, its places, and the pattern of names; NULL behind them */
-	const char *const *env;
+	const char *argv[1 + KINDS + PATTERNS + 1]; /* the program, its places, and patterns of names; NULL behind them */
+	const char *const *env;			    /* NULL for a native run */
 };
 
-/* `only`: a pattern of names, or NULL. `env`: NULL for a native run. */
-static struct oracle oracle_of(const struct network *n, const char *program, unsigned kinds, const char *only)
+/* `only`: patterns of names, NULL behind the last; none: all. */
+static struct oracle oracle_of(const struct network *n, const char *program, unsigned kinds, const char *const *only)
 {
 	struct oracle o = { .argv = { program } };
 	size_t count = 1;
@@ -162,8 +164,8 @@ static struct oracle oracle_of(const struct network *n, const char *program, uns
 			o.argv[count++] = format("%s=%.*s%s%s:%d", kind_names[kind], (int)(end - 2 - n->form), n->form,
 						 at.address, end, at.port);
 	}
-	if (only)
-		o.argv[count] = format("only=%s", only);
+	for (; *only; only++)
+		o.argv[count++] = format("only=%s", *only);
 	return o;
 }
 
@@ -221,6 +223,7 @@ static struct row ask_of_one(const struct oracle *o, const char *name)
 	while (one.argv[n] && strncmp(one.argv[n], "only=", 5))
 		n++;
 	one.argv[n] = format("only=%s", name);
+	one.argv[n + 1] = NULL;
 	rows = ask(&one);
 	assert_int_equal(rows->count, 1);
 	return rows->row[0];
@@ -299,10 +302,14 @@ static void show_what_is_missing(const struct rows *native)
 
 /* ---- what is not ours, and what is healthy ---- */
 
+#define EVERYTHING    ((const char *const[]){ NULL })
+#define COMMON_MODES  ARGV("blocking, *", "non-blocking, *", "SO_SNDTIMEO, *", "TCP_FASTOPEN_CONNECT, *", "MSG_FASTOPEN, *")
+#define FASTOPEN_ONLY ARGV("*FASTOPEN*, *")
+
 static void dials_to_what_is_not_ours_are_as_natively(void **state)
 {
 	struct network n = network_open(ONE_PORT, COOKIES);
-	struct oracle o = oracle_of(&n, built("helpers/oracle"), ALL_KINDS, NULL), observed;
+	struct oracle o = oracle_of(&n, built("helpers/oracle"), ALL_KINDS, EVERYTHING), observed;
 	struct services *s = services_of(&n, ALL_KINDS, "\"mode\": \"observe\"");
 	struct rows *native = ask(&o);
 
@@ -322,13 +329,12 @@ static void dials_to_what_is_not_ours_are_as_natively(void **state)
 }
 
 /* Each endpoint of a Service is as the server at its address is natively; the other kinds are not ours. */
-static void assert_services_are_as_servers(const struct network *n, const char *program, unsigned kinds, unsigned ours)
+static void assert_services_are_as_servers(const struct network *n, const struct oracle *natively, unsigned ours, const char *more)
 {
-	struct oracle o = oracle_of(n, program, kinds, NULL);
-	struct rows *native = ask(&o);
+	struct rows *native = ask(natively);
 	unsigned before = tun_dials(n->tun, host_of(LATE));
+	struct oracle o = under(services_of(n, ours, more), *natively);
 
-	o = under(services_of(n, ours, NULL), o);
 	assert_as_natively(&o, native);
 	assert_int_equal(tun_dials(n->tun, host_of(LATE)), before);
 	for (int i = 0; i < ENDPOINTS; i++) {
@@ -337,50 +343,57 @@ static void assert_services_are_as_servers(const struct network *n, const char *
 	}
 }
 
+#define SOME_KINDS (OF(LIVE) | OF(LATE) | OF(REFUSED))
+#define HEALTHY	   (OF(LIVE) | OF(LATE))
+
 static void dials_to_a_healthy_service_are_as_to_a_server(void **state)
 {
 	struct network n = network_open(ONE_PORT, COOKIES);
+	struct oracle o = oracle_of(&n, built("helpers/oracle"), SOME_KINDS, EVERYTHING);
 
 	(void)state;
-	assert_services_are_as_servers(&n, built("helpers/oracle"), OF(LIVE) | OF(LATE) | OF(REFUSED), OF(LIVE) | OF(LATE));
+	assert_services_are_as_servers(&n, &o, HEALTHY, NULL);
 }
 
 static void dials_that_open_fast_are_as_to_a_server(void **state)
 {
 	struct network n = network_open(ONE_PORT, NO_COOKIES);
+	struct oracle o = oracle_of(&n, built("helpers/oracle"), ALL_KINDS, FASTOPEN_ONLY);
 
 	(void)state;
-	assert_services_are_as_servers(&n, built("helpers/oracle"), ALL_KINDS, OF(LIVE) | OF(LATE));
+	assert_services_are_as_servers(&n, &o, HEALTHY, "\"balance\": \"p2c\"");
 }
 
 static void dials_of_mapped_addresses_are_as_to_a_server(void **state)
 {
 	struct network n = network_open(ONE_PORT, COOKIES);
+	struct oracle o;
 
 	(void)state;
 	n.form = "[::ffff:%s]";
-	assert_services_are_as_servers(&n, built("helpers/oracle"), OF(LIVE) | OF(LATE) | OF(REFUSED), OF(LIVE) | OF(LATE));
+	o = oracle_of(&n, built("helpers/oracle"), SOME_KINDS, COMMON_MODES);
+	assert_services_are_as_servers(&n, &o, HEALTHY, "\"balance\": \"round_robin\"");
 }
 
 static void dials_of_ipv6_are_as_to_a_server(void **state)
 {
 	struct network n = network_open(ONE_ADDRESS_V6, COOKIES);
+	struct oracle o = oracle_of(&n, built("helpers/oracle"), OF(LIVE) | OF(REFUSED), COMMON_MODES);
 
 	(void)state;
-	assert_services_are_as_servers(&n, built("helpers/oracle"), OF(LIVE) | OF(REFUSED), OF(LIVE));
+	assert_services_are_as_servers(&n, &o, OF(LIVE), "\"balance\": \"random\"");
 }
 
 static void dials_under_musl_are_as_natively(void **state)
 {
 	struct network n = network_open(ONE_PORT, COOKIES);
-	const char *program = for_musl("oracle");
-	struct oracle o = oracle_of(&n, program, ALL_KINDS, NULL);
+	struct oracle o = oracle_of(&n, for_musl("oracle"), ALL_KINDS, COMMON_MODES), other;
 	struct rows *native = ask(&o);
 
 	(void)state;
-	o = under(services_of_web(n.live, NULL), o);
-	assert_as_natively(&o, native);
-	assert_services_are_as_servers(&n, program, OF(LIVE) | OF(LATE) | OF(REFUSED), OF(LIVE) | OF(LATE));
+	other = under(services_of_web(n.live, NULL), o);
+	assert_as_natively(&other, native);
+	assert_services_are_as_servers(&n, &o, HEALTHY, NULL);
 }
 
 /* ---- a first pick that fails ---- */
@@ -497,8 +510,8 @@ static const struct expectation nobody_is_alive[] = {
 	{ "*, unreachable, dialed", "-1 EHOSTUNREACH; | " DOWN_BY_ROUTER, 2 * LATE_MS },
 	{ "*, @(reset|unreachable), *", natively, LATE_MS },
 	/* The attempts share the program's time: it ends when, and as, a single one would have. */
-	{ "SO_SNDTIMEO, hole, dialed", "-1 EINPROGRESS; | " DOWN_LATER("ETIMEDOUT"), 2800 },
-	{ "SO_SNDTIMEO, hole, dialed twice", natively, BOUND_MS },
+	{ "SO_SNDTIMEO, hole, dialed", "-1 EINPROGRESS; | " DOWN_LATER("ETIMEDOUT"), 2000 },
+	{ "SO_SNDTIMEO, hole, dialed twice", "-1 EINPROGRESS; -1 EALREADY; | " DOWN_LATER("ETIMEDOUT"), 4000 },
 	{ "SO_SNDTIMEO, hole, *", natively, 0 },
 	{ "MSG_FASTOPEN*, hole, *", natively, 0 },
 	{ CONNECT ", hole, dialed", "-1 ETIMEDOUT; | " DOWN, BOUND_MS + 3060 },
@@ -562,8 +575,9 @@ static void assert_as_written(const struct oracle *o, const struct rows *native,
 static void first_pick_that_fails_is_followed_by_the_next_as_it_is_written(void **state)
 {
 	struct network n = network_open(ONE_PORT, COOKIES);
-	struct oracle native = oracle_of(&n, built("helpers/oracle"), ALL_KINDS & ~OF(LATE), NULL);
-	struct oracle o = oracle_of(&n, built("helpers/oracle"), FAILING | OF(LIVE), "*, @(refused|reset|unreachable|hole), *");
+	struct oracle native = oracle_of(&n, built("helpers/oracle"), ALL_KINDS & ~OF(LATE), EVERYTHING);
+	struct oracle o = oracle_of(&n, built("helpers/oracle"), FAILING | OF(LIVE),
+				    ARGV("*, @(refused|reset|unreachable|hole), *"));
 	struct services *s = services_of(&n, FAILING, IN_ORDER);
 	struct rows *rows = ask(&native);
 
@@ -583,7 +597,7 @@ static void second_attempt_is_as_a_first_one(void **state)
 {
 	struct network n = network_open(ONE_PORT, COOKIES);
 	struct oracle o = oracle_of(&n, built("helpers/oracle"), OF(LATE) | OF(HOLE),
-				    "@(blocking|SO_*|TCP_*), *, @(dialed|interrupted*|left by longjmp|cancelled*)");
+				    ARGV("@(blocking|SO_*|TCP_*), *, @(dialed|interrupted*|left by longjmp|cancelled*)"));
 	struct services *s = services_of(&n, OF(LATE) | OF(HOLE), IN_ORDER);
 	struct rows *rows = ask(&o);
 
