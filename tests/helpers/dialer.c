@@ -15,7 +15,6 @@
  *	--marks		a write to descriptor -1 before and after each connect, for strace
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <netdb.h>
@@ -33,6 +32,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "errors.h"
+
 enum { MAX_THREADS = 64, LIMIT_S = 120 };
 
 static struct {
@@ -49,35 +50,9 @@ static atomic_long taken, failed;
 
 enum { NO_NAME = -1 };
 
-static const char *error_name(int error)
+static const char *name_of(int error)
 {
-	static const struct {
-		int error;
-		const char *name;
-	} names[] = {
-		{ NO_NAME, "NONAME" },
-		{ ECONNREFUSED, "ECONNREFUSED" },
-		{ ETIMEDOUT, "ETIMEDOUT" },
-		{ EHOSTUNREACH, "EHOSTUNREACH" },
-		{ ENETUNREACH, "ENETUNREACH" },
-		{ ECONNRESET, "ECONNRESET" },
-		{ EINPROGRESS, "EINPROGRESS" },
-		{ ECONNABORTED, "ECONNABORTED" },
-		{ EPIPE, "EPIPE" },
-		{ EAGAIN, "EAGAIN" },
-		{ EINTR, "EINTR" },
-		{ ETIME, "ETIME" },
-		{ EADDRNOTAVAIL, "EADDRNOTAVAIL" },
-		{ EINVAL, "EINVAL" },
-		{ EALREADY, "EALREADY" },
-	};
-	static char other[32];
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (names[i].error == error)
-			return names[i].name;
-	snprintf(other, sizeof(other), "errno-%d", error);
-	return other;
+	return error == NO_NAME ? "NONAME" : error_name(error);
 }
 
 static int resolve(struct sockaddr_storage *to, socklen_t *length)
@@ -174,7 +149,7 @@ static void dial_once(void)
 	if (!error && !want.mute)
 		error = ask(fd, answer, sizeof(answer));
 	atomic_fetch_add(&failed, error != 0);
-	printf("%s\n", error ? error_name(error) : answer);
+	printf("%s\n", error ? name_of(error) : answer);
 	if (fd >= 0 && (!want.hold || error))
 		close(fd);
 }

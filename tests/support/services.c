@@ -92,7 +92,8 @@ char *service_entry(const char *name, const char *address, int port, const struc
 	char *endpoints = format("%s", "");
 
 	for (size_t i = 0; i < count; i++)
-		endpoints = format("%s%s\"%s:%d\"", endpoints, i ? ", " : "", places[i].address, places[i].port);
+		endpoints = format(strchr(places[i].address, ':') ? "%s%s\"[%s]:%d\"" : "%s%s\"%s:%d\"", endpoints,
+				   i ? ", " : "", places[i].address, places[i].port);
 	return format("{ \"name\": \"%s\", %s\"ports\": [ { \"port\": %d } ], \"endpoints\": [ %s ]%s%s }", name,
 		      address ? format("\"addresses\": [\"%s\"], ", address) : "", port, endpoints, more ? ", " : "",
 		      more ? more : "");

@@ -105,6 +105,8 @@ static struct packet segment(const struct packet *to, bool syn, bool fin, bool r
 	p.tcp.source = to->tcp.dest;
 	p.tcp.dest = to->tcp.source;
 	p.tcp.seq = to->tcp.ack ? to->tcp.ack_seq : htonl(OUR_SEQUENCE);
+	if (to->tcp.syn) /* data in a SYN is not taken: it comes again */
+		data = 0;
 	p.tcp.ack_seq = htonl(ntohl(to->tcp.seq) + (uint32_t)data + to->tcp.syn + to->tcp.fin);
 	p.tcp.ack = 1;
 	p.tcp.syn = syn;
