@@ -11,7 +11,7 @@
 
 #include "support/backends.h"
 #include "support/cleanup.h"
-#include "support/musl.h"
+#include "support/compile.h"
 #include "support/process.h"
 #include "support/services.h"
 #include "support/tun.h"
@@ -387,7 +387,7 @@ static void dials_of_ipv6_are_as_to_a_server(void **state)
 static void dials_under_musl_are_as_natively(void **state)
 {
 	struct network n = network_open(ONE_PORT, COOKIES);
-	struct oracle o = oracle_of(&n, for_musl("oracle"), ALL_KINDS, COMMON_MODES), other;
+	struct oracle o = oracle_of(&n, compiled_for_musl("oracle", ""), ALL_KINDS, COMMON_MODES), other;
 	struct rows *native = ask(&o);
 
 	(void)state;
