@@ -8,6 +8,7 @@ BUILD ?= build
 CROSS ?=
 CC := $(if $(filter default,$(origin CC)),$(CROSS)gcc,$(CC))
 STRIP ?= $(CROSS)strip
+READELF ?= $(CROSS)readelf
 PKG_CONFIG ?= $(CROSS)pkg-config
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
@@ -22,18 +23,20 @@ san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(WERROR),-Werror)
 COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_VERSION='"$(VERSION)"' $(WARN)
 TOOL_CFLAGS := $(COMMON) $(san_flags) $(CFLAGS)
-# The shim lives without a C library: no calls that a compiler would invent, no thread-local storage, no canary.
+# The shim lives without a C library: no calls that a compiler would invent, no thread-local storage, no canary; but a
+# thread that is cancelled in it unwinds through its frames.
 is_clang := $(findstring clang,$(CC))
-is_aarch64 := $(findstring aarch64,$(shell $(CC) -dumpmachine 2>/dev/null))
+machine := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+is_aarch64 := $(filter aarch64,$(machine))
 # Across files: a dial that is not ours crosses six of them, and that halves what it costs.
 SHIM_LTO := -flto=1 -flto-partition=one -ffat-lto-objects
 SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
-	-falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns -fconserve-stack $(SHIM_LTO)) \
+	-fasynchronous-unwind-tables -falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns -fconserve-stack $(SHIM_LTO)) \
 	$(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
 # A dial may come from a signal handler on a small stack; a name lookup has the libc's own appetite beside it.
-stack_limit = $(if $(findstring names,$1),4096,512)
+stack_limit = $(if $(findstring names,$1),1024,512)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,defs \
-	-Wl,--version-script=src/shim/exports.map -Wl,-soname,libfairdial.so -Wl,--build-id
+	-Wl,--version-script=src/shim/exports.map -Wl,-soname,libfairdial.so -Wl,--build-id -Wl,--eh-frame-hdr
 
 # For a kubeconfig in YAML; `make YAML_LIBS=` builds without.
 YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 2>/dev/null)
@@ -104,7 +107,7 @@ $(BUILD)/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h)
 	$(Q)$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE $(WARN) -o $@ $< -lpthread
 
 .SECONDARY:
--include $(shell find $(BUILD) -path $(BUILD)/roots -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/roots -o -path $(BUILD)/differential \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # ---- tests: `make unit T=table N='*draining*'` runs some ----
 
@@ -134,8 +137,41 @@ integration: build-tests ## build and run the tests with real programs
 	$(Q)$(call run_tests,$(INTEGRATION))
 
 .PHONY: check-layers
-check-layers: $(BUILD)/libfairdial.so ## prove who may include and need whom
+check-layers: $(BUILD)/libfairdial.so ## prove who may include whom
 	$(Q)sh tests/check_layers.sh $(BUILD)
+
+.PHONY: check-hazards
+check-hazards: ## prove that each known hazard has a test
+	$(Q)sh tests/check_hazards.sh
+
+.PHONY: check-elf
+check-elf: $(BUILD)/libfairdial.so ## prove what any loader and host may rely on in the shim
+	$(Q)READELF=$(READELF) sh tests/check_elf.sh $< $(machine)
+
+# ---- aarch64: built with the packages of another root, run by qemu-user, each program with its libraries from there ----
+
+ARM := aarch64-linux-gnu-
+ARM_BUILD := $(BUILD)/aarch64
+ARM_ROOT := $(CURDIR)/$(BUILD)/roots/arm64
+ARM_MAKE = PKG_CONFIG_SYSROOT_DIR=$(ARM_ROOT) PKG_CONFIG_LIBDIR=$(ARM_ROOT)/usr/lib/aarch64-linux-gnu/pkgconfig \
+	$(MAKE) --no-print-directory BUILD=$(ARM_BUILD) SAN= CROSS=$(ARM) CC="$(ARM)gcc --sysroot=$(ARM_ROOT)" PKG_CONFIG=pkg-config
+# Tests of what the shim has in it: base, table, ledger, balance and its own.
+ARM_UNIT := $(filter test_addr test_duration test_trace test_table% test_ledger% test_mend% test_pick% test_pins test_names% test_settings,$(UNIT))
+
+.PHONY: aarch64-root
+aarch64-root:
+	$(Q)sh tests/roots.sh $(ARM_ROOT) arm64
+
+# What tests/integration/test_aarch64.c runs.
+.PHONY: aarch64
+aarch64: aarch64-root
+	$(Q)+$(ARM_MAKE) $(ARM_BUILD)/libfairdial.so $(ARM_BUILD)/helpers/dialer $(ARM_BUILD)/helpers/oddities
+
+.PHONY: test-aarch64
+test-aarch64: aarch64-root ## build the core's unit tests for aarch64, run them under qemu-user
+	$(Q)+$(ARM_MAKE) $(ARM_UNIT:%=$(ARM_BUILD)/tests/%)
+	$(Q)EMULATOR=qemu-aarch64-static QEMU_LD_PREFIX=$(ARM_ROOT) \
+		sh tests/run.sh $(ARM_BUILD)/tests "$(N)" $(if $(T),$(filter test_$(T),$(ARM_UNIT)),$(ARM_UNIT))
 
 # STANDIN=1: without a cluster, against a small stand-in for its API.
 STANDIN ?=
@@ -148,6 +184,16 @@ else
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/cluster/cluster.py $(BUILD) $(if $(STANDIN),--standin)
 endif
+
+# SUITE="libuv test_ssl" runs some; PART=ci what .ci/run has time for.
+SUITE ?=
+PART ?=
+
+.PHONY: test-differential
+test-differential: ## run test suites that others wrote, with and without the shim
+	$(Q)sh tests/deps.sh differential
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/differential/differential.py $(BUILD) $(if $(PART),--part $(PART)) $(SUITE)
 
 # ---- benchmarks ----
 
@@ -216,6 +262,6 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  V=1 shows commands; SAN=address|thread; T=pick N="*draining*" runs some tests; CROSS=aarch64-linux-gnu-'

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh [demo]: installs what building (and the demo) or, without a word, also testing needs, where it is missing.
+# deps.sh [demo|differential]: installs what building (and the demo, or other people's suites) or, without a word, also testing
+# needs, where it is missing.
 # Debian, Ubuntu, Alpine and Fedora; as root or through sudo. Prints nothing when nothing is missing.
 set -eu
 what=${1:-test}
@@ -68,7 +69,20 @@ if [ "$what" = test ]; then
 	need valgrind valgrind valgrind valgrind
 	need '/usr/lib/*/libjemalloc.so.2' libjemalloc2 jemalloc jemalloc
 	need '/usr/lib/*/libtcmalloc_minimal.so.4' libtcmalloc-minimal4 gperftools gperftools-libs
+	need setcap libcap2-bin libcap-utils libcap
 	need spin spin spin spin
+fi
+
+if [ "$what" = differential ]; then
+	need unshare util-linux util-linux util-linux
+	need setpriv util-linux setpriv util-linux
+	need ip iproute2 iproute2 iproute2
+	need dpkg-source dpkg-dev dpkg-dev dpkg-dev
+	need g++ g++ g++ gcc-c++
+	need cmake cmake cmake cmake
+	need perl perl perl perl
+	header openssl/ssl.h libssl-dev openssl-dev openssl-devel
+	header zlib.h zlib1g-dev zlib-dev zlib-devel
 fi
 
 [ -z "$missing" ] && exit 0

@@ -38,6 +38,17 @@ static bool is_sound(const struct ledger_head *head, size_t size)
 	       head->rows_offset + (uint64_t)head->rows * head->row_size <= size;
 }
 
+/*
+ * Whoever cannot tell the boot, because there is no /proc, takes any ledger, and everybody takes his: to make it anew would part
+ * the processes of a pod.
+ */
+static bool boots_match(const uint8_t a[16], const uint8_t b[16])
+{
+	static const uint8_t unknown[16];
+
+	return memcmp(a, b, 16) == 0 || memcmp(a, unknown, 16) == 0 || memcmp(b, unknown, 16) == 0;
+}
+
 int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint8_t boot_id[16])
 {
 	struct ledger_head head;
@@ -50,7 +61,7 @@ int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint
 	if (head.major != LEDGER_MAJOR)
 		return -EPROTO;
 	if (table_sum(0, &head, offsetof(struct ledger_head, sum) / 8) != head.sum || !is_sound(&head, size) ||
-	    memcmp(head.boot_id, boot_id, 16) != 0)
+	    !boots_match(head.boot_id, boot_id))
 		return -EBADMSG;
 	*ret_ledger = (struct ledger){ .base = base,
 				       .size = size,
@@ -155,8 +166,50 @@ static int name_temporary(struct opening *o)
 	return text.full ? -ENAMETOOLONG : 0;
 }
 
-/* Whole before it has its name, so that nobody ever maps a part of it. */
-static int make(struct opening *o, bool replace)
+/* A file without a name in the folder that `path` is in: whoever is killed before it has one leaves nothing behind. */
+static int open_unnamed(struct opening *o)
+{
+	struct text dir = text_into(o->temporary, sizeof(o->temporary));
+	struct slice before = { o->path, 0 };
+
+	for (size_t i = 0; o->path[i]; i++)
+		if (o->path[i] == '/')
+			before.len = i + 1;
+	text_add_slice(&dir, before);
+	text_add(&dir, ".");
+	return dir.full ? -ENAMETOOLONG : sys_openat(AT_FDCWD, o->temporary, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/* By its descriptor, which not everybody may do (linkat(2)), else by the name that /proc has for it. */
+static int name_unnamed(struct opening *o, int fd)
+{
+	struct text name = text_into(o->temporary, sizeof(o->temporary));
+	int r = sys_linkat(fd, "", o->path, AT_EMPTY_PATH);
+
+	if (r == 0 || r == -EEXIST)
+		return r;
+	text_add(&name, "/proc/self/fd/");
+	text_add_number(&name, (uint64_t)fd, 10);
+	return sys_linkat(AT_FDCWD, o->temporary, o->path, AT_SYMLINK_FOLLOW);
+}
+
+/* -EOPNOTSUPP where a file cannot be without a name, or cannot be given one. */
+static int make_unnamed(struct opening *o)
+{
+	int fd = open_unnamed(o), r;
+
+	if (fd < 0)
+		return -EOPNOTSUPP;
+	r = write_whole(o, fd);
+	if (r == 0) {
+		r = name_unnamed(o, fd);
+		r = r == 0 || r == -EEXIST ? r : -EOPNOTSUPP;
+	}
+	sys_close(fd);
+	return r;
+}
+
+static int make_named(struct opening *o, bool replace)
 {
 	int fd, r = name_temporary(o);
 
@@ -170,10 +223,23 @@ static int make(struct opening *o, bool replace)
 	if (r == 0 && replace)
 		r = sys_rename(o->temporary, o->path);
 	else if (r == 0)
-		r = sys_link(o->temporary, o->path); /* -EEXIST: another process was first, and its file is as good */
+		r = sys_linkat(AT_FDCWD, o->temporary, o->path, 0);
 	if (r < 0 || !replace)
 		sys_unlink(o->temporary);
-	return r == -EEXIST ? 0 : r;
+	return r;
+}
+
+/*
+ * Whole before it has its name, so that nobody ever maps a part of it. Only a rename puts it in the place of another, for
+ * which it needs a name before: there, one that is killed may leave a file behind.
+ */
+static int make(struct opening *o, bool replace)
+{
+	int r = replace ? -EOPNOTSUPP : make_unnamed(o);
+
+	if (r == -EOPNOTSUPP)
+		r = make_named(o, replace);
+	return r == -EEXIST ? 0 : r; /* another process was first, and its file is as good */
 }
 
 /*

@@ -50,7 +50,10 @@ struct ledger_options {
 int ledger_open(const char *path, const struct ledger_options *options, struct ledger *ret_ledger);
 void ledger_close(struct ledger *ledger);
 
-/* Takes a mapping of `size` bytes. 0; -EBADMSG for anything but a ledger of this boot; -EPROTO for another version. */
+/*
+ * Takes a mapping of `size` bytes. 0; -EBADMSG for anything but a ledger of this boot, where both say which; -EPROTO for another
+ * version.
+ */
 int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint8_t boot_id[16]);
 
 /* ---- ledger.c ---- */

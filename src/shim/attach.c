@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/host.h"
 #include "base/scratch.h"
@@ -77,16 +78,22 @@ static void trace_attach(struct search *search, const char *dir, const char *wha
 	trace_end(&line, search->settings->trace_path);
 }
 
+/*
+ * A table with a heartbeat is of one boot. Who cannot tell which (no /proc) goes by the heartbeat, which of an earlier boot is
+ * either old, or of a time that has not come yet.
+ */
 static bool boot_matches(const struct table *table)
 {
 	static const uint8_t unknown[16];
 	const struct table_head *head = table_head(table);
 	uint8_t boot_id[16];
 
-	if ((head->flags & TABLE_STATIC) || __builtin_memcmp(head->boot_id, unknown, 16) == 0)
+	if ((head->flags & TABLE_STATIC) || memcmp(head->boot_id, unknown, 16) == 0)
 		return true;
 	host_boot_id(boot_id);
-	return __builtin_memcmp(head->boot_id, boot_id, 16) == 0;
+	if (memcmp(boot_id, unknown, 16) == 0)
+		return load_relaxed(&head->heartbeat_ms) <= clock_boot_ms() + QUIET_AFTER_MS;
+	return memcmp(head->boot_id, boot_id, 16) == 0;
 }
 
 static void ledger_path(const struct settings *s, const char *dir, char path[SETTINGS_PATH + 8])
@@ -98,6 +105,16 @@ static void ledger_path(const struct settings *s, const char *dir, char path[SET
 		text_add(&text, "/ledger");
 }
 
+/* As who the process was started, which takes no system call; as who it is now, where that is not enough. */
+static bool ask_who_we_are(struct search *search)
+{
+	uint32_t euid = sys_geteuid();
+	bool changed = euid != search->trust.euid;
+
+	search->trust.euid = euid;
+	return changed;
+}
+
 static void open_ledger(struct search *search)
 {
 	const struct table_head *head = table_head(&search->table);
@@ -106,6 +123,8 @@ static void open_ledger(struct search *search)
 
 	ledger_path(search->settings, search->dir, search->ledger_path);
 	r = ledger_open(search->ledger_path, &options, &search->ledger);
+	if (r == -EPERM && ask_who_we_are(search))
+		r = ledger_open(search->ledger_path, &options, &search->ledger);
 	if (r < 0)
 		search->ledger.base = NULL;
 	trace_attach(search, search->ledger_path, "", r);
@@ -149,21 +168,29 @@ static bool install(const struct search *search)
 	return true;
 }
 
-static bool attach_dir(struct search *search, const char *dir, bool no_link)
+static int map_table(struct search *search)
 {
-	int r;
+	int r = table_map(search->dir, &search->trust, &search->table, &search->id);
 
-	search->dir = dir;
-	search->trust = (struct trust){ sys_geteuid(), search->settings->shim_uid, no_link };
-	if (search->trust.shim_uid == UINT32_MAX)
-		search->trust.shim_uid = search->trust.euid;
-	r = table_map(dir, &search->trust, &search->table, &search->id);
+	if (r == -EPERM && ask_who_we_are(search))
+		r = table_map(search->dir, &search->trust, &search->table, &search->id);
 	if (r == 0 && !boot_matches(&search->table)) {
 		table_unmap(&search->table);
 		r = -ESTALE;
 	}
-	trace_attach(search, dir, "/table", r);
-	if (r < 0)
+	trace_attach(search, search->dir, "/table", r);
+	return r;
+}
+
+static bool attach_dir(struct search *search, const char *dir, bool no_link)
+{
+	uint32_t euid = search->settings->start_euid;
+
+	search->dir = dir;
+	search->trust = (struct trust){ euid, search->settings->shim_uid, no_link };
+	if (search->trust.shim_uid == UINT32_MAX)
+		search->trust.shim_uid = euid;
+	if (map_table(search) < 0)
 		return false;
 	open_ledger(search);
 	if (is_attached(search) || !install(search)) {
@@ -178,7 +205,7 @@ static void attach_user_dir(struct search *search)
 	struct text path = text_into(search->user_dir, sizeof(search->user_dir));
 
 	text_add(&path, "/tmp/fairdial-");
-	text_add_number(&path, sys_geteuid(), 10);
+	text_add_number(&path, search->settings->start_euid, 10);
 	attach_dir(search, search->user_dir, true);
 }
 

@@ -145,9 +145,7 @@ static int call_connect(const struct call *c)
 	memset(sa, 0, sizeof(sa));
 	addr_to_sockaddr(&c->choice.addr, c->sa, sa);
 	/* The caller's length: a wrong one has an error of its own. */
-	if (next_connect(c->fd, (const struct sockaddr *)sa, c->len < sizeof(sa) ? c->len : sizeof(sa)) == 0)
-		return 0;
-	return errno_get();
+	return -next_dial(c->fd, (const struct sockaddr *)sa, c->len < sizeof(sa) ? c->len : sizeof(sa));
 }
 
 /* ---- blocking ---- */
@@ -422,29 +420,50 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
 
 /* ---- MSG_FASTOPEN ---- */
 
-/* The caller's message, to the chosen endpoint. -1 and errno. */
+/* What the caller wants to send, and how. */
+struct message {
+	const struct msghdr *msg;
+	int flags;
+	bool flat; /* by sendto(2): a name and one piece, and nothing else */
+};
+
+/* The caller's own call. */
+static ssize_t send_as_called(int fd, const struct message *m)
+{
+	const struct msghdr *msg = m->msg;
+
+	if (m->flat)
+		return next_sendto(fd, msg->msg_iov->iov_base, msg->msg_iov->iov_len, m->flags, msg->msg_name, msg->msg_namelen);
+	return next_sendmsg(fd, msg, m->flags);
+}
+
+/* The same to the chosen endpoint. The bytes that went, or a negative errno. */
 __attribute__((noinline))
-static ssize_t send_to(const struct call *c, const struct msghdr *msg, int flags)
+static ssize_t send_to_choice(const struct call *c, const struct message *m)
 {
 	char sa[SOCKADDR_SIZE] __attribute__((aligned(8)));
-	struct msghdr copy = *msg;
+	struct msghdr copy = *m->msg;
 
 	memset(sa, 0, sizeof(sa));
 	addr_to_sockaddr(&c->choice.addr, c->sa, sa);
 	if (copy.msg_namelen > sizeof(sa))
 		copy.msg_namelen = sizeof(sa);
+	if (m->flat)
+		return next_send_flat(c->fd, copy.msg_iov->iov_base, copy.msg_iov->iov_len, m->flags, (const struct sockaddr *)sa,
+				      copy.msg_namelen);
 	copy.msg_name = sa;
-	return next_sendmsg(c->fd, &copy, flags);
+	return next_send(c->fd, &copy, m->flags);
 }
 
 /* As try_blocking, of a message. `*ret_n`: the bytes that went, or -1. */
 __attribute__((noinline))
-static bool try_sending(struct call *c, const struct msghdr *msg, int flags, ssize_t *ret_n)
+static bool try_sending(struct call *c, const struct message *m, ssize_t *ret_n)
 {
-	ssize_t n = *ret_n = send_to(c, msg, flags);
-	int error = c->error = n < 0 ? errno_get() : 0;
+	ssize_t n = send_to_choice(c, m);
+	int error = c->error = n < 0 ? (int)-n : 0;
 	enum blame blame = blame_for(error);
 
+	*ret_n = n < 0 ? -1 : n;
 	trace(c, error);
 	if (error == 0 || is_under_way(error) || error == EAGAIN) {
 		dial_landed(&c->dial, &c->choice, false); /* the data may wait for a handshake that is not over */
@@ -456,15 +475,15 @@ static bool try_sending(struct call *c, const struct msghdr *msg, int flags, ssi
 }
 
 __attribute__((noinline))
-static ssize_t fastopen_service(int fd, const struct msghdr *msg, int flags)
+static ssize_t fastopen_service(int fd, const struct message *m)
 {
 	int before = errno_get();
 	struct call c;
 	ssize_t n;
 
-	if (!begin(&c, fd, msg->msg_name, msg->msg_namelen))
-		return next_sendmsg(fd, msg, flags);
-	while (try_sending(&c, msg, flags, &n) && dial_choose(&c.dial, &c.choice))
+	if (!begin(&c, fd, m->msg->msg_name, m->msg->msg_namelen))
+		return send_as_called(fd, m);
+	while (try_sending(&c, m, &n) && dial_choose(&c.dial, &c.choice))
 		;
 	errno_set(c.error ? c.error : before);
 	return n;
@@ -488,14 +507,14 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
 	msg.msg_namelen = len;
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
-	return fastopen_service(fd, &msg, flags);
+	return fastopen_service(fd, &(struct message){ &msg, flags, true });
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	if (!(flags & MSG_FASTOPEN) || !msg || !dials(msg->msg_name, msg->msg_namelen, flags))
 		return next_sendmsg(fd, msg, flags);
-	return fastopen_service(fd, msg, flags);
+	return fastopen_service(fd, &(struct message){ msg, flags, false });
 }
 
 HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
@@ -506,7 +525,7 @@ HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 	if (!(flags & MSG_FASTOPEN) || !msgs || n == 0 ||
 	    !dials(msgs[0].msg_hdr.msg_name, msgs[0].msg_hdr.msg_namelen, flags))
 		return next_sendmmsg(fd, msgs, n, flags);
-	first = fastopen_service(fd, &msgs[0].msg_hdr, flags);
+	first = fastopen_service(fd, &(struct message){ &msgs[0].msg_hdr, flags, false });
 	if (first < 0)
 		return -1;
 	msgs[0].msg_len = (unsigned)first;

@@ -5,9 +5,11 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/scratch.h"
 #include "base/sys.h"
 #include "base/trace.h"
 #include "shim/attach.h"
+#include "table/atomics.h"
 
 /* ---- files, line by line ---- */
 
@@ -33,22 +35,59 @@ void lines_end(struct line_reader *reader)
 	reader->cut = false;
 }
 
-static void read_lines(const char *path, void (*take)(void *, struct slice), void *to)
-{
+/* What is read while a name is looked for. The caller's stack has no room for it. */
+struct work {
+	struct resolv resolv;
 	struct line_reader reader;
 	char bytes[512];
+};
+
+enum { WORKS = 4 };
+
+/*
+ * Some are kept, because fresh pages cost more than all the rest of a lookup. Who finds them taken makes one of his own; nobody
+ * waits, so that a child forked in the middle of a lookup only has one less.
+ */
+static struct {
+	struct work work;
+	int taken;
+} kept[WORKS];
+
+/* NULL where there is no memory. */
+static struct work *work_new(void)
+{
+	for (int i = 0; i < WORKS; i++)
+		if (swap_if_int(&kept[i].taken, 0, 1))
+			return &kept[i].work;
+	return scratch_take(sizeof(struct work));
+}
+
+static void work_free(struct work *work)
+{
+	for (int i = 0; i < WORKS; i++) {
+		if (work == &kept[i].work) {
+			store_release_int(&kept[i].taken, 0);
+			return;
+		}
+	}
+	scratch_give(work, sizeof(*work));
+}
+
+static void read_lines(struct work *work, const char *path, void (*take)(void *, struct slice), void *to)
+{
+	struct line_reader *reader = &work->reader;
 	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 	long n;
 
 	if (fd < 0)
 		return;
-	reader.len = 0;
-	reader.cut = false;
-	reader.take = take;
-	reader.to = to;
-	while ((n = sys_read(fd, bytes, sizeof(bytes))) > 0)
-		lines_feed(&reader, bytes, (size_t)n);
-	lines_end(&reader);
+	reader->len = 0;
+	reader->cut = false;
+	reader->take = take;
+	reader->to = to;
+	while ((n = sys_read(fd, work->bytes, sizeof(work->bytes))) > 0)
+		lines_feed(reader, work->bytes, (size_t)n);
+	lines_end(reader);
 	sys_close(fd);
 }
 
@@ -156,11 +195,11 @@ static void hosts_take_line(void *to, struct slice line)
 	search->found = search->found || hosts_line_names(line, search->host);
 }
 
-static bool is_in_hosts(struct slice host)
+static bool is_in_hosts(struct work *work, struct slice host)
 {
 	struct hosts_search search = { host, false };
 
-	read_lines("/etc/hosts", hosts_take_line, &search);
+	read_lines(work, "/etc/hosts", hosts_take_line, &search);
 	return search.found;
 }
 
@@ -285,6 +324,17 @@ static void take_address(struct answer *answer, const struct table_address *row)
 	}
 }
 
+/* A bare name is canonical as the services file writes it, like one of /etc/hosts; a full one as it was asked for, like DNS's. */
+static void take_own_name(struct answer *answer, const struct table_service *service)
+{
+	struct text own;
+
+	if (count_dots(slice_of(answer->canonical)))
+		return;
+	own = text_into(answer->canonical, sizeof(answer->canonical));
+	text_add(&own, service->name);
+}
+
 static enum fairdial_mode most_cautious(const struct table_rules *rules, const struct table_service *service,
 					const struct settings *s)
 {
@@ -327,6 +377,7 @@ static enum names_result answer_from(const struct attachment *attachment, const 
 	result = judge(attachment, s, view, &service);
 	if (result != NAMES_ADDRESSES)
 		return result;
+	take_own_name(answer, &service);
 	for (uint32_t i = 0; i < service.address_count; i++) {
 		struct table_address address;
 
@@ -348,6 +399,7 @@ bool names_headless(const struct attachment *attachment, const struct settings *
 	       judge(attachment, s, view, ret_service) == NAMES_ORDER;
 }
 
+__attribute__((noinline))
 static void trace_names(const struct settings *s, const char *host, enum names_result result, const struct answer *answer)
 {
 	char buf[512], addr[ADDR_TEXT];
@@ -370,28 +422,40 @@ static void trace_names(const struct settings *s, const char *host, enum names_r
 	trace_end(&line, s->trace_path);
 }
 
-static enum names_result find_answer(const struct settings *s, struct slice host, struct answer *ret_answer)
+static enum names_result look_up(const struct attachment *attachment, const struct settings *s, struct work *work,
+				 struct slice host, struct answer *ret_answer)
 {
-	const struct attachment *attachment = attach_get();
-	struct resolv resolv;
-
-	if (!attachment)
-		return NAMES_LIBC;
-	attach_refresh(attachment);
-	resolv_init(&resolv);
-	read_lines("/etc/resolv.conf", resolv_take_line, &resolv);
-	resolv_done(&resolv);
+	resolv_init(&work->resolv);
+	read_lines(work, "/etc/resolv.conf", resolv_take_line, &work->resolv);
+	resolv_done(&work->resolv);
 	for (int i = 0; i < TABLE_TRIES; i++) {
 		struct table_view view;
 		enum names_result result;
 
 		if (!table_begin(&attachment->table, &view))
 			continue;
-		result = answer_from(attachment, s, &view, &resolv, host, ret_answer);
+		result = answer_from(attachment, s, &view, &work->resolv, host, ret_answer);
 		if (table_end(&view))
-			return result != NAMES_LIBC && is_in_hosts(without_dot(host)) ? NAMES_LIBC : result;
+			return result != NAMES_LIBC && is_in_hosts(work, without_dot(host)) ? NAMES_LIBC : result;
 	}
 	return NAMES_LIBC;
+}
+
+static enum names_result find_answer(const struct settings *s, struct slice host, struct answer *ret_answer)
+{
+	const struct attachment *attachment = attach_get();
+	enum names_result result;
+	struct work *work;
+
+	if (!attachment)
+		return NAMES_LIBC;
+	attach_refresh(attachment);
+	work = work_new();
+	if (!work)
+		return NAMES_LIBC;
+	result = look_up(attachment, s, work, host, ret_answer);
+	work_free(work);
+	return result;
 }
 
 enum names_result names_answer(const char *host, struct answer *ret_answer)

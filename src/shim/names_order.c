@@ -308,8 +308,9 @@ static void put_in_order(struct order *o)
 	trace_order(o);
 }
 
-/* ---- for the hooks ---- */
+/* ---- for the hooks, whose frames are below those of the libc: not in them ---- */
 
+__attribute__((noinline))
 void names_order_list(const struct answer *answer, struct addrinfo *list)
 {
 	struct order o;
@@ -329,6 +330,7 @@ void names_order_list(const struct answer *answer, struct addrinfo *list)
 	put_in_order(&o);
 }
 
+__attribute__((noinline))
 void names_order_host(const struct answer *answer, struct hostent *host)
 {
 	struct order o;

@@ -27,6 +27,11 @@ ssize_t next_sendto(int fd, const void *buf, size_t n, int flags, const struct s
 ssize_t next_sendmsg(int fd, const struct msghdr *msg, int flags);
 int next_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 
+/* The first three for dials of ours, with the kernel's result: a negative errno, also in a program that has no errno. */
+int next_dial(int fd, const struct sockaddr *sa, socklen_t len);
+ssize_t next_send_flat(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len);
+ssize_t next_send(int fd, const struct msghdr *msg, int flags);
+
 /*
  * Code for when the calling thread ends inside of what stands between the two: by cancellation, and with glibc by a longjmp out of
  * a signal handler too. Where the C library knows no threads (glibc before 2.34 without its thread library) both do nothing. As
@@ -44,6 +49,9 @@ void errno_set(int value);
 
 /* Whether the program has more rights than who started it (AT_SECURE): then the environment is not to be believed. */
 bool next_is_privileged(void);
+
+/* The effective user as the program was started, if the libc tells, which costs no system call; else as it is now. */
+uint32_t next_start_euid(void);
 
 /* The text of a variable, or NULL; belongs to the environment. */
 const char *next_getenv(const char *name);

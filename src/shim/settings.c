@@ -117,6 +117,7 @@ void settings_read(struct settings *s)
 		s->mode = MODE_OFF;
 		return;
 	}
+	s->start_euid = next_start_euid();
 	s->mode = parse_mode(variable("FAIRDIAL"));
 	s->balance = parse_balance(variable("FAIRDIAL_BALANCE"));
 	s->has_dir = variable("FAIRDIAL_DIR").len > 0;

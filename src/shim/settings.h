@@ -24,6 +24,7 @@ struct settings {
 	char beside[SETTINGS_PATH]; /* `run` beside libfairdial.so; empty where it is not known */
 	char trace_path[SETTINGS_PATH];
 	char only[SETTINGS_LIST], except[SETTINGS_LIST];
+	uint32_t start_euid; /* the effective user when the program started */
 	uint32_t shim_uid; /* the owner of libfairdial.so; UINT32_MAX: unknown */
 };
 

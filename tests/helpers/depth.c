@@ -3,11 +3,12 @@
  * depth [OPTION...] CALL ADDRESS|NAME PORT: makes one call on a stack that was painted before, and prints how many bytes of
  * it were touched, and what came of the call: "176 backend-2".
  *
- *	CALL		connect, nonblocking, fastopen (sendto), getaddrinfo, gethostbyname_r
+ *	CALL		connect, nonblocking, fastopen (sendto), sendmsg (likewise), getaddrinfo, gethostbyname_r, dlsym
  *	--before N	calls of the same kind before the one that is measured (0)
  *	--wait		first prints "ready", waits for a line on stdin, and then for more than a second
  */
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
@@ -48,6 +49,14 @@ __attribute__((noinline)) static void call_fastopen(void)
 	result = (int)sendto(fd, "who\n", 4, MSG_FASTOPEN | MSG_NOSIGNAL, (const struct sockaddr *)&to, sizeof(to));
 }
 
+__attribute__((noinline)) static void call_sendmsg(void)
+{
+	static struct iovec iov = { (void *)"who\n", 4 };
+	static const struct msghdr msg = { .msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = &iov, .msg_iovlen = 1 };
+
+	result = (int)sendmsg(fd, &msg, MSG_FASTOPEN | MSG_NOSIGNAL);
+}
+
 __attribute__((noinline)) static void call_getaddrinfo(void)
 {
 	static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_INET };
@@ -58,6 +67,12 @@ __attribute__((noinline)) static void call_getaddrinfo(void)
 __attribute__((noinline)) static void call_gethostbyname_r(void)
 {
 	result = gethostbyname_r(name, &host, buffer, sizeof(buffer), &found, &error);
+}
+
+/* What any object that stands before the C library's functions has to call once. */
+__attribute__((noinline)) static void call_dlsym(void)
+{
+	result = dlsym(RTLD_NEXT, "connect") ? 0 : -1;
 }
 
 /* ---- before and after them ---- */
@@ -120,6 +135,11 @@ static void show_host(void)
 	printf("%d %s\n", result, text);
 }
 
+static void show_result(void)
+{
+	printf("%d\n", result);
+}
+
 static void nothing(void)
 {
 }
@@ -131,6 +151,8 @@ static const struct kind {
 	{ "connect", open_blocking, call_connect, answer_unasked },
 	{ "nonblocking", open_nonblocking, call_connect, answer_unasked },
 	{ "fastopen", open_blocking, call_fastopen, answer_asked },
+	{ "sendmsg", open_blocking, call_sendmsg, answer_asked },
+	{ "dlsym", nothing, call_dlsym, show_result },
 	{ "getaddrinfo", nothing, call_getaddrinfo, show_list },
 	{ "gethostbyname_r", nothing, call_gethostbyname_r, show_host },
 };
@@ -224,7 +246,7 @@ static void parse(int argc, char **argv)
 	inet_pton(AF_INET, name, &to.sin_addr);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -238,5 +260,20 @@ int main(int argc, char **argv)
 	if (pthread_attr_setstack(&attr, stack, STACK_SIZE) || pthread_create(&thread, &attr, measure, NULL))
 		return 2;
 	pthread_join(thread, NULL);
+	fflush(stdout);
 	return 0;
+}
+
+/* As a preloaded object, which the loader initialises before those that were named before it (glibc). */
+#ifdef EARLY
+__attribute__((constructor)) static void run_early(int argc, char **argv, char **envp)
+{
+	(void)envp;
+	_exit(run(argc, argv));
+}
+#endif
+
+int main(int argc, char **argv)
+{
+	return run(argc, argv);
 }

@@ -3,10 +3,12 @@
  * handlers LIFE ADDRESS PORT REPORT (see life.h): programs that dial in a signal handler, whatever it interrupts, and on small
  * stacks.
  */
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "life.h"
 
@@ -108,6 +110,49 @@ static void dial_on_signal_stack(void)
 	report("answered: %d\n", (int)answered);
 }
 
+/* ---- names: the address is a name, and stays one ---- */
+
+static void *look_up(void *unused)
+{
+	static const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list;
+
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		if (getaddrinfo(life.address, life.port, &hints, &list))
+			_exit(8);
+		freeaddrinfo(list);
+	}
+	return NULL;
+}
+
+static bool looks_up_on(size_t size)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pthread_attr_init(&attr);
+		if (pthread_attr_setstack(&attr, small_stack(size), size) || pthread_create(&thread, &attr, look_up, NULL))
+			_exit(7); /* smaller than the C library permits */
+		pthread_join(thread, NULL);
+		_exit(0);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* In whole pages, as stacks are made. */
+static void find_smallest_stack(void)
+{
+	size_t size = 4096;
+
+	while (!looks_up_on(size) && size < 1 << 20)
+		size += 4096;
+	report("%zu\n", size);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct life lives[] = {
@@ -115,6 +160,7 @@ int main(int argc, char **argv)
 		{ "interrupt-dials", interrupt_dials },
 		{ "small-stack", dial_on_small_stack },
 		{ "signal-stack", dial_on_signal_stack },
+		{ "smallest-stack", find_smallest_stack },
 		{ NULL, NULL },
 	};
 

@@ -61,7 +61,7 @@ static void assert_as_without(const struct scene *scene, const char *dialer, con
 	};
 
 	for (size_t i = 0; i < sizeof(clients) / sizeof(*clients); i++)
-		assert_same(run_as(clients[i], NULL, uid), run_as(clients[i], env, uid));
+		assert_same_run(run_as(clients[i], NULL, uid), run_as(clients[i], env, uid));
 }
 
 static void assert_scene_as_without(const struct scene *scene)

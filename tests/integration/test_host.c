@@ -9,7 +9,7 @@
 
 #include "support/backends.h"
 #include "support/cleanup.h"
-#include "support/musl.h"
+#include "support/compile.h"
 #include "support/namespaces.h"
 #include "support/process.h"
 #include "support/services.h"
@@ -46,7 +46,7 @@ static void assert_oddities_are_the_same(const char *program, size_t endpoints, 
 	struct process *native = run(NULL, program, host, port, dead_port, NULL);
 
 	assert_clean(native);
-	assert_same(native, run(s->env, program, host, port, dead_port, NULL));
+	assert_same_run(native, run(s->env, program, host, port, dead_port, NULL));
 	assert_true(services_backend(s, "web", b, 1).dials > 0);
 }
 
@@ -72,23 +72,7 @@ static void odd_calls_return_the_same_when_observed(void **state)
 static void odd_calls_return_the_same_under_musl(void **state)
 {
 	(void)state;
-	assert_oddities_are_the_same(for_musl("oddities"), 3, NULL);
-}
-
-static void program_of_musl_is_spread_by_name_and_by_address(void **state)
-{
-	struct backends *b = backends_start(7, ONE_PORT);
-	struct services *s = services_of_web(b, "\"balance\": \"round_robin\"");
-	const char *program = for_musl("dialer");
-	struct process *p = run(s->env, program, "--count", "7", "web", "80", NULL);
-
-	(void)state;
-	assert_clean(p);
-	assert_even_answers(p->out_text, 7, 7, 0);
-	p = run(s->env, program, "--count", "7", "--nonblocking", SERVICE_ADDRESS, "80", NULL);
-	assert_clean(p);
-	assert_even_answers(p->out_text, 7, 7, 0);
-	assert_status_matches(s, "web", b);
+	assert_oddities_are_the_same(compiled_for_musl("oddities", ""), 3, NULL);
 }
 
 /* Hosts 2 and 3 are the addresses of the Services; the others are their endpoints, and behave alike. */
@@ -114,7 +98,7 @@ static void calls_that_take_a_while_end_the_same(void **state)
 	native = run(NULL, program, tun_address(2), tun_address(3), "80", NULL);
 	assert_clean(native);
 	assert_true(tun_dials(t, 4) + tun_dials(t, 6) == 0);
-	assert_same(native, run(s->env, program, tun_address(2), tun_address(3), "80", NULL));
+	assert_same_run(native, run(s->env, program, tun_address(2), tun_address(3), "80", NULL));
 	assert_true(tun_dials(t, 4) > 0 && tun_dials(t, 6) > 0);
 }
 
@@ -152,7 +136,7 @@ static void other_names_answer_as_without(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		assert_same(run(NULL, built("helpers/resolver"), names[i], NULL),
+		assert_same_run(run(NULL, built("helpers/resolver"), names[i], NULL),
 				  run(s->env, built("helpers/resolver"), names[i], NULL));
 }
 
@@ -163,7 +147,7 @@ static void etc_hosts_goes_before_a_service(void **state)
 
 	(void)state;
 	services_publish(s, service_entry("localhost", SERVICE_ADDRESS, 80, backends_places(b), 1, NULL));
-	assert_same(run(NULL, built("helpers/resolver"), "localhost", NULL),
+	assert_same_run(run(NULL, built("helpers/resolver"), "localhost", NULL),
 			  run(s->env, built("helpers/resolver"), "localhost", NULL));
 }
 
@@ -174,7 +158,6 @@ int main(int argc, char **argv)
 		TEST(odd_calls_return_the_same_over_one_endpoint),
 		TEST(odd_calls_return_the_same_when_observed),
 		TEST(odd_calls_return_the_same_under_musl),
-		TEST(program_of_musl_is_spread_by_name_and_by_address),
 		TEST(calls_that_take_a_while_end_the_same),
 		TEST(service_name_answers_as_a_name_in_etc_hosts_does),
 		TEST(other_names_answer_as_without),

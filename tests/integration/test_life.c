@@ -11,7 +11,7 @@
 #include "ledger/layout.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
-#include "support/musl.h"
+#include "support/compile.h"
 #include "support/process.h"
 #include "support/services.h"
 
@@ -96,7 +96,7 @@ static void end(const struct scene *scene)
 	process_wait(scene->native, LIMIT_MS);
 	process_wait(scene->here, LIMIT_MS);
 	assert_clean(scene->native);
-	assert_same(scene->native, scene->here);
+	assert_same_run(scene->native, scene->here);
 	native = told(scene, scene->native, scene->native_report);
 	here = told(scene, scene->here, scene->report);
 	if (strcmp(native, here))
@@ -111,7 +111,7 @@ static void end(const struct scene *scene)
 /* All at once: some wait for a second. */
 static void assert_lives_are_the_same(const char *helper, const struct life *lives, size_t count)
 {
-	const char *const programs[] = { built(format("helpers/%s", helper)), for_musl(helper) };
+	const char *const programs[] = { built(format("helpers/%s", helper)), compiled_for_musl(helper, "") };
 	struct scene scenes[2 * MAX_LIVES];
 
 	assert_true(count <= MAX_LIVES);

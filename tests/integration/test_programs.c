@@ -7,10 +7,9 @@
 #include "support/databases.h"
 #include "support/process.h"
 #include "support/services.h"
+#include "support/spread.h"
 
 enum { BACKENDS = 7 };
-
-#define ROUND_ROBIN "\"balance\": \"round_robin\""
 
 static void need(const char *program)
 {
@@ -22,12 +21,7 @@ static void need(const char *program)
 static void assert_spread(struct services *s, const struct backends *b, size_t runs, unsigned dials,
 			  const char *const *argv)
 {
-	size_t failed;
-	char *answers = run_many(&(struct start){ .argv = argv, .env = s->env }, runs, 1, &failed);
-
-	assert_int_equal(failed, 0);
-	assert_even_answers(answers, backends_count(b), (unsigned)runs * dials, 0);
-	assert_status_matches(s, "web", b);
+	assert_runs_spread(s, b, runs, dials, &(struct start){ .argv = argv, .env = s->env });
 }
 
 /* The same where one program is tried alone, against backends of its own. */
@@ -167,21 +161,6 @@ static void perl_is_spread_by_io_socket_inet(void **state)
 	assert_program_is_spread(2, 7, ARGV("perl", "-e", line));
 }
 
-/* A Service over three real servers; the program prints which one answered. */
-static void assert_database_is_spread(const struct place *places, const char *name, int port, const char *const *argv)
-{
-	struct services *s = services_open();
-	size_t failed;
-	char *answers;
-
-	services_publish(s, service_entry(name, SERVICE_ADDRESS, port, places, 3, ROUND_ROBIN));
-	answers = run_many(&(struct start){ .argv = argv, .env = s->env }, 30, 2, &failed);
-	assert_int_equal(failed, 0);
-	assert_even_answers(answers, 3, 30, 0);
-	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(services_endpoint(s, name, places[i].address, places[i].port).dials, 10);
-}
-
 static void mysql_cli_is_spread_over_three_mariadb_servers(void **state)
 {
 	struct place places[3];
@@ -189,12 +168,7 @@ static void mysql_cli_is_spread_over_three_mariadb_servers(void **state)
 	(void)state;
 	need("mysql");
 	start_mariadb(places, 3);
-	assert_database_is_spread(places, "db", 3306,
-				  ARGV("mysql", "--no-defaults", "-h", "db", "-P", "3306", "-N", "-e",
-				       "select concat('backend-', @@server_id)"));
-	assert_database_is_spread(places, "db", 3306,
-				  ARGV("mysql", "--no-defaults", "-h", SERVICE_ADDRESS, "-N", "-e",
-				       "select concat('backend-', @@server_id)"));
+	assert_mysql_is_spread(NULL, places);
 }
 
 static void psql_is_spread_over_three_postgres_servers(void **state)
@@ -204,9 +178,9 @@ static void psql_is_spread_over_three_postgres_servers(void **state)
 	(void)state;
 	need("psql");
 	start_postgres(places, 3);
-	assert_database_is_spread(
-		places, "pg", 5432,
-		ARGV("psql", "-X", "-h", "pg", "-p", "5432", "-U", "postgres", "-Atc", "show cluster_name"));
+	assert_database_is_spread(places, "pg", 5432,
+				  &(struct start){ .argv = ARGV("psql", "-X", "-h", "pg", "-p", "5432", "-U", "postgres",
+								"-Atc", "show cluster_name") });
 }
 
 static void redis_cli_is_spread_over_three_redis_servers(void **state)
@@ -216,7 +190,9 @@ static void redis_cli_is_spread_over_three_redis_servers(void **state)
 	(void)state;
 	need("redis-cli");
 	start_redis(places, 3);
-	assert_database_is_spread(places, "cache", 6379, ARGV("redis-cli", "-h", "cache", "-p", "6379", "get", "id"));
+	assert_database_is_spread(
+		places, "cache", 6379,
+		&(struct start){ .argv = ARGV("redis-cli", "-h", "cache", "-p", "6379", "get", "id") });
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 #include "ledger/layout.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
-#include "support/musl.h"
+#include "support/compile.h"
 #include "support/namespaces.h"
 #include "support/process.h"
 #include "support/services.h"
@@ -88,7 +88,7 @@ static void measure_all(void (*measure)(const char *libc, const char *program))
 {
 	above = 0;
 	measure("glibc", built("helpers/depth"));
-	measure("musl", for_musl("depth"));
+	measure("musl", compiled_for_musl("depth", ""));
 	if (above)
 		fail_msg("%u calls take more than %d bytes of stack beside the C library's own", above, MORE_BYTES);
 }
@@ -159,7 +159,7 @@ static void dials_that_are_not_ours_take_little_stack(void **state)
 
 static void measure_served(const char *libc, const char *program)
 {
-	static const char *const calls[] = { "connect", "nonblocking", "fastopen" };
+	static const char *const calls[] = { "connect", "nonblocking", "fastopen", "sendmsg" };
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 		struct scene scene = scene_of(libc, program, ROUND_ROBIN);
@@ -183,7 +183,7 @@ static void dials_that_are_ours_take_little_stack(void **state)
 
 static void measure_mended(const char *libc, const char *program)
 {
-	static const char *const calls[] = { "connect", "nonblocking", "fastopen" };
+	static const char *const calls[] = { "connect", "nonblocking", "fastopen", "sendmsg" };
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 		struct scene scene = scene_of(libc, program, LEAST_CONN); /* its first dial mends */
@@ -251,13 +251,13 @@ static void measure_new_table(const char *libc, const char *program, const char 
 					   .interactive = true });
 	process_expect(p, "ready\n", LIMIT_MS);
 	unlink(scene.s->table);
-	unlink(scene.s->ledger);
 	services_publish_at_first(scene.s, scene.b, LEAST_CONN);
+	assert_int_equal(unlink(scene.s->ledger), 0); /* which publishing made: the dial has to */
 	process_say(p, "go\n");
 	process_wait(p, LIMIT_MS);
 	here = depth_in(p);
 	assert_redirected(here);
-	assert_int_equal(access(scene.s->ledger, F_OK), 0); /* it was found in time to make the ledger anew */
+	assert_int_equal(access(scene.s->ledger, F_OK), 0);
 	compare(libc, format("%s, %s", call, strcmp(before, "0") ? "to a new table" : "to the first table"), native, here);
 }
 
@@ -275,11 +275,37 @@ static void dials_that_find_a_table_take_little_stack(void **state)
 	measure_all(measure_attached);
 }
 
+/*
+ * In the constructor of an object that is initialised before the shim, whose hook does for itself what the shim's own would. That
+ * asks the loader where connect is, which is the C library's own stack.
+ */
+static void dials_before_the_shims_constructor_take_little_stack(void **state)
+{
+	struct scene scene = scene_of("glibc", "true", LEAST_CONN);
+	const char *early = format("%s/early.so", scene.s->root);
+	const char *const *argv = ARGV("true", "connect", scene.host, scene.port);
+	struct depth native, here;
+	const char *const *env;
+
+	(void)state;
+	assert_clean(run(NULL, "gcc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-DEARLY", "-fPIC", "-shared", "-o", early,
+			 repository("tests/helpers/depth.c"), NULL));
+	env = with_env(NULL, format("LD_PRELOAD=%s", early), NULL);
+	assert_string_equal(depth_of(argv, env).answer, "backend-1");
+	native = depth_of(ARGV("true", "dlsym", scene.host, scene.port), env);
+	assert_string_equal(native.answer, "0");
+	here = depth_of(argv, with_env(NULL, format("%s:%s", scene.s->env[0], early), scene.s->env[1], NULL));
+	assert_redirected(here);
+	above = 0;
+	compare("glibc", "connect before the constructor, dlsym natively", native, here);
+	assert_int_equal(above, 0);
+}
+
 /* ---- the trace ---- */
 
 static void measure_traced(const char *libc, const char *program)
 {
-	static const char *const calls[] = { "connect", "nonblocking", "fastopen" };
+	static const char *const calls[] = { "connect", "nonblocking", "fastopen", "sendmsg" };
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 		struct scene scene = scene_of(libc, program, LEAST_CONN);
@@ -335,6 +361,28 @@ static void names_take_little_stack(void **state)
 	measure_all(measure_names);
 }
 
+/* The smallest stack of a thread on which the C library can answer is large enough. */
+static void names_are_answered_on_the_smallest_stack(void **state)
+{
+	static const char *const names[] = { "web", "other" };
+	const char *const programs[] = { built("helpers/handlers"), compiled_for_musl("handlers", "") };
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		const char *line = format("%s smallest-stack %s 80 -", programs[i / 2], names[i % 2]);
+		struct process *native = run_with_hosts(NULL, HOSTS SERVICE_ADDRESS " web\n", line);
+		struct process *here = run_with_hosts(s->env, HOSTS, line);
+
+		assert_clean(native);
+		assert_clean(here);
+		printf("stack: %-5s \"%s\" on a stack of %ld bytes natively, here %s", i / 2 ? "musl" : "glibc", names[i % 2],
+		       atol(native->out_text), here->out_text);
+		assert_true(atol(here->out_text) <= atol(native->out_text));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,8 +391,10 @@ int main(void)
 		TEST(dials_that_mend_take_little_stack),
 		TEST(dials_that_go_on_to_the_next_take_little_stack),
 		TEST(dials_that_find_a_table_take_little_stack),
+		TEST(dials_before_the_shims_constructor_take_little_stack),
 		TEST(dials_that_are_traced_take_little_stack),
 		TEST(names_take_little_stack),
+		TEST(names_are_answered_on_the_smallest_stack),
 	};
 
 	return RUN_TESTS(tests);

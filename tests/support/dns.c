@@ -19,10 +19,11 @@
 
 #include "support/cleanup.h"
 #include "support/process.h"
+#include "support/services.h"
 #include "support/testing.h"
 #include "support/tun.h"
 
-enum { RECORDS = 8, ADDRESSES = 32, MESSAGE = 1024, HEADER = 12, TYPE_A = 1, TYPE_AAAA = 28 };
+enum { RECORDS = 32, ADDRESSES = 32, MESSAGE = 1024, HEADER = 12, TYPE_A = 1, TYPE_AAAA = 28 };
 
 struct record {
 	char name[256];
@@ -93,6 +94,13 @@ void dns_need_namespaces(char **argv)
 		why_not = "nothing can be mounted over /etc";
 	else
 		why_not = NULL;
+}
+
+void dns_put(const char *path, const char *text)
+{
+	if (why_not)
+		skip_because("%s", why_not);
+	write_file(path, text, strlen(text));
 }
 
 /* ---- the server ---- */

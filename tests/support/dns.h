@@ -20,6 +20,9 @@ struct dns *dns_start(void);
 /* NAME.shop.svc.cluster.local, or another full name with a dot: these addresses of both families, always in this order. */
 void dns_set(struct dns *d, const char *name, const char *addresses);
 
+/* Another text for /etc/hosts, /etc/resolv.conf or /etc/nsswitch.conf in these namespaces. It stays when the test ends. */
+void dns_put(const char *path, const char *text);
+
 /* Queries that were answered with addresses. */
 unsigned dns_answered(const struct dns *d);
 

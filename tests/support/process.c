@@ -93,6 +93,12 @@ static void set_environment(const char *const *env)
 	}
 }
 
+static void go_into(const char *root)
+{
+	if (chroot(root) || chdir("/"))
+		_exit(126);
+}
+
 static void drop_to(uid_t uid)
 {
 	if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
@@ -112,6 +118,8 @@ static void become(const struct start *start, const int fd[3])
 	}
 	for (int i = 0; i < 3; i++)
 		dup2(fd[i], i);
+	if (start->root)
+		go_into(start->root);
 	if (start->uid)
 		drop_to(start->uid);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -370,12 +378,19 @@ void process_signal(struct process *p, int signal)
 		fail_msg("kill %d: %s", (int)p->pid, strerror(errno));
 }
 
+struct process *run_in_root(const char *root, const char *const *env, const char *const *argv)
+{
+	struct process *p = process_start(&(struct start){ .argv = argv, .env = env, .root = root });
+
+	process_wait(p, RUN_LIMIT_MS);
+	return p;
+}
+
 struct process *run(const char *const *env, ...)
 {
 	const char *argv[64];
 	size_t n = 0;
 	va_list args;
-	struct process *p;
 
 	va_start(args, env);
 	do {
@@ -383,9 +398,7 @@ struct process *run(const char *const *env, ...)
 		argv[n] = va_arg(args, const char *);
 	} while (argv[n++]);
 	va_end(args);
-	p = process_start(&(struct start){ .argv = argv, .env = env });
-	process_wait(p, RUN_LIMIT_MS);
-	return p;
+	return run_in_root(NULL, env, argv);
 }
 
 struct process *run_shell(const char *const *env, const char *format, ...)
@@ -408,11 +421,11 @@ void assert_clean(const struct process *p)
 			 p->err_text);
 }
 
-void assert_same(const struct process *native, const struct process *p)
+void assert_same_run(const struct process *native, const struct process *p)
 {
 	if (native->exit_status != p->exit_status || native->signal != p->signal ||
 	    strcmp(native->out_text, p->out_text) || strcmp(native->err_text, p->err_text))
-		fail_msg("natively, with exit status %d, signal %d:\n%s%s\nunder the shim, with %d, %d:\n%s%s",
+		fail_msg("natively, with exit status %d, signal %d:\n%s%s\nhere, with %d, signal %d:\n%s%s",
 			 native->exit_status, native->signal, native->out_text, native->err_text, p->exit_status,
 			 p->signal, p->out_text, p->err_text);
 }

@@ -17,6 +17,7 @@ struct start {
 	bool interactive;        /* stdin stays open for process_say */
 	bool on_terminal;        /* in, out and err are a terminal that it controls */
 	uid_t uid;               /* 0: that of the test */
+	const char *root;        /* NULL, or the folder that is its / (roots.h) */
 	int end_with;            /* a signal that ends it tidily at the end of the test; 0: SIGKILL at once */
 };
 
@@ -54,14 +55,17 @@ void process_expect(struct process *p, const char *text, int limit_ms);
 /* Starts and waits. `env` as in struct start; the arguments end with NULL. */
 struct process *run(const char *const *env, ...) __attribute__((sentinel));
 
+/* The same for a list of arguments, in `root` unless that is NULL. */
+struct process *run_in_root(const char *root, const char *const *env, const char *const *argv);
+
 /* The same of a line for sh. */
 struct process *run_shell(const char *const *env, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Fails with all that is known about it unless it exited with 0 and wrote nothing on stderr. */
 void assert_clean(const struct process *p);
 
-/* Fails unless both wrote the same, on stdout and on stderr, and ended alike. */
-void assert_same(const struct process *native, const struct process *p);
+/* Fails, and shows both, unless `p` ended as one that ran natively did, and wrote the same to stdout and stderr. */
+void assert_same_run(const struct process *native, const struct process *p);
 
 /* Fails unless it exited with this status, wrote one line on stderr and nothing on stdout. */
 void assert_error(const struct process *p, int exit_status);

@@ -9,4 +9,14 @@
  */
 const char *root_of(const char *name);
 
+/*
+ * The same, fit for programs that run inside it (struct start's `root`): they find this machine's /proc and /dev there, and
+ * the repository and all scratch directories under the names that these have here. For that the test program moves into a
+ * mount namespace of its own, for good; skips the test where that is not allowed.
+ */
+const char *furnished_root(const char *name);
+
+/* The mount namespace alone. */
+void need_mount_namespace(void);
+
 #endif

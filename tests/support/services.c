@@ -26,12 +26,18 @@ static void remove_tree(void *path)
 	free(path);
 }
 
-char *scratch_dir(void)
+const char *scratch_base(void)
 {
 	const char *base = getenv("TMPDIR");
+
+	return base ? base : "/tmp";
+}
+
+char *scratch_dir(void)
+{
 	char *dir;
 
-	if (asprintf(&dir, "%s/fairdial-test-XXXXXX", base ? base : "/tmp") < 0 || !mkdtemp(dir))
+	if (asprintf(&dir, "%s/fairdial-test-XXXXXX", scratch_base()) < 0 || !mkdtemp(dir))
 		fail_msg("no scratch directory: %s", strerror(errno));
 	after_test(remove_tree, dir);
 	return dir;
@@ -88,9 +94,9 @@ char *service_entry(const char *name, const char *address, int port, const struc
 	for (size_t i = 0; i < count; i++)
 		endpoints = format(strchr(places[i].address, ':') ? "%s%s\"[%s]:%d\"" : "%s%s\"%s:%d\"", endpoints,
 				   i ? ", " : "", places[i].address, places[i].port);
-	return format("{ \"name\": \"%s\", \"addresses\": [\"%s\"], \"ports\": [ { \"port\": %d } ], "
-		      "\"endpoints\": [ %s ]%s%s }",
-		      name, address, port, endpoints, more ? ", " : "", more ? more : "");
+	return format("{ \"name\": \"%s\", %s\"ports\": [ { \"port\": %d } ], \"endpoints\": [ %s ]%s%s }", name,
+		      address ? format("\"addresses\": [\"%s\"], ", address) : "", port, endpoints, more ? ", " : "",
+		      more ? more : "");
 }
 
 struct process *services_try(struct services *s, const char *text)

@@ -27,7 +27,10 @@ struct services {
 /* Makes the scratch directory; nothing is published yet. */
 struct services *services_open(void);
 
-/* A services file's entry for `name`, with these endpoints; `more` is appended ("\"balance\": \"p2c\"") unless NULL. */
+/*
+ * A services file's entry for `name`, with these endpoints; `address` NULL: none of its own; `more` is appended
+ * ("\"balance\": \"p2c\"") unless NULL.
+ */
 char *service_entry(const char *name, const char *address, int port, const struct place *places, size_t count,
 		    const char *more);
 
@@ -65,8 +68,9 @@ struct json_t *services_status(struct services *s);
 /* Fails unless status counts for each backend as many dials as it took connections. */
 void assert_status_matches(struct services *s, const char *name, const struct backends *b);
 
-/* A scratch directory of any kind: removed, with what is in it, when the test ends. */
+/* A scratch directory of any kind: removed, with what is in it, when the test ends. All of them lie in one folder. */
 char *scratch_dir(void);
+const char *scratch_base(void);
 void write_file(const char *path, const void *bytes, size_t size);
 char *read_file(const char *path, size_t *size);
 

@@ -215,6 +215,26 @@ static void one_of_another_boot_is_replaced(void **state)
 	assert_replaced(path);
 }
 
+static void one_of_an_unknown_boot_is_kept(void **state)
+{
+	char *path = ledger_path(), *bytes;
+	struct stat before, after;
+	struct ledger_head *head;
+	size_t size;
+
+	(void)state;
+	assert_int_equal(try_open(path, LEDGER_MAKE), 0);
+	bytes = read_file(path, &size);
+	head = (struct ledger_head *)(void *)bytes;
+	memset(head->boot_id, 0, sizeof(head->boot_id)); /* as a process without /proc makes it */
+	head->sum = table_sum(0, head, offsetof(struct ledger_head, sum) / 8);
+	write_file(path, bytes, size);
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(try_open(path, LEDGER_MAKE), 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+}
+
 static void one_that_is_too_small_is_replaced(void **state)
 {
 	char *dir = scratch_dir(), *path = format("%s/ledger", dir);
@@ -388,6 +408,7 @@ int main(void)
 		TEST(one_of_ours_that_was_cut_is_replaced),
 		TEST(what_was_never_a_ledger_is_left_alone),
 		TEST(one_of_another_boot_is_replaced),
+		TEST(one_of_an_unknown_boot_is_kept),
 		TEST(one_that_is_too_small_is_replaced),
 		TEST(another_version_is_left_alone),
 		TEST(what_others_own_is_not_taken_and_not_replaced),
