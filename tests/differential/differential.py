@@ -92,12 +92,10 @@ def again(run, table, name, missing):
 def shimmed(run, box, name, stable):
 	"""The stable tests of a suite under the table of that name."""
 	table = tables.Table(box, name)
-	attaches = table.attaches()
-	before = table.dials()
 	_, passed = run(name, table.env)
-	dials = table.dials() - before
+	dials = table.dials()
 	differ, unstable = again(run, table, name, stable - passed)
-	troubles = [] if attaches else ["the shim or its table was not there"]
+	troubles = [] if table.attaches() else ["the shim or its table was not there"]
 	if (dials > 0) != (name == "self" and getattr(run.suite, "DIALS", True)):
 		troubles.append("the shim sent %d dials" % dials)
 	return {"equal": len(stable & passed), "differ": differ, "unstable": unstable, "dials": dials, "troubles": troubles}
