@@ -14,7 +14,7 @@ process ids and a /tmp of their own (sandbox.py); nothing is installed. Root or 
 
 Under BUILD/differential: results/SUITE/RUN.log is what a run said, RUN.passed which tests passed; summary.json has it all.
 A new suite is a module or an object with NAME, prepare(box, archive) and run(box, env, log, part, only) -> {test: "ok", "fail" or "skip"};
-with DIALS = False where it dials nothing over TCP, and JOBS where its runs cannot be side by side.
+with DIALS = False where it dials nothing over TCP.
 """
 import argparse
 import concurrent.futures
@@ -37,7 +37,7 @@ from sandbox import Sandbox
 HERE = pathlib.Path(__file__).resolve().parent
 SUITES = [suite_libuv, *suite_cpython.SUITES, suite_cares, suite_curl]
 PARTS = {"ci": ["libuv", "test_socket"]}
-# Runs of a suite at a time, unless it says otherwise: most tests wait more than they work, and none sees what is another run's.
+# Runs of a suite at a time: most tests wait more than they work, and none sees what is another run's.
 JOBS = 3
 NATIVE_RUNS = 3
 AGAIN = 2
@@ -61,14 +61,14 @@ class Run:
 		return results, passed
 
 
-def side_by_side(suite, function, items):
-	with concurrent.futures.ThreadPoolExecutor(getattr(suite, "JOBS", JOBS)) as pool:
+def side_by_side(function, items):
+	with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
 		return list(pool.map(function, items))
 
 
 def native(run):
 	"""What a suite's tests do without the shim: those that always pass, and the names of those that do not."""
-	runs = side_by_side(run.suite, run, ["native-%d" % n for n in range(1, NATIVE_RUNS + 1)])
+	runs = side_by_side(run, ["native-%d" % n for n in range(1, NATIVE_RUNS + 1)])
 	ran = {test for results, _ in runs for test, state in results.items() if state != "skip"}
 	stable = set.intersection(*(passed for _, passed in runs))
 	skipped = {test for results, _ in runs for test in results} - ran
@@ -92,12 +92,10 @@ def again(run, table, name, missing):
 def shimmed(run, box, name, stable):
 	"""The stable tests of a suite under the table of that name."""
 	table = tables.Table(box, name)
-	attaches = table.attaches()
-	before = table.dials()
 	_, passed = run(name, table.env)
-	dials = table.dials() - before
+	dials = table.dials()
 	differ, unstable = again(run, table, name, stable - passed)
-	troubles = [] if attaches else ["the shim or its table was not there"]
+	troubles = [] if table.attaches() else ["the shim or its table was not there"]
 	if (dials > 0) != (name == "self" and getattr(run.suite, "DIALS", True)):
 		troubles.append("the shim sent %d dials" % dials)
 	return {"equal": len(stable & passed), "differ": differ, "unstable": unstable, "dials": dials, "troubles": troubles}
@@ -111,7 +109,7 @@ def differential(box, archive, suite, part):
 	run = Run(box, suite, part)
 	report = native(run)
 	stable = set(report["stable"])
-	report.update(zip(TABLES, side_by_side(suite, lambda name: shimmed(run, box, name, stable), TABLES)))
+	report.update(zip(TABLES, side_by_side(lambda name: shimmed(run, box, name, stable), TABLES)))
 	return report
 
 

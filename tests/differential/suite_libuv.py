@@ -15,7 +15,7 @@ LIMIT = 1800
 def prepare(box, archive):
 	archive.source("libuv1", box.work + "/trees/libuv")
 	log = box.work + "/results/libuv/build.log"
-	box.must(["cmake", "-S", TREE, "-B", TREE + "/build", "-DLIBUV_BUILD_TESTS=ON", "-DCMAKE_BUILD_TYPE=Release"], log)
+	box.must(["cmake", "-S", TREE, "-B", TREE + "/build", "-DLIBUV_BUILD_TESTS=ON"], log)
 	box.must(["sh", "-c", 'exec make -s -j"$(nproc)" -C "$0" uv_run_tests_a', TREE + "/build"], log)
 
 

@@ -11,7 +11,7 @@
 #include "support/cleanup.h"
 #include "support/dns.h"
 #include "support/kube_lists.h"
-#include "support/musl.h"
+#include "support/compile.h"
 #include "support/process.h"
 #include "support/services.h"
 
@@ -286,7 +286,7 @@ static void names_of_a_file_answer_as_names_in_etc_hosts_under_musl(void **state
 	const char *hosts = format("%s" FOUR " web WEB\n" SIX " six sIX\n" DUAL_FOUR " dual Dual\n" DUAL_SIX " dual Dual\n", own_hosts);
 
 	(void)state;
-	file_names_answer(for_musl("lookups"), format("%s127.96.0.23 " LONG_LABEL "\n", hosts), is_right_of_musl);
+	file_names_answer(compiled_for_musl("lookups", ""), format("%s127.96.0.23 " LONG_LABEL "\n", hosts), is_right_of_musl);
 }
 
 static void assert_as_of_dns(const struct services *s, const char *const *argv,
@@ -322,7 +322,7 @@ static void cluster_names_answer_as_the_dns_does(void **state)
 static void cluster_names_answer_as_the_dns_does_under_musl(void **state)
 {
 	(void)state;
-	cluster_names_answer(for_musl("lookups"), is_right_of_musl);
+	cluster_names_answer(compiled_for_musl("lookups", ""), is_right_of_musl);
 }
 
 static const char *const resolv_confs[] = {
@@ -353,7 +353,7 @@ static void search_list_and_ndots_complete_as_they_do_without(void **state)
 static void search_list_and_ndots_complete_as_they_do_without_under_musl(void **state)
 {
 	(void)state;
-	search_lists_complete(for_musl("lookups"), is_right_of_musl);
+	search_lists_complete(compiled_for_musl("lookups", ""), is_right_of_musl);
 }
 
 /* ---- names of nobody's ---- */
@@ -401,7 +401,7 @@ static void names_of_nobodys_answer_as_without(void **state)
 static void names_of_nobodys_answer_as_without_under_musl(void **state)
 {
 	(void)state;
-	nobodys_names_answer(for_musl("lookups"));
+	nobodys_names_answer(compiled_for_musl("lookups", ""));
 }
 
 /* ---- loopback alone ---- */
@@ -473,7 +473,7 @@ static void errno_is_the_callers_after_an_answer(void **state)
 	s = services_of_file();
 	put_pod_etc(own_hosts);
 	assert_errno_is_kept(s, built("helpers/lookups"));
-	assert_errno_is_kept(s, for_musl("lookups"));
+	assert_errno_is_kept(s, compiled_for_musl("lookups", ""));
 }
 
 static void valgrind_finds_nothing(void **state)
@@ -581,7 +581,7 @@ static void memory_and_descriptors_do_not_grow_over_200000_lookups(void **state)
 
 	(void)state;
 	p[0] = start_many(s, built("helpers/many_lookups"), "1", LOOKUPS);
-	p[1] = start_many(s, for_musl("many_lookups"), "1", LOOKUPS);
+	p[1] = start_many(s, compiled_for_musl("many_lookups", ""), "1", LOOKUPS);
 	assert_many_are_right(p[0]);
 	assert_many_are_right(p[1]);
 }
@@ -589,7 +589,7 @@ static void memory_and_descriptors_do_not_grow_over_200000_lookups(void **state)
 static void threads_that_look_up_at_once_get_right_answers(void **state)
 {
 	struct services *s = services_of_all_kinds();
-	const char *const programs[] = { built("helpers/many_lookups"), for_musl("many_lookups") };
+	const char *const programs[] = { built("helpers/many_lookups"), compiled_for_musl("many_lookups", "") };
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
