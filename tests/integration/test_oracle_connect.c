@@ -126,7 +126,8 @@ static struct services *services_of(const struct network *n, unsigned kinds, con
 			endpoints[i] = endpoint_place(n, kind, i);
 		if (kinds & OF(kind))
 			entries = format("%s%s%s", entries, *entries ? ", " : "",
-					 service_entry(kind_names[kind], at.address, at.port, endpoints, (size_t)n->endpoints, more));
+					 service_entry(kind_names[kind], at.address, at.port, endpoints,
+						       (size_t)n->endpoints, more));
 	}
 	services_publish(s, entries);
 	return s;
@@ -336,7 +337,8 @@ static void dials_to_what_is_not_ours_are_as_natively(void **state)
 }
 
 /* Each endpoint of a Service is as the server at its address is natively; the other kinds are not ours. */
-static void assert_services_are_as_servers(const struct network *n, const struct oracle *natively, unsigned ours, const char *more)
+static void assert_services_are_as_servers(const struct network *n, const struct oracle *natively, unsigned ours,
+					   const char *more)
 {
 	struct rows *native = ask(natively);
 	struct oracle o = under(services_of(n, ours, more), *natively);
