@@ -126,7 +126,8 @@ static struct services *services_of(const struct network *n, unsigned kinds, con
 			endpoints[i] = endpoint_place(n, kind, i);
 		if (kinds & OF(kind))
 			entries = format("%s%s%s", entries, *entries ? ", " : "",
-					 service_entry(kind_names[kind], at.address, at.port, endpoints, (size_t)n->endpoints, more));
+					 service_entry(kind_names[kind], at.address, at.port, endpoints,
+						       (size_t)n->endpoints, more));
 	}
 	services_publish(s, entries);
 	return s;
@@ -336,7 +337,8 @@ static void dials_to_what_is_not_ours_are_as_natively(void **state)
 }
 
 /* Each endpoint of a Service is as the server at its address is natively; the other kinds are not ours. */
-static void assert_services_are_as_servers(const struct network *n, const struct oracle *natively, unsigned ours, const char *more)
+static void assert_services_are_as_servers(const struct network *n, const struct oracle *natively, unsigned ours,
+					   const char *more)
 {
 	struct rows *native = ask(natively);
 	struct oracle o = under(services_of(n, ours, more), *natively);
@@ -624,6 +626,23 @@ static void second_attempt_is_as_a_first_one(void **state)
 	assert_as_written(&o, rows, WRITTEN(as_the_next));
 }
 
+/* What a router has said of the first lies in the socket while the second is dialed. */
+static void unreachable_first_pick_is_not_held_against_the_next(void **state)
+{
+	struct network n = network_open(ONE_PORT, COOKIES);
+	struct services *s = services_of(&n, OF(UNREACHABLE), IN_ORDER);
+	struct place at = native_place(&n, UNREACHABLE);
+	int first = first_pick(&n, s, UNREACHABLE);
+	const char *next = tun_address(endpoint_host(UNREACHABLE, !first));
+
+	(void)state;
+	tun_set(n.tun, endpoint_host(UNREACHABLE, first), TUN_UNREACHABLE, 500);
+	assert_clean(run(s->env, built("helpers/dialer"), at.address, "80", NULL)); /* from now on it is a suspect */
+	run(s->env, built("helpers/dialer"), "--nonblocking", "--count", "50", at.address, "80", NULL);
+	assert_true(services_endpoint(s, "unreachable", next, 80).dials > 1);
+	assert_int_equal(services_endpoint(s, "unreachable", next, 80).failures, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -636,6 +655,7 @@ int main(int argc, char **argv)
 		TEST(dials_under_musl_are_as_natively),
 		TEST(first_pick_that_fails_is_followed_by_the_next_as_it_is_written),
 		TEST(second_attempt_is_as_a_first_one),
+		TEST(unreachable_first_pick_is_not_held_against_the_next),
 	};
 
 	(void)argc;
