@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory for the length of one call, where a hook needs more than may lie on a stack that can be as small as 16 KiB: mapped, and
- * given back before the hook returns. Async-signal-safe, and safe in a child of fork and vfork, since nobody shares it. What
- * a signal handler that never returns leaves behind stays mapped.
+ * given back before the hook returns. Async-signal-safe, and safe in a child of fork. What
+ * a signal handler that never returns leaves behind stays mapped, and what a child of vfork that is killed does, in its parent.
  */
 #ifndef FAIRDIAL_BASE_SCRATCH_H
 #define FAIRDIAL_BASE_SCRATCH_H

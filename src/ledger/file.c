@@ -4,13 +4,15 @@
 #include <sys/file.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/host.h"
 #include "base/scratch.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "ledger/ledger.h"
 
-#define PATH_SIZE 288
+#define PATH_SIZE     288
+#define BOOT_SLACK_MS 86400000u
 
 /* What opening takes: too much for the stack of a hook. */
 struct opening {
@@ -40,7 +42,7 @@ static bool is_sound(const struct ledger_head *head, size_t size)
 
 /*
  * Whoever cannot tell the boot, because there is no /proc, takes any ledger, and everybody takes his: to make it anew would part
- * the processes of a pod.
+ * the processes of a pod. That it is not older than the boot, open_existing sees.
  */
 static bool boots_match(const uint8_t a[16], const uint8_t b[16])
 {
@@ -80,7 +82,7 @@ static int map_file(int fd, size_t size, int prot, const uint8_t boot_id[16], st
 	int r;
 
 	if (sys_mmap_failed(base))
-		return (int)(long)base;
+		return -ENOMEM; /* not -EAGAIN, which means another file */
 	r = ledger_attach(ret_ledger, base, size, boot_id);
 	if (r < 0)
 		sys_munmap(base, size);
@@ -103,15 +105,15 @@ static int fill(int fd, uint64_t size)
 	struct {
 		uint64_t soft, hard;
 	} limit;
-	int r;
+	int r = -EINTR;
 
 	/* Beyond RLIMIT_FSIZE the kernel answers with SIGXFSZ, which kills. */
 	if (sys_call(SYS_prlimit64, 0, 1 /* RLIMIT_FSIZE */, 0, (long)&limit, 0, 0) == 0 && limit.soft < size)
 		return -EFBIG;
-	do {
+	/* tmpfs gives up, and begins anew, when a signal is waiting: a program's timer may be faster than that. */
+	for (int i = 0; i < 16 && r == -EINTR; i++)
 		r = sys_fallocate(fd, 0, (int64_t)size);
-	} while (r == -EINTR); /* tmpfs gives up when a signal is waiting */
-	if (r != -EOPNOTSUPP)
+	if (r != -EOPNOTSUPP && r != -ENOSYS && r != -EINTR)
 		return r;
 	for (uint64_t done = 0; done < size;) {
 		uint64_t left = size - done;
@@ -257,9 +259,25 @@ static int replace(struct opening *o, int fd)
 		if (r == -EAGAIN)
 			sys_poll(NULL, 0, 1);
 	}
+	if (r == -EAGAIN) /* its holder has stopped: without a ledger for now */
+		return -EBUSY;
 	if (r == 0 && file_is_current(o->path, &id))
 		r = make(o, true);
 	return r < 0 ? r : -EAGAIN;
+}
+
+/*
+ * Where one side does not know the boot: a file that was last touched before it is of an earlier one. Its times are of the wall
+ * clock, which may have been set since by as much as a day.
+ */
+static bool is_of_this_boot(const struct opening *o, const struct ledger *ledger)
+{
+	static const uint8_t unknown[16];
+	const struct ledger_head *head = (const struct ledger_head *)ledger->base;
+
+	if (memcmp(o->boot_id, unknown, 16) != 0 && memcmp(head->boot_id, unknown, 16) != 0)
+		return true;
+	return (uint64_t)o->st.st_ctim.tv_sec * 1000 + BOOT_SLACK_MS >= clock_wall_ms() - clock_boot_ms();
 }
 
 /* What there is, and whether it is to be replaced: -EUCLEAN. `mine`: by us. */
@@ -271,6 +289,10 @@ static int map_existing(struct opening *o, int fd, bool mine, struct ledger *ret
 
 	if (size >= sizeof(struct ledger_head))
 		r = map_file(fd, size, prot, o->boot_id, ret_ledger);
+	if (r == 0 && !is_of_this_boot(o, ret_ledger)) {
+		ledger_close(ret_ledger);
+		r = -EBADMSG;
+	}
 	if (r == 0)
 		ret_ledger->id = (struct file_id){ o->st.st_dev, o->st.st_ino };
 	if (o->options->opening != LEDGER_MAKE || !mine)

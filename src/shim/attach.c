@@ -46,6 +46,7 @@ static const struct trace_word reasons[] = {
 	{ EPROTO, "of another version" },
 	{ ESTALE, "of another boot" },
 	{ ENOSPC, "no space left" },
+	{ EBUSY, "another process is replacing it" },
 	{ EROFS, "read-only file system" },
 	{ 0, NULL },
 };
@@ -79,8 +80,8 @@ static void trace_attach(struct search *search, const char *dir, const char *wha
 }
 
 /*
- * A table with a heartbeat is of one boot. Who cannot tell which (no /proc) goes by the heartbeat, which of an earlier boot is
- * either old, or of a time that has not come yet.
+ * A table with a heartbeat is of one boot. Where either side cannot tell which (no /proc), the heartbeat has to do: one of a time
+ * that has not come yet is of an earlier boot.
  */
 static bool boot_matches(const struct table *table)
 {
@@ -88,10 +89,10 @@ static bool boot_matches(const struct table *table)
 	const struct table_head *head = table_head(table);
 	uint8_t boot_id[16];
 
-	if ((head->flags & TABLE_STATIC) || memcmp(head->boot_id, unknown, 16) == 0)
+	if (head->flags & TABLE_STATIC)
 		return true;
 	host_boot_id(boot_id);
-	if (memcmp(boot_id, unknown, 16) == 0)
+	if (memcmp(boot_id, unknown, 16) == 0 || memcmp(head->boot_id, unknown, 16) == 0)
 		return load_relaxed(&head->heartbeat_ms) <= clock_boot_ms() + QUIET_AFTER_MS;
 	return memcmp(head->boot_id, boot_id, 16) == 0;
 }
@@ -205,7 +206,7 @@ static void attach_user_dir(struct search *search)
 	struct text path = text_into(search->user_dir, sizeof(search->user_dir));
 
 	text_add(&path, "/tmp/fairdial-");
-	text_add_number(&path, search->settings->start_euid, 10);
+	text_add_number(&path, search->trust.euid, 10);
 	attach_dir(search, search->user_dir, true);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One dial: which Service port a destination is, and which endpoint is next. Decides and keeps score; the hooks act.
- * Async-signal-safe; no system calls but those of a mend.
+ * Async-signal-safe; no system calls but those of a mend, of a trace, and once a second of a look at the files.
  */
 #ifndef FAIRDIAL_SHIM_DIAL_H
 #define FAIRDIAL_SHIM_DIAL_H
@@ -72,7 +72,7 @@ enum dial_reason dial_prepare(struct dial *ret_dial, const struct sockaddr *sa, 
 void dial_mend(struct dial *dial, bool urgent);
 
 /*
- * The next endpoint, its place claimed: each call ends in dial_landed or dial_failed. False where none is
+ * The next endpoint, its place claimed: each call ends in dial_landed, dial_failed, dial_left or dial_dropped. False where none is
  * left.
  */
 bool dial_choose(struct dial *dial, struct dial_choice *ret_choice);

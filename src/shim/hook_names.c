@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * getaddrinfo(3) and its elders. A name of ours is answered without a DNS query, but for a headless Service's, whose addresses
- * are only put in order; the libc itself makes every list that the
- * program will free, because no two libcs make them alike: it is asked for a number, and the numbers are then overwritten in
- * place. So service names, socket types, errors and memory are its own.
+ * getaddrinfo(3) and its elders. A name of ours is answered without a DNS query, but for a headless Service's, whose addresses are
+ * only put in order. The libc itself makes every list that the program will free, because no two libcs make them alike: it is
+ * asked for a number, and the numbers are then overwritten in place. So service names, socket types, errors and memory are
+ * its own.
  *
  * The number is all zeros, as many as the name has letters (inet_aton(3) takes any count): both libcs copy the text they
  * were asked for to where the canonical name goes, so there is room for the real one, and not more of a caller's buffer is
@@ -174,6 +174,8 @@ static int ask_for_none(const struct answer *answer, const char *service, const 
 
 	own.ai_flags = (own.ai_flags | AI_NUMERICHOST) & ~AI_V4MAPPED;
 	r = next_functions()->getaddrinfo(own.ai_family == AF_INET ? "::1" : "127.0.0.1", service, &own, res);
+	if (r == 0) /* no libc says so; and the program must not dial this number */
+		return EAI_NONAME;
 	if (r == EAI_ADDRFAMILY)
 		return is_full_name(answer->canonical) ? EAI_NODATA : EAI_NONAME;
 	return r;
