@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "shim/dial.h"
+#include "shim/guard.h"
 #include "shim/next.h"
 
 #define HOOK __attribute__((visibility("default")))
@@ -216,26 +217,27 @@ static bool may_go_on(struct call *c, enum blame blame)
 	return true;
 }
 
-/* The thread is cancelled, or a signal handler jumps out of the dial; the kernel may go on with it. */
-static void leave_at_once(void *call)
-{
-	struct call *c = call;
-
-	put_back(c);
-	dial_landed(&c->dial, &c->choice, false);
-}
-
-/* As call_connect, which is where a thread may end; what was changed on the socket is put back then too. */
+/* As call_connect, which is where a thread may end: guard.h. */
+__attribute__((noinline))
 static int call_connect_guarded(struct call *c)
 {
-	struct next_cleanup cleanup;
+	const struct patience *p = &c->patience;
+	struct guarded what = {
+		.fd = c->fd,
+		.bound_ms = c->dial.connect_timeout_ms,
+		.handshake_ms = p->handshake_ms,
+		.send = p->send,
+		.handshake_changed = p->handshake_changed,
+		.send_changed = p->send_changed,
+		.ledger = c->dial.pick.ledger,
+		.key = c->choice.key,
+	};
+	struct guard *guard = guard_enter(&what);
 	int error;
 
-	if (!c->patience.handshake_changed && !c->patience.send_changed)
-		return call_connect(c);
-	next_cleanup_push(&cleanup, leave_at_once, c);
+	GUARD_THIS_FRAME();
 	error = call_connect(c);
-	next_cleanup_pop(&cleanup);
+	guard_leave(guard);
 	return error;
 }
 

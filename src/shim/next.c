@@ -34,10 +34,6 @@ extern int _dl_addr(const void *address, Dl_info *ret_info, void **ret_map, void
  */
 extern void *__libc_stack_end __attribute__((weak));
 
-/* One name and one form in both libcs, from before pthread_cleanup_push was a macro; binaries of that time keep them there. */
-extern void _pthread_cleanup_push(struct next_cleanup *cleanup, void (*undo)(void *), void *what) __attribute__((weak));
-extern void _pthread_cleanup_pop(struct next_cleanup *cleanup, int execute) __attribute__((weak));
-
 static struct next found;
 static int looked_up;
 
@@ -89,18 +85,6 @@ const struct next *next_functions(void)
 		store_release_int(&looked_up, 1);
 	}
 	return &found;
-}
-
-void next_cleanup_push(struct next_cleanup *cleanup, void (*undo)(void *), void *what)
-{
-	if (_pthread_cleanup_push && _pthread_cleanup_pop)
-		_pthread_cleanup_push(cleanup, undo, what);
-}
-
-void next_cleanup_pop(struct next_cleanup *cleanup)
-{
-	if (_pthread_cleanup_push && _pthread_cleanup_pop)
-		_pthread_cleanup_pop(cleanup, 0);
 }
 
 int errno_get(void)

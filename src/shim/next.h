@@ -32,17 +32,6 @@ int next_dial(int fd, const struct sockaddr *sa, socklen_t len);
 ssize_t next_send_flat(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len);
 ssize_t next_send(int fd, const struct msghdr *msg, int flags);
 
-/*
- * Code for when the calling thread ends inside of what stands between the two: by cancellation, and with glibc by a longjmp out of
- * a signal handler too. Where the C library knows no threads (glibc before 2.34 without its thread library) both do nothing. As
- * pthread_cleanup_push(3), the pair stands in one function; `cleanup` is the libc's own until the pop.
- */
-struct next_cleanup {
-	void *words[4]; /* glibc's struct _pthread_cleanup_buffer; musl's struct __ptcb has three */
-};
-void next_cleanup_push(struct next_cleanup *cleanup, void (*undo)(void *), void *what);
-void next_cleanup_pop(struct next_cleanup *cleanup);
-
 /* The caller's errno, where there is a libc to keep one. */
 int errno_get(void);
 void errno_set(int value);

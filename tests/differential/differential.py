@@ -13,7 +13,8 @@ Suites are taken from this machine's own release (archive.py), built and run wit
 process ids and a /tmp of their own (sandbox.py); nothing is installed. Root or sudo makes the sandbox.
 
 Under BUILD/differential: results/SUITE/RUN.log is what a run said, RUN.passed which tests passed; summary.json has it all.
-A new suite is a module or an object with NAME, prepare(box, archive) and run(box, env, log, part, only) -> {test: "ok", "fail" or "skip"};
+A new suite is a module or an object with NAME, prepare(box, archive) and
+run(box, env, log, part, only) -> {test: "ok", "fail" or "skip"};
 with DIALS = False where it dials nothing over TCP.
 """
 import argparse
