@@ -738,11 +738,23 @@ static void start_dialing(struct play *p, size_t stack_size)
 		tell(p->calls, " no thread;");
 }
 
+/* A thread that was joined may still be on its way out of the kernel's list. */
+static void wait_for_exit(const struct play *p)
+{
+	double end = now_ms() + LIMIT_MS;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d", atomic_load(&p->tid));
+	while (access(path, F_OK) == 0 && now_ms() < end)
+		usleep(1000);
+}
+
 static void end_dialing(struct play *p)
 {
 	void *end = NULL;
 
 	pthread_join(p->thread, &end);
+	wait_for_exit(p);
 	if (end == PTHREAD_CANCELED)
 		tell(p->calls, " cancelled;");
 }
@@ -820,6 +832,7 @@ static void *cancel_and_dial(void *play)
 {
 	struct play *p = play;
 
+	atomic_store(&p->tid, (int)syscall(SYS_gettid));
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	pthread_cancel(pthread_self());
 	if (!p->situation->detail)
