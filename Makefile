@@ -137,6 +137,10 @@ integration: build-tests ## build and run the tests with real programs
 check-layers: $(BUILD)/libfairdial.so ## prove who may include and need whom
 	$(Q)sh tests/check_layers.sh $(BUILD)
 
+.PHONY: check-model
+check-model: ## verify models of the lock-free protocols under a weak memory; N=ledger: some
+	$(Q)sh tests/model/run.sh $(BUILD) '$(N:*=.)'
+
 # STANDIN=1: without a cluster, against a small stand-in for its API.
 STANDIN ?=
 
