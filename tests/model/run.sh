@@ -15,7 +15,7 @@ if [ "$build" = --one/model ]; then
 	[ -d "$dir" ] || mkdir -p "$dir"
 	src=$(cd "$here" && pwd)
 	cd "$dir" || exit 1
-	case $model$expected in litmus* | *fails) optimize=-O0 ;; *) optimize=-O2 ;; esac
+	case $model$expected in litmus* | *fails) optimize=-O0 ;; *) optimize=-O1 ;; esac
 	if ! { spin "$@" -a "$src/$model.pml" &&
 		${CC:-cc} $optimize -w -DSAFETY -DNOCLAIM -DCOLLAPSE -DVECTORSZ=8192 -DMEMLIM=2048 -o pan pan.c; } >log 2>&1; then
 		echo "FAIL  $model $*: cannot be built" && cat log && touch failed
