@@ -173,6 +173,10 @@ test-aarch64: aarch64-root ## build the core's unit tests for aarch64, run them 
 	$(Q)EMULATOR=qemu-aarch64-static QEMU_LD_PREFIX=$(ARM_ROOT) \
 		sh tests/run.sh $(ARM_BUILD)/tests "$(N)" $(if $(T),$(filter test_$(T),$(ARM_UNIT)),$(ARM_UNIT))
 
+.PHONY: check-model
+check-model: ## verify models of the lock-free protocols under a weak memory; N=ledger: some
+	$(Q)sh tests/model/run.sh $(BUILD) '$(N:*=.)'
+
 # STANDIN=1: without a cluster, against a small stand-in for its API.
 STANDIN ?=
 

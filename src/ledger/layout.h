@@ -25,6 +25,7 @@
  * returned, so claims - landed dials are between their claim and the kernel's list of sockets. `gone` is what
  * failed and what a mend found closed. A mend (mend.h) sets gone := claims when its dump began - sockets it found - claims
  * on their way then; claims made since are kept by the arithmetic. The words `mend_…` and `unsettled…` are its notes.
+ * tests/model/ledger.pml proves that no mend erases a claim; tests/model/tenancy.pml, that no score goes to a stranger.
  *
  * The keeper: an agent in the pod's network namespace, which is told of every socket that ends. While its sign of life is young it
  * mends, and the shims need not; two that mend at once do no harm (mend.c, notes_are). It also learns failures that a program met

@@ -14,6 +14,8 @@
  * relaxed with fences around them: it is correct by the same argument (Boehm, "Can seqlocks get along with
  * programming language memory models?", MSPC 2012, section 4), costs nothing on x86, one ldar per word on
  * aarch64, and ThreadSanitizer understands it, which it does not of fences.
+ *
+ * tests/model has the protocols that use these under a weak memory, and what breaks where an order is weaker (`make check-model`).
  */
 #ifndef FAIRDIAL_TABLE_ATOMICS_H
 #define FAIRDIAL_TABLE_ATOMICS_H

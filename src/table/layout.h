@@ -37,7 +37,9 @@
  *	4. load_acquire(area.seq)		differs from step 2: start again
  * After TABLE_TRIES turns it gives up, and the dial goes through as if there were no table. Each load of step 3 is an
  * acquire, so step 4 cannot be seen before them; each store of the writer's step 2 is a release, so whoever sees
- * one of those bytes in step 3 sees the odd number in step 4.
+ * one of those bytes in step 3 sees the odd number in step 4. What a reader has may be one generation ahead of head.current: whole,
+ * and not named yet; or of a writer that died before it was. tests/model/table.pml has both protocols, and `make check-model`
+ * proves this for a memory that knows no more order than these.
  *
  * What a reader believes is checked twice: against bounds, so that no byte pattern can make it crash, and
  * against sums, so that no damaged row can send a dial astray. Sums are no defence against somebody who may write the

@@ -125,7 +125,7 @@ inline append(me, location, order, new_value)
 
 inline store(me, location, order, new_value)
 {
-	d_step { append(me, location, order, new_value) }
+	atomic { chosen = 0; d_step { append(me, location, order, new_value) } }
 }
 
 /* Reads the newest and follows it. Not a step of its own. */
@@ -143,9 +143,12 @@ inline exchange(me, location, order, new_value)
 /* What a loop of load and compare-and-swap does in the end; its failures change nothing. */
 inline fetch_add(me, location, order, n, modulus, ret)
 {
-	d_step {
-		newest(location, ret);
-		exchange(me, location, order, (ret + (n)) % (modulus))
+	atomic {
+		chosen = 0;
+		d_step {
+			newest(location, ret);
+			exchange(me, location, order, (ret + (n)) % (modulus))
+		}
 	}
 }
 
@@ -157,14 +160,14 @@ inline swap_if(me, location, order, expected, desired, ret_done)
 		:: chosen + 1 < history[location].count -> chosen++
 		:: chosen + 1 == history[location].count || history[location].message[chosen].value != (expected) -> break
 		od;
+		ret_done = false; /* nothing may jump into a d_step */
 		d_step {
 			if
 			:: history[location].message[chosen].value == (expected) ->
 				exchange(me, location, order, desired);
 				ret_done = true
 			:: else ->
-				take(me, location, RELAXED);
-				ret_done = false
+				take(me, location, RELAXED)
 			fi;
 			chosen = 0
 		}

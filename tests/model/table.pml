@@ -12,9 +12,11 @@
  * area was whole, before it was named, has the number of its successor's.
  *
  * Proved: a reader for whom table_end says yes has read words of one generation alone, and none that is older than the one that
- * `current` named to it; of two views the later is not the older one.
+ * `current` named to it. It may be a newer one, which is whole and has yet to be named (or whose writer died before that), so of
+ * two views the later may be the older one: AHEAD shows it.
  *
- * Each order can be weakened: -DDATA_LOAD=RELAXED and so on. FENCES models the other way to write a sequence lock.
+ * Each order can be weakened: -DDATA_LOAD=RELAXED and so on. RELEASE_FENCE and ACQUIRE_FENCE are the other way to write a
+ * sequence lock, with relaxed words between them.
  */
 #ifndef ATTEMPTS
 #define ATTEMPTS 4
@@ -23,7 +25,9 @@
 #define DEATHS 0
 #endif
 
-#ifndef VIEWS
+#ifdef AHEAD
+#define VIEWS 2
+#else
 #define VIEWS 1
 #endif
 
@@ -77,7 +81,7 @@ byte deaths;
 #define MAY_DIE skip
 #endif
 
-#define PUT(location, order, value) MAY_DIE; store(WRITER, location, order, value)
+#define PUT(location, order, value) atomic { MAY_DIE; store(WRITER, location, order, value) }
 
 inline copy_current()
 {
@@ -154,7 +158,7 @@ begins:
 #ifndef LATE_ODD
 		PUT(SEQ(area), ODD_STORE, seq);
 #endif
-#ifdef FENCES
+#ifdef RELEASE_FENCE
 		fence_release(WRITER);
 #endif
 		if
@@ -206,7 +210,10 @@ inline read_all(area)
 
 proctype reader()
 {
-	byte current, seq, end, number, before, views;
+	byte current, seq, end, number, views;
+#ifdef AHEAD
+	byte before;
+#endif
 	byte word[2];
 
 	do
@@ -223,7 +230,7 @@ proctype reader()
 		:: else
 		fi;
 		read_all(current & 1);
-#ifdef FENCES
+#ifdef ACQUIRE_FENCE
 		fence_acquire(READER);
 #endif
 #ifdef NO_END
@@ -237,8 +244,10 @@ proctype reader()
 				assert(number > 0);
 				assert(word[0] == content[number].word[0] && word[1] == content[number].word[1]);
 				assert(number >= named[current / 2]);
+#ifdef AHEAD
 				assert(number >= before);
 				before = number
+#endif
 			:: else
 			fi
 		}
