@@ -282,7 +282,7 @@ static void tell(const struct stage *stage, const struct herd *herd, unsigned pu
 	       counts->spawns, *stage->published, publishers);
 	assert_true(counts->threads && counts->forks && counts->vforks && counts->spawns && result->stops);
 	assert_true(ours > result->kills);
-	if (passed * 100 > ours)
+	if (passed)
 		fail_msg("%lu dials passed through", passed);
 }
 
