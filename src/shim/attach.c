@@ -136,15 +136,18 @@ static bool is_same_file(const struct file_id *a, const struct file_id *b)
 	return a->dev == b->dev && a->ino == b->ino;
 }
 
-/* What the process has already: an old table without a successor, or a ledger that still cannot be had. */
+/*
+ * What the process has already: an old table without a successor, with its ledger, or where that cannot be had now. A ledger that it
+ * holds is better than none.
+ */
 static bool is_attached(const struct search *search)
 {
 	const struct attachment *last = load_acquire_ptr(&current);
 	const struct ledger *ledger = &search->ledger;
 
-	if (!last || !is_same_file(&last->id, &search->id) || !ledger->base != !last->ledger.base)
+	if (!last || !is_same_file(&last->id, &search->id))
 		return false;
-	return !ledger->base || is_same_file(&last->ledger.id, &ledger->id);
+	return !ledger->base || (last->ledger.base && is_same_file(&last->ledger.id, &ledger->id));
 }
 
 /* Puts both where every dial finds them. False where the process has had too many: it keeps the last. */

@@ -32,7 +32,7 @@ struct file_id {
 };
 int table_map(const char *dir, const struct trust *trust, struct table *ret_table, struct file_id *ret_id);
 
-/* Whether the file at `path` is still the one that was mapped. */
+/* Whether the file at `path` is still the one that was mapped, as far as can be told: it takes a descriptor. */
 bool file_is_current(const char *path, const struct file_id *id);
 
 void table_unmap(struct table *table);

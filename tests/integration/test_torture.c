@@ -269,7 +269,7 @@ static void assert_all_were_claimed(const struct stage *stage, const struct herd
 	printf("%lu dials counted, %lu connections taken, ", dials, accepted);
 }
 
-/* Passed through is a dial that found no list in time: it is answered all the same, and has to be rare. */
+/* Passed through is a dial that found no list in time: it is answered all the same, and not spread. */
 static void tell(const struct stage *stage, const struct herd *herd, unsigned publishers)
 {
 	const struct torture_counts *counts = herd_counts(herd);
