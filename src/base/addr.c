@@ -39,10 +39,7 @@ bool addr_from_sockaddr(struct addr *ret_addr, const struct sockaddr *sa, uint32
 		struct sockaddr_in6 in6;
 	} u;
 
-	/* A page at either end of the address space: EFAULT from the kernel, which alone can find out about others. */
-	if ((uintptr_t)sa + 4096 < 8192)
-		return false;
-	if (len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage)) /* EINVAL, from the kernel */
+	if (is_wild(sa) || len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage)) /* EINVAL, from the kernel */
 		return false;
 	memcpy(&u.in, sa, sizeof(u.in));
 	ret_addr->zero = 0;

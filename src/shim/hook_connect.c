@@ -392,6 +392,27 @@ static inline bool begin(struct call *c, int fd, const struct sockaddr *sa, uint
 	return false;
 }
 
+/*
+ * What a router answered to the attempt that failed stays in the socket's queue of errors, and would look like the next one's to
+ * whoever polls.
+ */
+static void forget_errors(int fd)
+{
+	char byte;
+
+	for (int i = 0; i < 8 && sys_recv(fd, &byte, 1, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0; i++)
+		;
+}
+
+/* After an attempt that failed: its error is the program's to see only where nobody is left. */
+static bool choose_next(struct call *c)
+{
+	if (!dial_choose(&c->dial, &c->choice))
+		return false;
+	forget_errors(c->fd);
+	return true;
+}
+
 __attribute__((noinline)) /* keeps its stack out of the dials that are not ours */
 static int connect_service(int fd, const struct sockaddr *sa, socklen_t len)
 {
@@ -402,11 +423,11 @@ static int connect_service(int fd, const struct sockaddr *sa, socklen_t len)
 		return next_connect(fd, sa, len);
 	if (c.dial.blocking) {
 		bound_handshake(&c);
-		while (try_blocking(&c) && dial_choose(&c.dial, &c.choice))
+		while (try_blocking(&c) && choose_next(&c))
 			;
 		put_back(&c);
 	} else {
-		while (try_nonblocking(&c) && dial_choose(&c.dial, &c.choice))
+		while (try_nonblocking(&c) && choose_next(&c))
 			;
 	}
 	errno_set(c.error ? c.error : before);
@@ -485,7 +506,7 @@ static ssize_t fastopen_service(int fd, const struct message *m)
 
 	if (!begin(&c, fd, m->msg->msg_name, m->msg->msg_namelen))
 		return send_as_called(fd, m);
-	while (try_sending(&c, m, &n) && dial_choose(&c.dial, &c.choice))
+	while (try_sending(&c, m, &n) && choose_next(&c))
 		;
 	errno_set(c.error ? c.error : before);
 	return n;
@@ -514,7 +535,7 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (!(flags & MSG_FASTOPEN) || !msg || !dials(msg->msg_name, msg->msg_namelen, flags))
+	if (!(flags & MSG_FASTOPEN) || is_wild(msg) || !dials(msg->msg_name, msg->msg_namelen, flags))
 		return next_sendmsg(fd, msg, flags);
 	return fastopen_service(fd, &(struct message){ msg, flags, false });
 }
@@ -524,7 +545,7 @@ HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 	ssize_t first;
 	int rest, before;
 
-	if (!(flags & MSG_FASTOPEN) || !msgs || n == 0 ||
+	if (!(flags & MSG_FASTOPEN) || is_wild(msgs) || n == 0 ||
 	    !dials(msgs[0].msg_hdr.msg_name, msgs[0].msg_hdr.msg_namelen, flags))
 		return next_sendmmsg(fd, msgs, n, flags);
 	first = fastopen_service(fd, &(struct message){ &msgs[0].msg_hdr, flags, false });
