@@ -3,7 +3,6 @@
  * lives LIFE ADDRESS PORT REPORT (see life.h): programs that close their descriptors, become daemons, give up their root or
  * their user, and look at themselves.
  */
-#include <dirent.h>
 #include <grp.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -13,6 +12,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
+#include "entries.h"
 #include "life.h"
 
 /* Any longer, and what is done once a second is due again. */
@@ -234,18 +234,6 @@ static void on_child(int signal)
 {
 	(void)signal;
 	children_ended++;
-}
-
-static int entries_of(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
 }
 
 static void show_status(void)

@@ -5,7 +5,6 @@
  * addresses of an answer are those of ADDRESSES ("10.0.0.1,fd00::1"), in any order.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -15,6 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "entries.h"
 
 static char **pairs;
 static unsigned pair_count, count;
@@ -34,14 +35,7 @@ static long resident_kib(void)
 
 static int descriptors(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
+	return entries_of("/proc/self/fd");
 }
 
 /* Whether the words of `all`, separated by commas, have this one. */

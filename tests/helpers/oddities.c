@@ -5,7 +5,6 @@
  * same under the shim as without it.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -21,6 +20,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "entries.h"
 
 static struct sockaddr_in live, dead;
 
@@ -215,18 +216,6 @@ static void fast_open(void)
 	tell("sendto, no descriptor", sendto(-1, "who\n", 4, MSG_FASTOPEN, ADDRESS(live)));
 	errno = 77;
 	tell("sendto, no text", sendto(stream(0), (void *)8, 4, MSG_FASTOPEN, ADDRESS(live)));
-}
-
-static int entries_of(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
 }
 
 static int one_dial(void)

@@ -17,7 +17,6 @@
  * Each combination is a process of its own, and they wait side by side.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <netinet/in.h>
@@ -41,6 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "entries.h"
 #include "errors.h"
 
 #ifndef FNM_EXTMATCH
@@ -280,18 +280,6 @@ static void look(int fd, long values[VALUES])
 		values[i] = option_value(fd, i);
 	values[STATUS_FLAGS] = fcntl(fd, F_GETFL);
 	values[DESCRIPTOR_FLAGS] = fcntl(fd, F_GETFD);
-}
-
-static int entries_of(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return dir ? n - 2 : -1;
 }
 
 static void tell_kept(struct play *p)
