@@ -47,7 +47,8 @@ LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl jansson 2>/dev/null) \
 TEST_LIBS := $(shell $(PKG_CONFIG) --libs cmocka libssl libcrypto 2>/dev/null || echo -lcmocka -lssl -lcrypto)
 
 CORE_SRC := $(wildcard src/base/*.c src/table/*.c src/ledger/*.c src/balance/*.c)
-AGENT_SRC := $(wildcard src/agent/*.c)
+# What is the tool's alone, in folders of its own.
+TOOL_SRC := $(wildcard src/agent/*.c src/install/*.c src/inject/*.c src/inspect/*.c)
 CLI_SRC := $(wildcard src/cli/*.c)
 SHIM_OWN_SRC := $(wildcard src/shim/*.c)
 # What the shim takes of the shared folders; the rest needs a C library.
@@ -56,7 +57,7 @@ SHIM_SRC := $(filter-out src/base/report.c $(addprefix src/table/,writer.c patch
 SHIM_HOSTED_SRC := $(filter-out src/shim/hook_%.c src/shim/mem.c,$(SHIM_OWN_SRC))
 
 SHIM_OBJ := $(SHIM_SRC:%.c=$(BUILD)/shim/%.o)
-LIB_OBJ := $(patsubst %.c,$(OUT)/tool/%.o,$(CORE_SRC) $(AGENT_SRC) $(SHIM_HOSTED_SRC))
+LIB_OBJ := $(patsubst %.c,$(OUT)/tool/%.o,$(CORE_SRC) $(TOOL_SRC) $(SHIM_HOSTED_SRC))
 CLI_OBJ := $(CLI_SRC:%.c=$(OUT)/tool/%.o)
 SUPPORT_OBJ := $(patsubst %.c,$(OUT)/tool/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
