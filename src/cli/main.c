@@ -13,7 +13,7 @@
 #include "agent/yaml_json.h"
 #include "cli/cli.h"
 
-static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_verb, &status_verb };
+static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_verb, &status_verb, &inject_verb };
 
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
 #define MAX_OPTIONS 16
