@@ -43,7 +43,7 @@ static bool is_variable(const json_t *entry)
 {
 	const json_t *value = json_object_get(entry, "value");
 
-	return is_missing(value) || kinds_text(entry, "value");
+	return is_missing(value) || json_is_string(value);
 }
 
 static bool check_container(const struct workload *w, const char *list, const json_t *container, struct troubles *t)

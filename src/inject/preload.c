@@ -147,13 +147,16 @@ static void remove_added(json_t *env, const char *existing)
 		json_array_remove(env, index);
 }
 
+/* Its old name back, unless somebody has put an LD_PRELOAD behind it that may refer to the new one. */
 static void remove_reference(json_t *env)
 {
-	json_t *before;
+	size_t before_index, index;
+	json_t *before, *entry;
 
 	remove_added(env, "$(" PRELOAD_BEFORE ")");
-	before = preload_entry(env, PRELOAD_BEFORE, NULL);
-	if (before && !preload_entry(env, PRELOAD_VARIABLE, NULL))
+	before = preload_entry(env, PRELOAD_BEFORE, &before_index);
+	entry = preload_entry(env, PRELOAD_VARIABLE, &index);
+	if (before && (!entry || index < before_index))
 		json_object_set_new(before, "name", json_string(PRELOAD_VARIABLE));
 }
 
