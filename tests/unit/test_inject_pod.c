@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a pod gets, to the last field; what each container's variables become; what is taken out for good. */
+#include "support/testing.h"
+
+#include <jansson.h>
+
+#include "inject/inject.h"
+#include "support/cleanup.h"
+#include "support/objects.h"
+#include "support/process.h"
+
+#define HEAD "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"web\"},\"spec\":{\"template\":"
+#define WEB  HEAD "{\"spec\":{\"containers\":[{\"name\":\"web\",\"image\":\"nginx\"}]}}}}"
+#define SPEC "spec/template/spec/"
+
+/* The value there, as JSON with sorted keys; its text uses ' for ". */
+static void assert_value(const char *text, const char *path, const char *expected)
+{
+	json_t *value = value_at(text, path);
+	char *got = value ? json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : strdup("nothing");
+
+	assert_non_null(got);
+	after_test(free, got);
+	for (char *c = got; *c; c++)
+		if (*c == '"')
+			*c = '\'';
+	assert_string_equal(got, expected);
+}
+
+/* ---- the two containers ---- */
+
+#define SECURITY                                                                                                               \
+	"{'allowPrivilegeEscalation':false,'capabilities':{'drop':['ALL']},'readOnlyRootFilesystem':true,"                     \
+	"'runAsNonRoot':true,'seccompProfile':{'type':'RuntimeDefault'}}"
+
+static void the_installer_comes_first(void **state)
+{
+	char *text = injected(WEB, NULL).text;
+
+	(void)state;
+	assert_value(text, SPEC "initContainers/0",
+		     "{'command':['/bin/fairdial','install','/opt/fairdial'],'image':'fairdial:test','name':'fairdial-install',"
+		     "'resources':{'limits':{'cpu':'500m','memory':'64Mi'},'requests':{'cpu':'10m','memory':'32Mi'}},"
+		     "'securityContext':" SECURITY ",'volumeMounts':[{'mountPath':'/opt/fairdial','name':'fairdial-bin'}]}");
+}
+
+static void the_agent_comes_second_and_goes_on(void **state)
+{
+	char *text = injected(WEB, NULL).text;
+
+	(void)state;
+	assert_value(text, SPEC "initContainers/1",
+		     "{'command':['/bin/fairdial','agent','--dir','/run/fairdial/pod','--share-ledger',"
+		     "'--services','-/etc/fairdial/services.json'],"
+		     "'env':[{'name':'POD_NAME','valueFrom':{'fieldRef':{'fieldPath':'metadata.name'}}},"
+		     "{'name':'POD_NAMESPACE','valueFrom':{'fieldRef':{'fieldPath':'metadata.namespace'}}},"
+		     "{'name':'POD_IPS','valueFrom':{'fieldRef':{'fieldPath':'status.podIPs'}}},"
+		     "{'name':'NODE_NAME','valueFrom':{'fieldRef':{'fieldPath':'spec.nodeName'}}},"
+		     "{'name':'POD_IP','valueFrom':{'fieldRef':{'fieldPath':'status.podIP'}}},"
+		     "{'name':'HOST_IP','valueFrom':{'fieldRef':{'fieldPath':'status.hostIP'}}}],"
+		     "'image':'fairdial:test','name':'fairdial-agent',"
+		     "'resources':{'limits':{'cpu':'500m','memory':'256Mi'},'requests':{'cpu':'10m','memory':'32Mi'}},"
+		     "'restartPolicy':'Always','securityContext':" SECURITY ",'volumeMounts':["
+		     "{'mountPath':'/run/fairdial','name':'fairdial-run'},"
+		     "{'mountPath':'/var/run/secrets/kubernetes.io/serviceaccount','name':'fairdial-token','readOnly':true},"
+		     "{'mountPath':'/etc/fairdial','name':'fairdial-config','readOnly':true}]}");
+	assert_value(text, SPEC "initContainers/2", "nothing");
+}
+
+static void the_pods_own_init_containers_come_after(void **state)
+{
+	char *text = injected(HEAD "{\"spec\":{\"initContainers\":[{\"name\":\"own\",\"env\":[]}],"
+				   "\"containers\":[{\"name\":\"web\"}]}}}}",
+			      NULL)
+			     .text;
+
+	(void)state;
+	assert_value(text, SPEC "initContainers/2", "{'env':[],'name':'own'}");
+}
+
+static void the_volumes_are_four(void **state)
+{
+	(void)state;
+	assert_value(injected(WEB, NULL).text, SPEC "volumes",
+		     "[{'emptyDir':{'sizeLimit':'64Mi'},'name':'fairdial-bin'},"
+		     "{'emptyDir':{'medium':'Memory','sizeLimit':'64Mi'},'name':'fairdial-run'},"
+		     "{'name':'fairdial-token','projected':{'defaultMode':292,'sources':["
+		     "{'serviceAccountToken':{'expirationSeconds':3607,'path':'token'}},"
+		     "{'configMap':{'items':[{'key':'ca.crt','path':'ca.crt'}],'name':'kube-root-ca.crt'}},"
+		     "{'downwardAPI':{'items':[{'fieldRef':{'fieldPath':'metadata.namespace'},'path':'namespace'}]}}]}},"
+		     "{'configMap':{'name':'fairdial','optional':true},'name':'fairdial-config'}]");
+}
+
+static void options_name_the_image(void **state)
+{
+	struct inject_options options = { .image = "r.example.com/f:2", .pull_policy = "Never" };
+	char *text = injected(WEB, &options).text;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_value(text, format(SPEC "initContainers/%d/image", i), "'r.example.com/f:2'");
+		assert_value(text, format(SPEC "initContainers/%d/imagePullPolicy", i), "'Never'");
+	}
+}
+
+static void only_where_the_pod_would_be_root_is_there_a_user(void **state)
+{
+	static const char *const contexts[][2] = {
+		{ "{\"runAsUser\":0}", "65532" },
+		{ "{\"runAsUser\":1000}", "nothing" },
+		{ "{\"runAsNonRoot\":false}", "nothing" },
+		{ "{}", "nothing" },
+		{ "null", "nothing" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(contexts) / sizeof(*contexts); i++) {
+		char *text = injected(format(HEAD "{\"spec\":{\"securityContext\":%s,\"containers\":[{\"name\":\"web\"}]}}}}",
+					     contexts[i][0]),
+				      NULL)
+				     .text;
+
+		for (int c = 0; c < 2; c++) {
+			assert_value(text, format(SPEC "initContainers/%d/securityContext/runAsUser", c), contexts[i][1]);
+			assert_value(text, format(SPEC "initContainers/%d/securityContext/runAsGroup", c), contexts[i][1]);
+		}
+	}
+}
+
+/* ---- the pod's containers ---- */
+
+static void every_container_gets_the_shim(void **state)
+{
+	char *text =
+		injected(HEAD "{\"spec\":{\"initContainers\":[{\"name\":\"first\"}],\"ephemeralContainers\":[{\"name\":\"e\"}],"
+			      "\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]}}}}",
+			 NULL)
+			.text;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_value(text, format(SPEC "containers/%d/env", i),
+			     "[{'name':'LD_PRELOAD','value':'/opt/fairdial/libfairdial.so'},"
+			     "{'name':'FAIRDIAL_DIR','value':'/run/fairdial/pod'}]");
+		assert_value(text, format(SPEC "containers/%d/volumeMounts", i),
+			     "[{'mountPath':'/opt/fairdial','name':'fairdial-bin','readOnly':true},"
+			     "{'mountPath':'/run/fairdial','name':'fairdial-run'}]");
+	}
+	assert_value(text, SPEC "initContainers/2", "{'name':'first'}");
+	assert_value(text, SPEC "ephemeralContainers", "[{'name':'e'}]");
+}
+
+static char *given_env(const char *env, const struct inject_options *options)
+{
+	return injected(format(HEAD "{\"spec\":{\"containers\":[{\"name\":\"web\",\"env\":%s}]}}}}", env), options).text;
+}
+
+#define OURS "/opt/fairdial/libfairdial.so"
+#define DIR  ",{'name':'FAIRDIAL_DIR','value':'/run/fairdial/pod'}]"
+
+static void a_preload_list_grows_at_its_end(void **state)
+{
+	static const char *const lists[][2] = {
+		{ "/lib/a.so", "/lib/a.so:" OURS },
+		{ "/lib/a.so /lib/b.so", "/lib/a.so /lib/b.so:" OURS },
+		{ "$(HOME)/a.so", "$(HOME)/a.so:" OURS },
+		{ "", OURS },
+		{ OURS, OURS },
+		{ "/lib/a.so " OURS ":/lib/b.so", "/lib/a.so " OURS ":/lib/b.so" },
+		{ "/usr/lib/libfairdial.so", "/usr/lib/libfairdial.so" },
+		{ "/usr/lib/notlibfairdial.so", "/usr/lib/notlibfairdial.so:" OURS },
+		{ "libfairdial.so", "libfairdial.so" },
+		{ "/libfairdial.so.1", "/libfairdial.so.1:" OURS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		assert_value(given_env(format("[{\"name\":\"LD_PRELOAD\",\"value\":\"%s\"}]", lists[i][0]), NULL),
+			     SPEC "containers/0/env", format("[{'name':'LD_PRELOAD','value':'%s'}" DIR, lists[i][1]));
+	assert_value(given_env("[{\"name\":\"LD_PRELOAD\"}]", NULL), SPEC "containers/0/env",
+		     "[{'name':'LD_PRELOAD','value':'" OURS "'}" DIR);
+}
+
+static void of_two_entries_the_last_counts(void **state)
+{
+	(void)state;
+	assert_value(given_env("[{\"name\":\"LD_PRELOAD\",\"value\":\"/a\"},{\"name\":\"LD_PRELOAD\",\"value\":\"/b\"}]", NULL),
+		     SPEC "containers/0/env",
+		     "[{'name':'LD_PRELOAD','value':'/a'},{'name':'LD_PRELOAD','value':'/b:" OURS "'}" DIR);
+}
+
+static void a_preload_from_elsewhere_is_referred_to(void **state)
+{
+	(void)state;
+	/* What comes later may refer to LD_PRELOAD, so that ours has its place. */
+	assert_value(given_env("[{\"name\":\"LD_PRELOAD\",\"valueFrom\":{\"configMapKeyRef\":{\"key\":\"k\",\"name\":\"c\"}}},"
+			       "{\"name\":\"SEEN\",\"value\":\"$(LD_PRELOAD)\"}]",
+			       NULL),
+		     SPEC "containers/0/env",
+		     "[{'name':'LD_PRELOAD_BEFORE_FAIRDIAL','valueFrom':{'configMapKeyRef':{'key':'k','name':'c'}}},"
+		     "{'name':'LD_PRELOAD','value':'$(LD_PRELOAD_BEFORE_FAIRDIAL):" OURS "'},"
+		     "{'name':'SEEN','value':'$(LD_PRELOAD)'}" DIR);
+}
+
+static void the_images_own_preload_comes_before_ours(void **state)
+{
+	struct inject_options options = { .image = "f", .existing_preload = "/lib/image.so" };
+
+	(void)state;
+	assert_value(given_env("[]", &options), SPEC "containers/0/env",
+		     "[{'name':'LD_PRELOAD','value':'/lib/image.so:" OURS "'}" DIR);
+	/* What the object sets is what the image's own is hidden by. */
+	assert_value(given_env("[{\"name\":\"LD_PRELOAD\",\"value\":\"/a\"}]", &options), SPEC "containers/0/env",
+		     "[{'name':'LD_PRELOAD','value':'/a:" OURS "'}" DIR);
+}
+
+static void a_directory_of_their_own_stays(void **state)
+{
+	(void)state;
+	assert_value(given_env("[{\"name\":\"FAIRDIAL_DIR\",\"value\":\"/mine\"}]", NULL), SPEC "containers/0/env",
+		     "[{'name':'FAIRDIAL_DIR','value':'/mine'},{'name':'LD_PRELOAD','value':'" OURS "'}]");
+}
+
+/* ---- annotations ---- */
+
+static struct injection with_annotations(const char *annotations)
+{
+	return injected(format(HEAD "{\"metadata\":{\"annotations\":%s},"
+				    "\"spec\":{\"containers\":[{\"name\":\"web\"},{\"name\":\"log\"}]}}}}",
+			       annotations),
+			NULL);
+}
+
+static void annotations_reach_the_agent(void **state)
+{
+	struct injection in =
+		with_annotations("{\"fairdial.dev/services\":\" mysql, web.shop ,\",\"fairdial.dev/mode\":\"observe\","
+				 "\"fairdial.dev/inject\":\"true\"}");
+
+	(void)state;
+	assert_string_equal(in.said, "");
+	assert_value(in.text, SPEC "initContainers/1/command",
+		     "['/bin/fairdial','agent','--dir','/run/fairdial/pod','--share-ledger',"
+		     "'--services','-/etc/fairdial/services.json','--service','mysql,web.shop','--mode','observe']");
+}
+
+static void containers_are_left_out_by_name(void **state)
+{
+	struct injection in = with_annotations("{\"fairdial.dev/skip-containers\":\"log , proxy\"}");
+
+	(void)state;
+	assert_value(in.text, SPEC "containers/1", "{'name':'log'}");
+	assert_value(in.text, SPEC "containers/0/env/1/value", "'/run/fairdial/pod'");
+	assert_string_equal(in.said,
+			    "Deployment/web: annotation fairdial.dev/skip-containers names \"proxy\", and the pod has no "
+			    "such container\n");
+}
+
+static void left_alone_is_exactly_as_it_was(void **state)
+{
+	static const char *const values[] = { "false", "disabled" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char *text =
+			format("{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\",\"resourceVersion\":\"1\","
+			       "\"annotations\":{\"fairdial.dev/inject\":\"%s\",\"fairdial.dev/mode\":\"wrong\"}},"
+			       "\"spec\":{\"containers\":[{\"name\":\"c\"}]},\"status\":{}}",
+			       values[i]);
+		struct injection in = injected(text, NULL);
+
+		assert_string_equal(in.text, printed(text));
+		assert_string_equal(in.said, "Pod/p: left alone: annotation fairdial.dev/inject says so\n");
+		assert_int_equal(in.refused, 0);
+	}
+}
+
+/* ---- what a fetched object says ---- */
+
+#define LAST "\"kubectl.kubernetes.io/last-applied-configuration\":\"{}\""
+
+static void what_the_server_wrote_goes(void **state)
+{
+	char *text = injected("{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\",\"resourceVersion\":\"1\","
+			      "\"uid\":\"u\","
+			      "\"creationTimestamp\":\"t\",\"generation\":3,\"managedFields\":[{}],\"labels\":{},"
+			      "\"annotations\":{\"a\":\"b\"," LAST "}},"
+			      "\"spec\":{\"containers\":[{\"name\":\"c\"}]},\"status\":{\"phase\":\"Running\"}}",
+			      NULL)
+			     .text;
+
+	(void)state;
+	assert_value(text, "status", "nothing");
+	assert_value(removed(text).text, "metadata", "{'annotations':{'a':'b'},'labels':{},'name':'p'}");
+}
+
+static void annotations_of_nothing_but_the_last_apply_go(void **state)
+{
+	static const char object[] =
+		"{\"kind\":\"PodTemplate\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\",\"annotations\":{" LAST
+		"}},\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\"}]}}}";
+
+	(void)state;
+	assert_value(injected(object, NULL).text, "metadata", "{'name':'p'}");
+}
+
+static void in_a_list_each_is_done_and_others_stay(void **state)
+{
+	static const char service[] = "{\"kind\":\"Service\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"5\"},"
+				      "\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\"}]}}},\"status\":{}}";
+	static const char foreign[] = "{\"kind\":\"Deployment\",\"apiVersion\":\"example.com/v1\","
+				      "\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\"}]}}},\"status\":{}}";
+	char *text = injected(format("{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[%s,%s,"
+				     "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[%s]},%s]}",
+				     service, WEB, WEB, foreign),
+			      NULL)
+			     .text;
+
+	(void)state;
+	assert_value(text, "items/0/metadata", "{'resourceVersion':'5'}");
+	assert_value(text, "items/0/spec/template/spec", "{'containers':[{'name':'c'}]}");
+	assert_value(text, "items/1/spec/template/spec/initContainers/0/name", "'fairdial-install'");
+	assert_value(text, "items/2/items/0/spec/template/spec/initContainers/0/name", "'fairdial-install'");
+	assert_value(text, "items/3/spec/template/spec", "{'containers':[{'name':'c'}]}");
+}
+
+static void items_of_a_typed_list_need_no_kind(void **state)
+{
+	char *text = injected("{\"kind\":\"CronJobList\",\"apiVersion\":\"batch/"
+			      "v1\",\"items\":[{\"metadata\":{\"name\":\"n\"},\"spec\":"
+			      "{\"jobTemplate\":{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\"}]}}}}}}]}",
+			      NULL)
+			     .text;
+
+	(void)state;
+	assert_value(text, "items/0/spec/jobTemplate/spec/template/spec/initContainers/0/name", "'fairdial-install'");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_installer_comes_first),
+		TEST(the_agent_comes_second_and_goes_on),
+		TEST(the_pods_own_init_containers_come_after),
+		TEST(the_volumes_are_four),
+		TEST(options_name_the_image),
+		TEST(only_where_the_pod_would_be_root_is_there_a_user),
+		TEST(every_container_gets_the_shim),
+		TEST(a_preload_list_grows_at_its_end),
+		TEST(of_two_entries_the_last_counts),
+		TEST(a_preload_from_elsewhere_is_referred_to),
+		TEST(the_images_own_preload_comes_before_ours),
+		TEST(a_directory_of_their_own_stays),
+		TEST(annotations_reach_the_agent),
+		TEST(containers_are_left_out_by_name),
+		TEST(left_alone_is_exactly_as_it_was),
+		TEST(what_the_server_wrote_goes),
+		TEST(annotations_of_nothing_but_the_last_apply_go),
+		TEST(in_a_list_each_is_done_and_others_stay),
+		TEST(items_of_a_typed_list_need_no_kind),
+	};
+
+	return RUN_TESTS(tests);
+}
