@@ -26,6 +26,15 @@ struct arguments {
 	struct inject_options inject;
 };
 
+/* What goes into the objects; no JSON has other texts in it. */
+static bool is_text(const char *argument)
+{
+	json_t *text = json_string(argument);
+
+	json_decref(text);
+	return text && *argument;
+}
+
 static bool is_pull_policy(const char *policy)
 {
 	return strcmp(policy, "Always") == 0 || strcmp(policy, "IfNotPresent") == 0 || strcmp(policy, "Never") == 0;
@@ -37,8 +46,9 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 	int option;
 
 	while ((option = cli_option(verb, argc, argv)) >= 0) {
-		if (optarg && !*optarg)
-			return cli_fail(verb, EXIT_USAGE, "--%s is empty: say one, or leave it out", options[option].name);
+		if (options[option].argument && !is_text(optarg))
+			return cli_fail(verb, EXIT_USAGE, "--%s is empty, or no UTF-8: say one, or leave it out",
+					options[option].name);
 		switch (option) {
 		case OPT_REMOVE: a->remove = true; break;
 		case OPT_ROLE: a->role = true; break;

@@ -45,7 +45,9 @@ static void add_one(const struct workload *workload, void *context)
 	work->troubles->pods++;
 	if (checks_shape(workload, work->troubles) && wishes_read(workload, &wishes, work->troubles)) {
 		if (wishes.left_alone)
-			trouble_note(work->troubles, workload, "left alone: annotation fairdial.dev/inject says so");
+			trouble_note(work->troubles, workload, "left alone: annotation fairdial.dev/inject says so%s",
+				     record_is_there(workload->pod) ? ", and it was injected before: --remove takes that out"
+								    : "");
 		else
 			inject_copy(workload, &wishes, work);
 	}

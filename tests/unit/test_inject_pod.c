@@ -275,6 +275,19 @@ static void left_alone_is_exactly_as_it_was(void **state)
 	}
 }
 
+static void left_alone_with_what_was_injected_before_is_said(void **state)
+{
+	char *text = with_annotations("{}").text, *at = strstr(text, "\"annotations\": {");
+
+	(void)state;
+	text = format("%.*s\"annotations\": {\"fairdial.dev/inject\":\"false\",%s", (int)(at - text), text,
+		      at + strlen("\"annotations\": {"));
+	assert_string_equal(injected(text, NULL).text, printed(text));
+	assert_string_equal(injected(text, NULL).said,
+			    "Deployment/web: left alone: annotation fairdial.dev/inject says so, and it was "
+			    "injected before: --remove takes that out\n");
+}
+
 /* ---- what a fetched object says ---- */
 
 #define LAST "\"kubectl.kubernetes.io/last-applied-configuration\":\"{}\""
@@ -354,6 +367,7 @@ int main(void)
 		TEST(annotations_reach_the_agent),
 		TEST(containers_are_left_out_by_name),
 		TEST(left_alone_is_exactly_as_it_was),
+		TEST(left_alone_with_what_was_injected_before_is_said),
 		TEST(what_the_server_wrote_goes),
 		TEST(annotations_of_nothing_but_the_last_apply_go),
 		TEST(in_a_list_each_is_done_and_others_stay),

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verb `inject`: objects through a pipe, exit statuses, what goes to standard error, and what never goes to standard
+ * output. */
+#include "support/testing.h"
+
+#include <jansson.h>
+#include <signal.h>
+
+#include "support/cleanup.h"
+#include "support/objects.h"
+#include "support/process.h"
+#include "support/services.h"
+
+enum { LIMIT_MS = 60000 };
+
+#define POD(name, spec) "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"},\"spec\":" spec "}"
+#define GOOD            POD("good", "{\"containers\":[{\"name\":\"c\"}]}")
+#define BAD             POD("bad", "{\"containers\":[]}")
+
+static struct process *inject(const char *input, const char *const *options)
+{
+	const char *argv[12] = { built("fairdial"), "inject" };
+	struct process *p;
+
+	for (size_t i = 0; options[i]; i++)
+		argv[2 + i] = options[i];
+	p = process_start(&(struct start){ .argv = argv, .input = input });
+	process_wait(p, LIMIT_MS);
+	return p;
+}
+
+static void an_object_goes_in_and_out_through_pipes(void **state)
+{
+	size_t size, count = 0;
+
+	(void)state;
+	for (char **file = object_files(); *file; file++, count++) {
+		struct process *p = run_shell(NULL, "%s inject < %s 2>/dev/null | %s inject --remove 2>/dev/null",
+					      built("fairdial"), *file, built("fairdial"));
+		char *text = read_file(*file, &size);
+
+		assert_int_equal(p->exit_status, 0);
+		assert_string_equal(p->out_text, strstr(text, "dev/inject\": \"false") ? text : stripped(text));
+	}
+	assert_true(count >= 20);
+}
+
+static void options_reach_the_containers(void **state)
+{
+	struct process *p =
+		inject(GOOD, ARGV("--image", "r/f:1", "--image-pull-policy", "Always", "--existing-preload", "/lib/i.so"));
+	json_t *agent, *env;
+
+	(void)state;
+	assert_clean(p);
+	agent = value_at(p->out_text, "spec/initContainers/1");
+	env = value_at(p->out_text, "spec/containers/0/env/0/value");
+	assert_string_equal(json_string_value(json_object_get(agent, "image")), "r/f:1");
+	assert_string_equal(json_string_value(json_object_get(agent, "imagePullPolicy")), "Always");
+	assert_string_equal(json_string_value(env), "/lib/i.so:/opt/fairdial/libfairdial.so");
+}
+
+static void the_image_is_that_of_this_version(void **state)
+{
+	struct process *p = inject(GOOD, ARGV(NULL));
+
+	(void)state;
+	assert_clean(p);
+	assert_string_equal(json_string_value(value_at(p->out_text, "spec/initContainers/0/image")),
+			    "fairdial:" FAIRDIAL_VERSION);
+}
+
+static void several_objects_are_done_one_by_one(void **state)
+{
+	struct process *p = inject(GOOD "\n" GOOD, ARGV(NULL));
+	char *second;
+
+	(void)state;
+	assert_clean(p);
+	second = strstr(p->out_text, "\n}\n{\n");
+	assert_non_null(second);
+	assert_non_null(value_at(second + 3, "spec/initContainers/0"));
+}
+
+static void where_one_is_refused_the_others_are_done_and_the_status_is_1(void **state)
+{
+	struct process *p = inject(BAD GOOD, ARGV(NULL));
+	char *second;
+
+	(void)state;
+	assert_int_equal(p->exit_status, 1);
+	assert_string_equal(p->err_text, "fairdial inject: Pod/bad: has no containers: there is nothing to inject\n");
+	second = strstr(p->out_text, "\n}\n{\n");
+	assert_non_null(second);
+	assert_null(value_at(p->out_text, "spec/volumes"));
+	assert_non_null(value_at(second + 3, "spec/volumes"));
+}
+
+static void what_is_only_said_leaves_the_status_0(void **state)
+{
+	struct process *p = inject(POD("p", "{\"hostNetwork\":true,\"containers\":[{\"name\":\"c\"}]}"), ARGV(NULL));
+
+	(void)state;
+	assert_int_equal(p->exit_status, 0);
+	assert_int_equal(lines_of(p->err_text), 1);
+	p = inject(GOOD, ARGV("--remove"));
+	assert_int_equal(p->exit_status, 0);
+	assert_string_equal(p->err_text, "fairdial inject: Pod/good: was not injected: it stays as it is\n");
+}
+
+static void without_a_pod_the_input_comes_out_and_the_status_is_1(void **state)
+{
+	static const char *const inputs[] = { "{\n    \"kind\": \"Service\",\n    \"apiVersion\": \"v1\"\n}\n",
+					      "{\n    \"kind\": \"List\",\n    \"apiVersion\": \"v1\",\n    \"items\": []\n}\n",
+					      "{}\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(inputs) / sizeof(*inputs); i++) {
+		struct process *p = inject(inputs[i], ARGV(NULL));
+
+		assert_int_equal(p->exit_status, 1);
+		assert_string_equal(p->out_text, inputs[i]);
+		assert_int_equal(strncmp(p->err_text, "fairdial inject: no object has pods: ", 37), 0);
+		assert_int_equal(lines_of(p->err_text), 1);
+	}
+}
+
+static void bad_input_is_one_line_and_no_output(void **state)
+{
+	(void)state;
+	assert_error(inject("", ARGV(NULL)), 1);
+	assert_error(inject("apiVersion: v1\nkind: Pod\n", ARGV(NULL)), 1);
+	assert_error(inject(GOOD "{", ARGV(NULL)), 1);
+	assert_error(inject("[]", ARGV("--remove")), 1);
+	assert_error(inject("{\"a\":", ARGV("--role")), 1);
+	assert_error(run_shell(NULL, "%s inject <&-", built("fairdial")), 1);
+	assert_error(run_shell(NULL, "%s inject </", built("fairdial")), 1);
+}
+
+static void usage_is_checked_before_anything_is_read(void **state)
+{
+	const char *const *const lines[] = {
+		ARGV("--nonsense"),
+		ARGV("surplus"),
+		ARGV("--image"),
+		ARGV("--image", ""),
+		ARGV("--remove", "--role"),
+		ARGV("--image-pull-policy", "Sometimes"),
+		ARGV("--existing-preload", ""),
+		ARGV("--image", "\xff"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		assert_error(inject(GOOD, lines[i]), 2);
+}
+
+static void help_tells_annotations_and_options(void **state)
+{
+	static const char *const words[] = { "fairdial.dev/inject",
+					     "fairdial.dev/skip-containers",
+					     "fairdial.dev/services",
+					     "fairdial.dev/mode",
+					     "--existing-preload PATH",
+					     "--image IMAGE",
+					     "--image-pull-policy",
+					     "--remove",
+					     "--role",
+					     "static",
+					     "kubectl apply -f -" };
+	struct process *p = inject("", ARGV("--help"));
+
+	(void)state;
+	assert_clean(p);
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		assert_non_null(strstr(p->out_text, words[i]));
+	assert_non_null(strstr(run(NULL, built("fairdial"), "--help", NULL)->out_text, "\n  inject "));
+}
+
+static void roles_are_for_the_accounts_of_the_objects(void **state)
+{
+	struct process *p =
+		inject(POD("p", "{\"serviceAccountName\":\"a\",\"containers\":[{\"name\":\"c\"}]}"), ARGV("--role"));
+
+	(void)state;
+	assert_int_equal(p->exit_status, 0);
+	assert_string_equal(p->err_text,
+			    "fairdial inject: Pod/p: says no namespace: its account is taken to be in \"default\"\n");
+	assert_string_equal(json_string_value(value_at(p->out_text, "items/0/kind")), "Role");
+	assert_string_equal(json_string_value(value_at(p->out_text, "items/1/kind")), "RoleBinding");
+	assert_string_equal(json_string_value(value_at(p->out_text, "items/1/subjects/0/name")), "a");
+	assert_int_equal(inject("{}", ARGV("--role"))->exit_status, 1);
+}
+
+static void output_that_cannot_be_written_is_said(void **state)
+{
+	struct process *p = run_shell(NULL, "echo '%s' | %s inject >/dev/full", GOOD, built("fairdial"));
+
+	(void)state;
+	assert_error(p, 1);
+	assert_string_equal(p->err_text, "fairdial inject: cannot write: No space left on device\n");
+}
+
+/* More than a pipe holds, to a reader that has gone: it ends, as any filter does, and says nothing. */
+static void a_pipe_that_breaks_ends_it(void **state)
+{
+	size_t count = 400;
+	char *text = calloc(count, sizeof(GOOD));
+	const char *path = format("%s/objects", scratch_dir());
+	struct process *p;
+
+	(void)state;
+	after_test(free, text);
+	for (size_t i = 0; i < count; i++)
+		strcat(text, GOOD);
+	write_file(path, text, strlen(text));
+	p = run_shell(NULL, "{ %s inject < %s; echo $? >&2; } | head -c 1", built("fairdial"), path);
+	assert_string_equal(p->err_text, format("%d\n", 128 + SIGPIPE));
+	p = run_shell(NULL, "{ trap '' PIPE; %s inject < %s; echo $? >&2; } | head -c 1", built("fairdial"), path);
+	assert_string_equal(p->err_text, "fairdial inject: cannot write: Broken pipe\n1\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_object_goes_in_and_out_through_pipes),
+		TEST(options_reach_the_containers),
+		TEST(the_image_is_that_of_this_version),
+		TEST(several_objects_are_done_one_by_one),
+		TEST(where_one_is_refused_the_others_are_done_and_the_status_is_1),
+		TEST(what_is_only_said_leaves_the_status_0),
+		TEST(without_a_pod_the_input_comes_out_and_the_status_is_1),
+		TEST(bad_input_is_one_line_and_no_output),
+		TEST(usage_is_checked_before_anything_is_read),
+		TEST(help_tells_annotations_and_options),
+		TEST(roles_are_for_the_accounts_of_the_objects),
+		TEST(output_that_cannot_be_written_is_said),
+		TEST(a_pipe_that_breaks_ends_it),
+	};
+
+	return RUN_TESTS(tests);
+}
