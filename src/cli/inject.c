@@ -167,7 +167,8 @@ const struct verb inject_verb = {
 	.usage = "[--image IMAGE] [--image-pull-policy POLICY] [--existing-preload PATH] | --remove | --role",
 	.summary = "reads Kubernetes objects as JSON, and prints them with fairdial in their pods",
 	.more = "  kubectl get deployment web -o json | fairdial inject | kubectl apply -f -\n"
-	"  kubectl get deployment web -o json | fairdial inject --role | kubectl apply -f -\n\n"
+	"  kubectl get deployment web -o json | fairdial inject --role | kubectl apply -f -\n"
+	"  kubectl create --dry-run=client -o json -f web.yaml | fairdial inject | kubectl apply -f -\n\n"
 	"Pods get a container that installs the shim, and one that follows the API (a native sidecar: Kubernetes 1.29);\n"
 	"their containers get the shim behind the LD_PRELOAD that their env sets. Not seen from here: an LD_PRELOAD of the\n"
 	"image itself (--existing-preload), and whether its programs are static, so that nothing can be preloaded.\n\n"

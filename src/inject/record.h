@@ -6,8 +6,8 @@
  *     "absent": ["volumes"],             what was not there at all; "null": what was null
  *     "containers": {                    each that was given something
  *       "web": { "absent": ["env"],
- *                "preload": {"value": "/a.so"},  its LD_PRELOAD as it was; {}: an entry without a value; "valueFrom": it is under
- *                                        another name now (preload.h); "kept": it named us already; absent: it had none
+ *                "preload": {"value": "/a.so"},  its LD_PRELOAD as it was; {}: an entry without a value; "valueFrom": it is
+ *                                        under another name now (preload.h); "kept": it named us already; absent: it had none
  *                "existing": "/b.so",    what was put before ours on behalf of its image
  *                "dir": "kept" } } }     it has a FAIRDIAL_DIR of its own
  *

@@ -337,6 +337,24 @@ static void in_a_list_each_is_done_and_others_stay(void **state)
 	assert_value(text, "items/3/spec/template/spec", "{'containers':[{'name':'c'}]}");
 }
 
+/* An operator may call its own kind as Kubernetes calls one of its. */
+static void a_kind_of_another_group_is_another_kind(void **state)
+{
+	static const char *const kinds[][2] = { { "Pod", "example.com/v1" }, { "Deployment", "appsx/v1" },
+						{ "Deployment", "app/v1" },  { "Deployment", "v1" },
+						{ "CronJob", "apps/v1" },    { "Deployments", "apps/v1" },
+						{ "Deploy", "apps/v1" },     { "", "apps/v1" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		char *text = format("{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"spec\":{\"containers\":[]}}", kinds[i][0],
+				    kinds[i][1]);
+
+		assert_string_equal(injected(text, NULL).text, printed(text));
+		assert_string_equal(injected(text, NULL).said, "");
+	}
+}
+
 static void items_of_a_typed_list_need_no_kind(void **state)
 {
 	char *text = injected("{\"kind\":\"CronJobList\",\"apiVersion\":\"batch/"
@@ -371,6 +389,7 @@ int main(void)
 		TEST(what_the_server_wrote_goes),
 		TEST(annotations_of_nothing_but_the_last_apply_go),
 		TEST(in_a_list_each_is_done_and_others_stay),
+		TEST(a_kind_of_another_group_is_another_kind),
 		TEST(items_of_a_typed_list_need_no_kind),
 	};
 

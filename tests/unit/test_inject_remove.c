@@ -151,6 +151,25 @@ static void of_a_preload_list_that_was_edited_ours_goes(void **state)
 	}
 }
 
+static void a_preload_from_elsewhere_gets_its_name_back(void **state)
+{
+	static const char from[] = "{\"name\":\"LD_PRELOAD\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"k\"}}}";
+	static const char overridden[] = "{\"name\":\"LD_PRELOAD\",\"value\":\"/lib/overridden.so\"}";
+	char *one = format(HEAD "{\"spec\":{\"containers\":[{\"name\":\"web\",\"env\":[%s]}]}}}}", from);
+	char *in = injected(one, NULL).text;
+	json_t *env;
+
+	(void)state;
+	comes_back(one);
+	comes_back(format(HEAD "{\"spec\":{\"containers\":[{\"name\":\"web\",\"env\":[%s,%s]}]}}}}", overridden, from));
+	/* With a list of their own that still refers to it, it has to keep its new one. */
+	in = edited(in, "$(LD_PRELOAD_BEFORE_FAIRDIAL):", "/lib/new.so:$(LD_PRELOAD_BEFORE_FAIRDIAL):");
+	env = value_at(removed(in).text, "spec/template/spec/containers/0/env");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(env, 0), "name")), "LD_PRELOAD_BEFORE_FAIRDIAL");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(env, 1), "value")),
+			    "/lib/new.so:$(LD_PRELOAD_BEFORE_FAIRDIAL)");
+}
+
 static void a_container_that_was_renamed_is_freed_too(void **state)
 {
 	char *in = edited(injected(WEB, NULL).text, "\"name\": \"web\",\n                        \"image\"",
@@ -252,6 +271,7 @@ int main(void)
 		TEST(an_edit_of_their_own_stays),
 		TEST(of_a_preload_list_that_was_edited_ours_goes),
 		TEST(a_container_that_became_a_sidecar_is_freed_too),
+		TEST(a_preload_from_elsewhere_gets_its_name_back),
 		TEST(a_container_that_was_renamed_is_freed_too),
 		TEST(a_variable_of_ours_that_was_changed_is_theirs),
 		TEST(a_record_that_cannot_be_read_still_frees_the_pod),
