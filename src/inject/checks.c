@@ -9,18 +9,6 @@
 static const char *const container_lists[] = { "initContainers", "containers", "ephemeralContainers" };
 #define LISTS (sizeof(container_lists) / sizeof(*container_lists))
 
-static const json_t *spec_of(const struct workload *w)
-{
-	return json_object_get(w->pod, "spec");
-}
-
-static const char *name_of(const json_t *object)
-{
-	const char *name = kinds_text(object, "name");
-
-	return name ? name : "";
-}
-
 /* ---- shape ---- */
 
 static bool is_missing(const json_t *value)
@@ -61,7 +49,7 @@ static bool check_container(const struct workload *w, const char *list, const js
 	for (size_t i = 0; i < json_array_size(env); i++)
 		if (!is_variable(json_array_get(env, i)))
 			return trouble_refuse(t, w, "container %s: the value of variable %s is no text: put it in quotes", name,
-					      name_of(json_array_get(env, i)));
+					      kinds_name(json_array_get(env, i)));
 	return true;
 }
 
@@ -73,7 +61,7 @@ static size_t count_named(const json_t *spec, const char *name)
 		const json_t *list = json_object_get(spec, container_lists[l]);
 
 		for (size_t i = 0; i < json_array_size(list); i++)
-			count += strcmp(name_of(json_array_get(list, i)), name) == 0;
+			count += strcmp(kinds_name(json_array_get(list, i)), name) == 0;
 	}
 	return count;
 }
@@ -81,17 +69,17 @@ static size_t count_named(const json_t *spec, const char *name)
 static bool check_containers(const struct workload *w, struct troubles *t)
 {
 	for (size_t l = 0; l < LISTS; l++) {
-		const json_t *list = json_object_get(spec_of(w), container_lists[l]);
+		const json_t *list = json_object_get(kinds_spec(w), container_lists[l]);
 
 		if (!is_list(list))
 			return trouble_refuse(t, w, "spec.%s is no list of objects: see kubectl explain pod.spec",
 					      container_lists[l]);
 		for (size_t i = 0; i < json_array_size(list); i++) {
-			const char *name = name_of(json_array_get(list, i));
+			const char *name = kinds_name(json_array_get(list, i));
 
 			if (!check_container(w, container_lists[l], json_array_get(list, i), t))
 				return false;
-			if (count_named(spec_of(w), name) > 1)
+			if (count_named(kinds_spec(w), name) > 1)
 				return trouble_refuse(t, w, "two containers have the name %s: rename one", name);
 		}
 	}
@@ -105,7 +93,7 @@ static bool is_map(const json_t *value)
 
 bool checks_shape(const struct workload *w, struct troubles *t)
 {
-	const json_t *metadata = json_object_get(w->pod, "metadata"), *spec = spec_of(w);
+	const json_t *metadata = json_object_get(w->pod, "metadata"), *spec = kinds_spec(w);
 
 	if (!json_is_object(spec))
 		return trouble_refuse(t, w, "has no pod: %s is missing",
@@ -150,28 +138,25 @@ static bool contains(const char *path, const char *folder)
 	return strncmp(path, folder, length) == 0 && folder[length] == '/';
 }
 
+#define ELSEWHERE ": mount it elsewhere, or leave the container out with annotation fairdial.dev/skip-containers"
+
 static bool mount_has_room(const struct workload *w, const char *container, const json_t *mount, struct troubles *t)
 {
 	/* In most images /var/run is a link to /run. */
-	static const char *const folders[] = { PATH_BIN, PATH_RUN, "/var" PATH_RUN };
+	static const char *const folders[] = { PATH_BIN, PATH_RUN, ("/var" PATH_RUN) };
 	const char *path = kinds_text(mount, "mountPath");
 
-	if (names_our_volume(name_of(mount)))
+	if (names_our_volume(kinds_name(mount)))
 		return trouble_refuse(t, w, "container %s mounts a volume %s that is not fairdial's: rename it", container,
-				      name_of(mount));
+				      kinds_name(mount));
 	for (size_t i = 0; path && i < sizeof(folders) / sizeof(*folders); i++) {
 		if (is_in(path, folders[i]))
-			return trouble_refuse(
-				t, w,
-				"container %s mounts volume %s at %s, where fairdial has to be: mount it elsewhere, "
-				"or leave the container out with annotation fairdial.dev/skip-containers",
-				container, name_of(mount), path);
+			return trouble_refuse(t, w, "container %s mounts volume %s at %s, where fairdial has to be" ELSEWHERE,
+					      container, kinds_name(mount), path);
 		if (json_is_true(json_object_get(mount, "readOnly")) && contains(path, folders[i]))
 			return trouble_refuse(
-				t, w,
-				"container %s mounts volume %s read-only at %s, so that %s cannot be made there: mount it "
-				"elsewhere, or leave the container out with annotation fairdial.dev/skip-containers",
-				container, name_of(mount), path, folders[i]);
+				t, w, "container %s mounts volume %s read-only at %s, so that %s cannot be made" ELSEWHERE,
+				container, kinds_name(mount), path, folders[i]);
 	}
 	return true;
 }
@@ -182,143 +167,46 @@ static bool container_has_room(const struct workload *w, const json_t *container
 	const json_t *preload = preload_entry(env, PRELOAD_VARIABLE, NULL);
 
 	for (size_t i = 0; i < json_array_size(mounts); i++)
-		if (!mount_has_room(w, name_of(container), json_array_get(mounts, i), t))
+		if (!mount_has_room(w, kinds_name(container), json_array_get(mounts, i), t))
 			return false;
 	if (json_object_get(preload, "valueFrom") && preload_entry(env, PRELOAD_BEFORE, NULL))
 		return trouble_refuse(t, w, "container %s sets a variable " PRELOAD_BEFORE ", which fairdial needs: rename it",
-				      name_of(container));
+				      kinds_name(container));
 	return true;
 }
 
 static bool names_are_free(const struct workload *w, struct troubles *t)
 {
-	const json_t *spec = spec_of(w), *volumes = json_object_get(spec, "volumes");
+	const json_t *spec = kinds_spec(w), *volumes = json_object_get(spec, "volumes");
 	const char *taken = NULL;
 
 	for (size_t i = 0; !taken && i < json_array_size(volumes); i++)
-		if (names_our_volume(name_of(json_array_get(volumes, i))))
-			taken = name_of(json_array_get(volumes, i));
+		if (names_our_volume(kinds_name(json_array_get(volumes, i))))
+			taken = kinds_name(json_array_get(volumes, i));
 	if (count_named(spec, NAME_INSTALL))
 		taken = NAME_INSTALL;
 	if (count_named(spec, NAME_AGENT))
 		taken = NAME_AGENT;
 	return !taken ||
 	       trouble_refuse(t, w,
-			      "has a container or volume %s that fairdial inject did not put there: rename it, or take it "
-			      "out where it came from (an admission policy, a Kustomize component)",
+			      "has a container or volume %s that fairdial inject did not put there: rename it, or take it out "
+			      "where it came from (an admission policy, a Kustomize component)",
 			      taken);
 }
 
 bool checks_room(const struct workload *w, const struct wishes *wishes, struct troubles *t)
 {
-	const json_t *containers = json_object_get(spec_of(w), "containers");
+	const json_t *containers = json_object_get(kinds_spec(w), "containers");
 
-	if (is_windows(spec_of(w)))
+	if (is_windows(kinds_spec(w)))
 		return trouble_refuse(t, w, "is for Windows, where nothing can be preloaded: leave it out");
 	if (!names_are_free(w, t))
 		return false;
 	for (size_t i = 0; i < json_array_size(containers); i++) {
 		const json_t *container = json_array_get(containers, i);
 
-		if (!wishes_skip(wishes, name_of(container)) && !container_has_room(w, container, t))
+		if (!wishes_skip(wishes, kinds_name(container)) && !container_has_room(w, container, t))
 			return false;
 	}
 	return true;
-}
-
-/* ---- notes ---- */
-
-/* Whether a source of variables can hold one named LD_PRELOAD: each of its names begins with the prefix. */
-static bool may_preload(const json_t *source)
-{
-	const char *prefix = kinds_text(source, "prefix");
-
-	return !prefix || strncmp(PRELOAD_VARIABLE, prefix, strlen(prefix)) == 0;
-}
-
-static void note_variables(const struct workload *w, const json_t *container, struct troubles *t)
-{
-	const json_t *env = json_object_get(container, "env"), *sources = json_object_get(container, "envFrom");
-	const json_t *preload = preload_entry(env, PRELOAD_VARIABLE, NULL);
-	const char *value = kinds_text(preload, "value"), *dir = kinds_text(preload_entry(env, "FAIRDIAL_DIR", NULL), "value");
-	bool unseen = false;
-
-	for (size_t i = 0; !preload && i < json_array_size(sources); i++)
-		unseen |= may_preload(json_array_get(sources, i));
-	if (unseen)
-		trouble_note(t, w,
-			     "container %s has variables by envFrom, which cannot be seen here: if " PRELOAD_VARIABLE
-			     " is one, set "
-			     "it to $(" PRELOAD_VARIABLE ") in its env first",
-			     name_of(container));
-	if (json_object_get(preload, "valueFrom"))
-		trouble_note(t, w,
-			     "container %s has its " PRELOAD_VARIABLE
-			     " by valueFrom, which cannot be seen here: it is kept as " PRELOAD_BEFORE
-			     ", and has to be there also where it is optional",
-			     name_of(container));
-	if (value && preload_names_us(value) && !strstr(value, SHIM_PATH))
-		trouble_note(t, w, "container %s preloads a " SHIM_FILE " of its own already, which stays", name_of(container));
-	if (preload_entry(env, "FAIRDIAL_DIR", NULL) && (!dir || strcmp(dir, TABLE_DIR) != 0))
-		trouble_note(t, w,
-			     "container %s sets FAIRDIAL_DIR itself, so that it does not use this pod's table, in " TABLE_DIR
-			     ": take the variable out",
-			     name_of(container));
-}
-
-static void note_skipped(const struct workload *w, const struct wishes *wishes, struct troubles *t)
-{
-	const json_t *containers = json_object_get(spec_of(w), "containers");
-	size_t left = json_array_size(containers);
-
-	for (size_t i = 0; i < json_array_size(wishes->skipped); i++) {
-		const char *name = json_string_value(json_array_get(wishes->skipped, i));
-		bool found = false;
-
-		for (size_t c = 0; c < json_array_size(containers); c++)
-			found |= strcmp(name_of(json_array_get(containers, c)), name) == 0;
-		if (!found)
-			trouble_note(t, w,
-				     "annotation fairdial.dev/skip-containers names \"%s\", and the pod has no such container",
-				     name);
-	}
-	for (size_t c = 0; c < json_array_size(containers); c++)
-		left -= wishes_skip(wishes, name_of(json_array_get(containers, c)));
-	if (!left)
-		trouble_note(t, w, "annotation fairdial.dev/skip-containers leaves no container to spread");
-}
-
-/* Where a change does not arrive, or does not stay. */
-static void note_life(const struct workload *w, struct troubles *t)
-{
-	const json_t *metadata = json_object_get(w->object, "metadata"), *owners = json_object_get(metadata, "ownerReferences");
-	const char *owner = kinds_text(json_array_get(owners, 0), "kind"),
-		   *name = kinds_text(json_array_get(owners, 0), "name");
-
-	if (owner)
-		trouble_note(t, w, "belongs to %s/%s, which makes it anew or puts it back: inject that", owner,
-			     name ? name : "?");
-	else if (w->pod == w->object && json_object_get(spec_of(w), "nodeName"))
-		trouble_note(t, w, "runs already, and the API takes no change of its containers: use kubectl replace --force");
-	else if (strcmp(w->kind, "Job") == 0 && json_object_get(metadata, "uid"))
-		trouble_note(t, w,
-			     "exists already, and the API takes no change of a Job's template: inject the manifest it was made "
-			     "of, or "
-			     "make it anew");
-}
-
-void checks_note(const struct workload *w, const struct wishes *wishes, struct troubles *t)
-{
-	const json_t *spec = spec_of(w), *containers = json_object_get(spec, "containers");
-
-	note_life(w, t);
-	if (json_is_true(json_object_get(spec, "hostNetwork")))
-		trouble_note(t, w,
-			     "has hostNetwork: the sockets it sees are the node's, so that only connections which its own "
-			     "programs claimed "
-			     "are counted");
-	note_skipped(w, wishes, t);
-	for (size_t i = 0; i < json_array_size(containers); i++)
-		if (!wishes_skip(wishes, name_of(json_array_get(containers, i))))
-			note_variables(w, json_array_get(containers, i), t);
 }

@@ -3,6 +3,7 @@
 
 #include "inject/checks.h"
 #include "inject/kinds.h"
+#include "inject/notes.h"
 #include "inject/pod.h"
 #include "inject/record.h"
 #include "inject/strip.h"
@@ -29,7 +30,7 @@ static void inject_copy(const struct workload *workload, const struct wishes *wi
 	if (record_is_there(same.pod))
 		pod_remove(same.pod);
 	if (checks_room(&same, wishes, work->troubles)) {
-		checks_note(&same, wishes, work->troubles);
+		notes_say(&same, wishes, work->troubles);
 		strip_fetched(copy);
 		pod_add(same.pod, wishes, work->options);
 		replace(workload->object, copy);

@@ -27,6 +27,18 @@ const char *kinds_text(const json_t *object, const char *key)
 	return text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
+const char *kinds_name(const json_t *object)
+{
+	const char *name = kinds_text(object, "name");
+
+	return name ? name : "";
+}
+
+json_t *kinds_spec(const struct workload *workload)
+{
+	return json_object_get(workload->pod, "spec");
+}
+
 /* "apps/v1" is of the group "apps", "v1" of the core's. */
 static bool is_of_group(const char *version, const char *group)
 {

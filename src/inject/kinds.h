@@ -19,6 +19,12 @@ struct workload {
 /* The text at `key`; NULL where there is none, or another type, or a text with a NUL, which would be cut there. */
 const char *kinds_text(const json_t *object, const char *key);
 
+/* The text at "name"; "" where there is none. */
+const char *kinds_name(const json_t *object);
+
+/* The pod's "spec"; NULL: none. */
+json_t *kinds_spec(const struct workload *workload);
+
 /*
  * Calls `visit` for each object with a pod: `document` itself, or of a List, and of Lists in it, each item. Items of a typed
  * list (DeploymentList) need no kind of their own. The order is that of the document.

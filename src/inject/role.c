@@ -63,8 +63,7 @@ static void visit(const struct workload *workload, void *context)
 		if (!workload->namespace)
 			trouble_note(accounts->troubles, workload,
 				     "says no namespace: its account is taken to be in \"" NAMESPACE "\"");
-		note_account(accounts, workload->namespace ? workload->namespace : NAMESPACE,
-			     account_of(json_object_get(workload->pod, "spec")));
+		note_account(accounts, workload->namespace ? workload->namespace : NAMESPACE, account_of(kinds_spec(workload)));
 	}
 	wishes_done(&wishes);
 }

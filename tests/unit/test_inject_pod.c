@@ -8,6 +8,7 @@
 #include "support/cleanup.h"
 #include "support/objects.h"
 #include "support/process.h"
+#include "support/services.h"
 
 #define HEAD "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"web\"},\"spec\":{\"template\":"
 #define WEB  HEAD "{\"spec\":{\"containers\":[{\"name\":\"web\",\"image\":\"nginx\"}]}}}}"
@@ -125,6 +126,77 @@ static void only_where_the_pod_would_be_root_is_there_a_user(void **state)
 			assert_value(text, format(SPEC "initContainers/%d/securityContext/runAsGroup", c), contexts[i][1]);
 		}
 	}
+}
+
+/* ---- the Pod Security Standard "restricted" ---- */
+
+static bool is_one_of(const char *text, const char *list)
+{
+	return text && strstr(list, format("|%s|", text));
+}
+
+/* What the standard wants of a container; what of it may be the pod's is looked for there too. */
+static bool container_passes(json_t *container, json_t *pod_context)
+{
+	json_t *context = json_object_get(container, "securityContext"),
+	       *capabilities = json_object_get(context, "capabilities");
+	json_t *non_root = json_object_get(context, "runAsNonRoot"), *seccomp = json_object_get(context, "seccompProfile");
+	json_t *user = json_object_get(context, "runAsUser"),
+	       *dropped = json_array_get(json_object_get(capabilities, "drop"), 0);
+
+	if (!non_root)
+		non_root = json_object_get(pod_context, "runAsNonRoot");
+	if (!seccomp)
+		seccomp = json_object_get(pod_context, "seccompProfile");
+	return json_is_false(json_object_get(context, "allowPrivilegeEscalation")) && !json_object_get(capabilities, "add") &&
+	       is_one_of(json_string_value(dropped), "|ALL|") && json_is_true(non_root) &&
+	       !json_is_true(json_object_get(context, "privileged")) && !(user && json_integer_value(user) == 0) &&
+	       is_one_of(json_string_value(json_object_get(seccomp, "type")), "|RuntimeDefault|Localhost|");
+}
+
+/* A volume is its name and one thing more, what it is. */
+static bool volume_passes(json_t *volume)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(volume, key, value) if (!is_one_of(key, "|name|configMap|csi|downwardAPI|emptyDir|ephemeral|"
+								    "persistentVolumeClaim|projected|secret|")) return false;
+	return true;
+}
+
+static bool passes_restricted(json_t *spec)
+{
+	static const char *const lists[] = { "initContainers", "containers", "ephemeralContainers" };
+	json_t *context = json_object_get(spec, "securityContext"), *user = json_object_get(context, "runAsUser"), *item;
+	bool passes = !json_is_true(json_object_get(spec, "hostNetwork")) && !json_is_true(json_object_get(spec, "hostPID")) &&
+		      !(user && json_integer_value(user) == 0);
+	size_t i;
+
+	for (size_t l = 0; l < 3; l++)
+		json_array_foreach(json_object_get(spec, lists[l]), i, item) passes &= container_passes(item, context);
+	json_array_foreach(json_object_get(spec, "volumes"), i, item) passes &= volume_passes(item);
+	return passes;
+}
+
+static void what_passes_restricted_passes_it_still(void **state)
+{
+	size_t size, passed = 0, failed = 0;
+
+	(void)state;
+	for (char **file = object_files(); *file; file++) {
+		char *text = read_file(*file, &size);
+		bool before = passes_restricted(value_at(text, "spec/template/spec"));
+
+		if (!value_at(text, "spec/template/spec"))
+			continue;
+		if (before && !passes_restricted(value_at(injected(text, NULL).text, "spec/template/spec")))
+			fail_msg("%s passes no more", *file);
+		passed += before;
+		failed += !before;
+	}
+	assert_true(passed >= 3);
+	assert_true(failed >= 3);
 }
 
 /* ---- the pod's containers ---- */
@@ -376,6 +448,7 @@ int main(void)
 		TEST(the_volumes_are_four),
 		TEST(options_name_the_image),
 		TEST(only_where_the_pod_would_be_root_is_there_a_user),
+		TEST(what_passes_restricted_passes_it_still),
 		TEST(every_container_gets_the_shim),
 		TEST(a_preload_list_grows_at_its_end),
 		TEST(of_two_entries_the_last_counts),
