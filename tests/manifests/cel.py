@@ -262,6 +262,7 @@ OPERATORS = {
 FUNCTIONS = {'string': str, 'size': len}
 METHODS = {
     'size': len, 'split': lambda text, by: text.split(by), 'trim': str.strip, 'join': lambda items, by='': by.join(items),
+    'contains': lambda text, part: part in text, 'matches': lambda text, form: bool(re.search(form, text)),
     'indexOf': lambda items, item: items.index(item) if item in items else -1, 'startsWith': str.startswith,
 }
 

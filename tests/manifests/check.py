@@ -95,8 +95,8 @@ def manifests(folder=EXAMPLES):
 
 
 def is_patch(path):
-    """Not an object by itself."""
-    return 'A patch, not to be applied by itself.' in file_text(path)
+    """A part of what kustomize builds, no object by itself."""
+    return 'not to be applied by itself' in file_text(path)
 
 
 def called(manifest):
@@ -206,7 +206,7 @@ def examples_keep_the_contract():
     with_agent = 0
     for path, manifest in manifests():
         template = semantics.template_of(manifest)
-        if not template or is_patch(path) or manifest['kind'] == 'PodTemplate':
+        if not template or is_patch(path):
             continue
         with_agent += contract.has_agent(template[1])
         is_restricted = not rendered(path).startswith(UNRESTRICTED)
@@ -312,9 +312,9 @@ def pods_for_policy():
          'env': [{'name': 'A', 'value': 'b'}, {'name': 'LD_PRELOAD', 'value': '/lib/a.so:/lib/b.so'}]},
         {'name': 'left', 'image': 'left', 'env': [{'name': 'LD_PRELOAD', 'value': ''}]},
         {'name': 'right', 'image': 'right',
-         'env': [{'name': 'FAIRDIAL_DIR', 'value': '/tmp'}, {'name': 'LD_PRELOAD', 'value': ''}]},
+         'env': [{'name': 'A', 'value': 'b'}, {'name': 'LD_PRELOAD', 'value': '/opt/fairdial/libfairdial.so'}]},
     ], volumes=[{'name': 'own', 'emptyDir': {}}])
-    several['metadata']['annotations'] = {'fairdial.dev/services': 'web,mysql.shop', 'fairdial.dev/mode': 'observe',
+    several['metadata']['annotations'] = {'fairdial.dev/services': 'web, mysql.shop,', 'fairdial.dev/mode': 'observe',
                                           'fairdial.dev/skip-containers': 'left, none'}
     yield several
 
@@ -334,13 +334,28 @@ def policy_injects():
         ('a pod without the label', {'kubernetes.io/metadata.name': 'shop'}, {'metadata': {'labels': {'app': 'web'}}}),
         ('pods of the cluster', {'kubernetes.io/metadata.name': 'kube-system'}, pod_for_policy()),
     ] if admission.concerns(rule, binding, labels, pod)]
-    windows = pod_for_policy(os={'name': 'windows'})
-    if admission.admitted(rule, windows) != windows:
-        yield 'a pod of Windows gets it'
+
+
+@step
+def policy_is_careful():
+    """the admission policy passes over what it does not know, and keeps what a person has set"""
+    rule = policy()[0]
+    windows, refused = pod_for_policy(os={'name': 'windows'}), pod_for_policy()
+    refused['metadata']['annotations'] = {'fairdial.dev/inject': 'disabled'}
+    yield from ('{} gets it'.format(what) for what, pod in (('a pod of Windows', windows), ('a pod that says no', refused))
+                if admission.admitted(rule, pod) != pod)
     untold = pod_for_policy(containers=[{'name': 'web', 'image': 'web', 'env': [
         {'name': 'LD_PRELOAD', 'valueFrom': {'fieldRef': {'fieldPath': 'metadata.name'}}}]}])
     if admission.admitted(rule, untold)['spec']['containers'] != untold['spec']['containers']:
         yield 'a container whose LD_PRELOAD is not known is changed'
+    elsewhere = pod_for_policy(containers=[{'name': 'web', 'image': 'web',
+                                            'env': [{'name': 'FAIRDIAL_DIR', 'value': '/run/it'}]}])
+    elsewhere['metadata']['annotations'] = {'fairdial.dev/services': '$(POD_NAME), -x', 'fairdial.dev/mode': 'On'}
+    made = admission.admitted(rule, elsewhere)['spec']
+    if contract.value_of(made['containers'][0], 'FAIRDIAL_DIR') != '/run/it':
+        yield 'FAIRDIAL_DIR is another'
+    if made['initContainers'][1]['command'] != contract.agent_command({}):
+        yield 'the command is {}'.format(made['initContainers'][1]['command'])
 
 
 @step

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pod with fairdial in it has, whoever put it there: `fairdial inject`, the component, the admission policy, or a person.
+"""What a pod with fairdial in it has, whoever put it there: `fairdial inject`, the component, the policy, or a person.
 
 Written here once more, and not taken from any of them.
 """
@@ -48,9 +48,11 @@ def resources(memory):
 def agent_command(annotations):
     command = ['/bin/fairdial', 'agent', '--dir', '/run/fairdial/pod', '--share-ledger', '--services',
                '-/etc/fairdial/services.json']
-    for key, option in (('fairdial.dev/services', '--service'), ('fairdial.dev/mode', '--mode')):
-        if annotations.get(key):
-            command += [option, annotations[key]]
+    services = ','.join(filter(None, (name.strip() for name in annotations.get('fairdial.dev/services', '').split(','))))
+    if services:
+        command += ['--service', services]
+    if annotations.get('fairdial.dev/mode'):
+        command += ['--mode', annotations['fairdial.dev/mode']]
     return command
 
 
