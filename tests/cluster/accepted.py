@@ -103,8 +103,8 @@ def injected(s):
         raise Skipped('fairdial has no verb inject')
     seen = set()
     for name in sorted(os.listdir(objects)):
-        path = os.path.join(objects, name)
-        for old, new in zip(check.read(check.file_text(path)), check.read(check.injected(path))):
+        text = check.file_text(os.path.join(objects, name))
+        for old, new in zip(check.read(text), check.read(check.injected(text))):
             template = semantics.template_of(new)
             if template and contract.has_agent(template[1]) and new['kind'] not in seen:
                 seen.add(new['kind'])

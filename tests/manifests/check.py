@@ -412,14 +412,17 @@ def is_verb(name):
     return subprocess.run([tool, name, '--help'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def injected(path):
-    """What the tool makes of a file: its text."""
-    with open(path, 'rb') as file:
-        done = subprocess.run([tool, 'inject'], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              universal_newlines=True)
+def injected(text):
+    """What the tool makes of a JSON text: a text."""
+    done = subprocess.run([tool, 'inject'], input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if done.returncode != 0:
-        raise RuntimeError('{}: {}'.format(os.path.basename(path), done.stderr.strip()))
+        raise RuntimeError('fairdial inject: ' + done.stderr.strip())
     return done.stdout
+
+
+def need_inject():
+    if not is_verb('inject'):
+        raise Skipped('fairdial has no verb inject')
 
 
 @step
@@ -434,7 +437,7 @@ def injected_objects_are_valid():
     for path in paths:
         name = os.path.basename(path)
         before = list(read(file_text(path)))
-        after = list(read(injected(path)))
+        after = list(read(injected(file_text(path))))
         if len(before) != len(after):
             yield '{}: {} objects became {}'.format(name, len(before), len(after))
         for old, new in zip(before, after):
@@ -445,6 +448,51 @@ def injected_objects_are_valid():
                 continue
             is_restricted = not standards.violations(*was)
             yield from ('{}: {}: {}'.format(name, called(new), line) for line in pod_errors(new, is_restricted))
+
+
+def preload_is_untold(container):
+    """What the admission policy leaves alone, and `fairdial inject` does not."""
+    entries = [e for e in container.get('env') or [] if e['name'] == 'LD_PRELOAD']
+    return len(entries) > 1 or any('valueFrom' in e for e in entries)
+
+
+@step
+def policy_says_what_inject_does():
+    """the admission policy makes of the pods of each object what `fairdial inject` does"""
+    need_inject()
+    rule, compared = policy()[0], 0
+    for path in sorted(glob.glob(os.path.join(OBJECTS, '*.json'))):
+        text = file_text(path)
+        for old, new in zip(read(text), read(injected(text))):
+            if not semantics.template_of(old) or any(map(preload_is_untold, semantics.template_of(old)[1]['containers'])):
+                continue
+            meta, spec = semantics.template_of(old)
+            made = admission.admitted(rule, {'metadata': meta, 'spec': spec})
+            compared += 1
+            yield from contract.differences(os.path.basename(path), semantics.template_of(new)[1], made['spec'])
+    if compared < 10:
+        yield 'only {} were compared'.format(compared)
+
+
+def without_colon(spec):
+    """LD_PRELOAD as it is without the colon that a replacement leaves before the first of them."""
+    for container in spec['containers']:
+        for entry in container.get('env') or []:
+            if entry['name'] == 'LD_PRELOAD':
+                entry['value'] = entry['value'].lstrip(':')
+    return spec
+
+
+@step
+def component_says_what_inject_does():
+    """the component makes of each workload of the overlay what `fairdial inject` does"""
+    need_inject()
+    made = {called(manifest): manifest for manifest in built(os.path.join(EXAMPLES, 'overlay'))}
+    workloads = [m for m in read(file_text(os.path.join(EXAMPLES, 'overlay', 'workloads.yaml'))) if semantics.template_of(m)]
+    for workload in workloads:
+        wanted = semantics.template_of(json.loads(injected(json.dumps(workload))))[1]
+        got = without_colon(semantics.template_of(made[called(workload)])[1])
+        yield from contract.differences(called(workload), wanted, got)
 
 
 # ---- running ----
