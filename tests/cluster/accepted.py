@@ -62,6 +62,11 @@ def moved(manifest, namespace, suffix):
     for subject in made.get('subjects') or []:
         if 'namespace' in subject:
             subject['namespace'] = namespace
+    if made['kind'] == 'Job':  # the server writes them
+        made['spec'].pop('selector', None)
+        labels = semantics.template_of(made)[0].get('labels') or {}
+        for key in [k for k in labels if k.endswith(('controller-uid', 'job-name'))]:
+            del labels[key]
     return made
 
 
@@ -69,30 +74,25 @@ def pod_of(manifest, namespace):
     """The pod that a controller would make of it, with an account that is there."""
     meta, spec = copy.deepcopy(semantics.template_of(manifest))
     spec['serviceAccountName'] = 'agent'
-    for key in ('serviceAccount', 'ephemeralContainers', 'priorityClassName', 'priority', 'nodeName'):
+    for key in ('serviceAccount', 'ephemeralContainers', 'priorityClassName', 'priority', 'nodeName', 'runtimeClassName'):
         spec.pop(key, None)
+    for claim in (manifest.get('spec') or {}).get('volumeClaimTemplates') or []:
+        spec.setdefault('volumes', []).append({'name': claim['metadata']['name'], 'emptyDir': {}})
     return {'apiVersion': 'v1', 'kind': 'Pod', 'spec': spec,
             'metadata': {'name': manifest['metadata']['name'] + '-0', 'namespace': namespace,
                          'labels': meta.get('labels') or {}, 'annotations': meta.get('annotations') or {}}}
 
 
 @functools.lru_cache()
-def of_overlay():
-    """What kustomize makes."""
-    try:
-        return check.built(os.path.join(check.EXAMPLES, 'overlay'))
-    except check.Skipped as skipped:
-        print('      the overlay is left out: {}'.format(skipped))
-        return []
-
-
 def examples():
     """(where it is from, object): of the files, and of what kustomize makes."""
-    for path, manifest in check.manifests():
-        if manifest['kind'] not in check.KUSTOMIZE and not check.is_patch(path):
-            yield check.rendered(path), manifest
-    for manifest in of_overlay():
-        yield 'overlay/', manifest
+    found = [(check.rendered(path), manifest) for path, manifest in check.manifests()
+             if manifest['kind'] not in check.KUSTOMIZE and not check.is_patch(path)]
+    try:
+        found += [('overlay/', manifest) for manifest in check.built(os.path.join(check.EXAMPLES, 'overlay'))]
+    except check.Skipped as skipped:
+        print('      the overlay is left out: {}'.format(skipped))
+    return found
 
 
 def injected(s):
@@ -121,16 +121,19 @@ class Judge:
     def __init__(self, s):
         self.api, self.wrong, self.count = s.api, [], 0
 
-    def send(self, where, manifest):
-        self.count += 1
+    def said(self, manifest):
+        """A refusal, or warnings."""
         try:
-            made = self.api.dry_run(manifest)
+            self.api.dry_run(manifest)
         except api.ApiError as error:
-            self.wrong.append('{}: {}: {}'.format(where, check.called(manifest), error))
-            return None
-        for warning in self.api.warnings:
-            self.wrong.append('{}: {}: {}'.format(where, check.called(manifest), warning))
-        return made
+            return [str(error)]
+        return self.api.warnings
+
+    def send(self, where, manifest, known=()):
+        """`known`: what was said of it before."""
+        self.count += 1
+        self.wrong += ['{}: {}: {}'.format(where, check.called(manifest), line) for line in self.said(manifest)
+                       if line not in known]
 
     def refused(self, where, manifest):
         """For its security alone."""
@@ -193,7 +196,11 @@ def injected_is_accepted(s):
     restricted, privileged = s.namespace_of('restricted'), s.namespace_of('privileged')
     judge = Judge(s)
     for where, old, new in injected(s):
-        judge.send(where, pod_of(new, privileged) if new['kind'] == 'Pod' else moved(new, privileged, suffix(s)))
+        was, made = (pod_of(m, privileged) if m['kind'] == 'Pod' else moved(m, privileged, suffix(s)) for m in (old, new))
+        known = judge.said(was)
+        if known:
+            print('      {}: said before fairdial was in it: {}'.format(where, '; '.join(known)))
+        judge.send(where, made, known)
         if not standards.violations(*semantics.template_of(old)):
             judge.send(where, pod_of(new, restricted))
     judge.end(5)

@@ -133,8 +133,9 @@ class Connection(http.client.HTTPSConnection):
         self.tls, self.server_name = context, server_name
 
     def connect(self):
-        self.sock = self.tls.wrap_socket(socket.create_connection((self.host, self.port), self.timeout),
-                                         server_hostname=self.server_name)
+        plain = socket.create_connection((self.host, self.port), self.timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # headers and body are sent one after the other
+        self.sock = self.tls.wrap_socket(plain, server_hostname=self.server_name)
 
 
 class Api:

@@ -260,8 +260,8 @@ class Suite:
                 self.removed(self.api.delete, 'Namespace', None, self.ns)
             if self.made_node:
                 self.removed(self.api.delete, 'Node', None, self.node)
-            if self.made_namespace:
-                wait_until('the namespace was gone', lambda: self.removed(self.api.get, 'Namespace', None, self.ns))
+            for name in self.more_namespaces + [self.ns] * self.made_namespace:
+                wait_until('a namespace was gone', lambda it=name: self.removed(self.api.get, 'Namespace', None, it))
         except (Failed, api.ApiError, OSError) as error:
             print('note: namespace and node {} may be left: {}'.format(self.name, error))
 

@@ -459,6 +459,7 @@ class Authority:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
+    disable_nagle_algorithm = True
     store = authority = judgement = None  # set by main
     warning = ''  # to the one request that is being answered
 

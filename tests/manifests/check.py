@@ -51,7 +51,7 @@ class Skipped(Exception):
     pass
 
 
-class Loader(yaml.SafeLoader):
+class Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
     """No key twice, and times are text, as in JSON."""
 
 
