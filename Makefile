@@ -184,6 +184,7 @@ PYTHON = $(or $(MANIFEST_PYTHON),python3)
 
 .PHONY: check-manifests
 check-manifests: $(OUT)/fairdial ## check all Kubernetes manifests against the API's own schemas
+	$(Q)[ -n "$(MANIFEST_PYTHON)" ] || { echo 'check-manifests: no python3 here has yaml and jsonschema: make deps' >&2; exit 1; }
 	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/manifests/check.py $(OUT)
 
 # STANDIN=1: without a cluster, against a small stand-in for its API.

@@ -629,7 +629,7 @@ def run_steps(suite):
             outcome, text = 'skipped', str(skipped)
             if text not in reasons:
                 reasons.append(text)
-        except (Failed, api.ApiError, OSError, KeyError) as failed:
+        except (Failed, api.ApiError, OSError, KeyError, RuntimeError) as failed:
             outcome, text = 'failed', str(failed) or repr(failed)
         counts[outcome] += 1
         word = {'passed': 'ok', 'failed': 'FAIL', 'skipped': 'skip'}[outcome]

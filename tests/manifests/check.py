@@ -38,6 +38,7 @@ KUSTOMIZE = ('Kustomization', 'Component')
 UNRESTRICTED = 'node/'
 
 schemas = schema.Schemas()
+tool = None  # set by main
 steps = []
 
 
