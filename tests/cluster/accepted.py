@@ -97,13 +97,12 @@ def examples():
 
 def injected(s):
     """(file, what it was, what `fairdial inject` made of it): one of each kind."""
-    objects = os.path.join(TOP, 'tests', 'data', 'kubernetes', 'objects')
     check.tool = os.path.join(s.build, 'fairdial')
     if not check.is_verb('inject'):
         raise Skipped('fairdial has no verb inject')
     seen = set()
-    for name in sorted(os.listdir(objects)):
-        text = check.file_text(os.path.join(objects, name))
+    for path in check.object_files():
+        name, text = os.path.basename(path), check.file_text(path)
         for old, new in zip(check.read(text), check.read(check.injected(text))):
             template = semantics.template_of(new)
             if template and contract.has_agent(template[1]) and new['kind'] not in seen:

@@ -413,11 +413,16 @@ def is_verb(name):
     return subprocess.run([tool, name, '--help'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
+def object_files():
+    """What `fairdial inject` is tried on."""
+    return sorted(glob.glob(os.path.join(OBJECTS, '*.json')))
+
+
 def injected(text):
     """What the tool makes of a JSON text: a text."""
     done = subprocess.run([tool, 'inject'], input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if done.returncode != 0:
-        raise RuntimeError('fairdial inject: ' + done.stderr.strip())
+        raise RuntimeError(done.stderr.strip())
     return done.stdout
 
 
@@ -429,7 +434,7 @@ def need_inject():
 @step
 def injected_objects_are_valid():
     """what `fairdial inject` makes of each object is as the API wants it, keeps the contract, and is as restricted as before"""
-    paths = sorted(glob.glob(os.path.join(OBJECTS, '*.json')))
+    paths = object_files()
     if not paths:
         raise Skipped('tests/data/kubernetes/objects has no objects yet')
     if not is_verb('inject'):
@@ -462,7 +467,7 @@ def policy_says_what_inject_does():
     """the admission policy makes of the pods of each object what `fairdial inject` does"""
     need_inject()
     rule, compared = policy()[0], 0
-    for path in sorted(glob.glob(os.path.join(OBJECTS, '*.json'))):
+    for path in object_files():
         text = file_text(path)
         for old, new in zip(read(text), read(injected(text))):
             if not semantics.template_of(old) or any(map(preload_is_untold, semantics.template_of(old)[1]['containers'])):
