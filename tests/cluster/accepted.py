@@ -96,7 +96,7 @@ def examples():
 
 
 def injected(s):
-    """(file, what it was, what `fairdial inject` made of it): one of each kind."""
+    """(file, what it was, what `fairdial inject` made of it): one of each kind, and all that were restricted before."""
     check.tool = os.path.join(s.build, 'fairdial')
     if not check.is_verb('inject'):
         raise Skipped('fairdial has no verb inject')
@@ -105,9 +105,13 @@ def injected(s):
         name, text = os.path.basename(path), check.file_text(path)
         for old, new in zip(check.read(text), check.read(check.injected(text))):
             template = semantics.template_of(new)
-            if template and contract.has_agent(template[1]) and new['kind'] not in seen:
+            if template and contract.has_agent(template[1]) and (new['kind'] not in seen or was_restricted(old)):
                 seen.add(new['kind'])
                 yield name, old, new
+
+
+def was_restricted(manifest):
+    return not standards.violations(*semantics.template_of(manifest))
 
 
 def suffix(s):
@@ -193,15 +197,18 @@ def injected_is_accepted(s):
     """the server takes what `fairdial inject` makes of each kind, and admits pods that were restricted before"""
     need_checker()
     restricted, privileged = s.namespace_of('restricted'), s.namespace_of('privileged')
-    judge = Judge(s)
+    judge, admitted = Judge(s), 0
     for where, old, new in injected(s):
         was, made = (pod_of(m, privileged) if m['kind'] == 'Pod' else moved(m, privileged, suffix(s)) for m in (old, new))
         known = judge.said(was)
         if known:
             print('      {}: said before fairdial was in it: {}'.format(where, '; '.join(known)))
         judge.send(where, made, known)
-        if not standards.violations(*semantics.template_of(old)):
+        if was_restricted(old):
             judge.send(where, pod_of(new, restricted))
+            admitted += 1
+    if not admitted:
+        raise Failed('no pod was restricted before')
     judge.end(5)
 
 
