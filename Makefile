@@ -178,6 +178,15 @@ test-aarch64: aarch64-root ## build the core's unit tests for aarch64, run them 
 check-model: ## verify models of the lock-free protocols under a weak memory; N=ledger: some
 	$(Q)sh tests/model/run.sh $(BUILD) '$(N:*=.)'
 
+# The first in PATH may be one without the modules of the distribution.
+MANIFEST_PYTHON = $(shell for p in python3 /usr/bin/python3; do $$p -c 'import jsonschema, yaml' 2>/dev/null && echo $$p && break; done)
+PYTHON = $(or $(MANIFEST_PYTHON),python3)
+
+.PHONY: check-manifests
+check-manifests: $(OUT)/fairdial ## check all Kubernetes manifests against the API's own schemas
+	$(Q)[ -n "$(MANIFEST_PYTHON)" ] || { echo 'check-manifests: no python3 here has yaml and jsonschema: make deps' >&2; exit 1; }
+	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/manifests/check.py $(OUT)
+
 # STANDIN=1: without a cluster, against a small stand-in for its API.
 STANDIN ?=
 
@@ -187,7 +196,7 @@ ifeq ($(KUBECONFIG)$(STANDIN),)
 	@echo 'test-cluster: set KUBECONFIG to the kubeconfig of a cluster you administer, or try STANDIN=1' >&2; exit 2
 else
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/cluster/cluster.py $(BUILD) $(if $(STANDIN),--standin)
+	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/cluster/cluster.py $(BUILD) $(if $(STANDIN),--standin)
 endif
 
 # SUITE="libuv test_ssl" runs some; PART=ci what .ci/run has time for.

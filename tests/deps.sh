@@ -26,6 +26,15 @@ else
 	exit 0
 fi
 
+module() { # module NAME PACKAGES...: of Python, of the distribution's own, which need not be the first in PATH
+	name=$1
+	shift
+	for python in python3 /usr/bin/python3; do
+		"$python" -c "import $name" 2>/dev/null && return 0
+	done
+	need /nonexistent "$@"
+}
+
 header() { # header NAME PACKAGES...: a C header, looked for where the compiler looks
 	name=$1
 	shift
@@ -71,6 +80,10 @@ if [ "$what" = test ]; then
 	need '/usr/lib/*/libtcmalloc_minimal.so.4' libtcmalloc-minimal4 gperftools gperftools-libs
 	need setcap libcap2-bin libcap-utils libcap
 	need spin spin spin spin
+	# For manifests: JSON Schema, YAML, and kustomize (where it is too old for components, that check says so).
+	module jsonschema python3-jsonschema py3-jsonschema python3-jsonschema
+	module yaml python3-yaml py3-yaml python3-pyyaml
+	need kubectl kubernetes-client kubectl kubernetes-client
 fi
 
 if [ "$what" = differential ]; then

@@ -24,6 +24,14 @@ PLURALS = {  # kind: (prefix of the path, plural)
 }
 
 
+def place_of(manifest, namespace):
+    """The path of a manifest's kind, of whatever group and version it says."""
+    version, kind = manifest['apiVersion'], manifest['kind'].lower()
+    plural = kind[:-1] + 'ies' if kind.endswith('y') else kind + 's'
+    return '/'.join([('/apis/' if '/' in version else '/api/') + version] +
+                    (['namespaces', namespace] if namespace else []) + [plural])
+
+
 class Unusable(Exception):
     """The cluster, or this machine, does not let the suite begin: one line."""
 
@@ -125,8 +133,9 @@ class Connection(http.client.HTTPSConnection):
         self.tls, self.server_name = context, server_name
 
     def connect(self):
-        self.sock = self.tls.wrap_socket(socket.create_connection((self.host, self.port), self.timeout),
-                                         server_hostname=self.server_name)
+        plain = socket.create_connection((self.host, self.port), self.timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # headers and body are sent one after the other
+        self.sock = self.tls.wrap_socket(plain, server_hostname=self.server_name)
 
 
 class Api:
@@ -134,6 +143,7 @@ class Api:
         self.credentials = credentials
         self.url = urllib.parse.urlsplit(credentials.cluster['server'])
         self.context = credentials.tls() if self.url.scheme == 'https' else None
+        self.warnings = []  # of the last answer
 
     def connect(self):
         host = self.url.hostname
@@ -151,6 +161,7 @@ class Api:
             connection.request(method, self.url.path.rstrip('/') + path, json.dumps(body) if body is not None else None, headers)
             response = connection.getresponse()
             text = response.read().decode()
+            self.warnings = response.headers.get_all('Warning') or []
         finally:
             connection.close()
         if response.status >= 300:
@@ -170,6 +181,21 @@ class Api:
     def create(self, manifest):
         meta = manifest['metadata']
         return self.request('POST', self.path(manifest['kind'], meta.get('namespace')), manifest)
+
+    def put(self, manifest):
+        """Of any group and version."""
+        return self.request('POST', place_of(manifest, manifest['metadata'].get('namespace')), manifest)
+
+    def dry_run(self, manifest):
+        """What the server would have made of it, as strict as it can be."""
+        path = place_of(manifest, manifest['metadata'].get('namespace'))
+        return self.request('POST', path + '?dryRun=All&fieldValidation=Strict', manifest)
+
+    def take(self, manifest):
+        """Removes what `put` made."""
+        meta = manifest['metadata']
+        return self.request('DELETE', '{}/{}'.format(place_of(manifest, meta.get('namespace')), meta['name']),
+                            {'kind': 'DeleteOptions', 'apiVersion': 'v1'})
 
     def get(self, kind, namespace, name):
         return self.request('GET', self.path(kind, namespace, name))

@@ -18,7 +18,10 @@ under the shim, with the agent's table.
 What the stand-in cannot prove, and a cluster can: that the requests, selectors and parameters are such as a real API server
 takes; its validation and its defaults; versions that expire (410), 429, closed connections and GOAWAY; slices as the real
 controller cuts, orders and keeps them, and mirrors those of a Service that lost its selector; the time between a change and
-its slice; RBAC that takes a while to be known; tokens that expire; a certificate that a cluster issued.
+its slice; RBAC that takes a while to be known; tokens that expire; a certificate that a cluster issued; that manifests are
+valid beyond the schemas and rules of tests/manifests, with which the stand-in judges them; Pod Security admission itself; and
+the admission policy's CEL as a server compiles and evaluates it. The manifests are sent by dry run, into two more namespaces;
+only the admission policy is made, for one of these, and removed.
 
 Exit status: 0 all passed, 1 something failed, 2 it could not begin.
 """
@@ -36,12 +39,13 @@ import tempfile
 import threading
 import time
 
+import accepted
 import api
 import objects
 from objects import LEFT_OUT, NOT_READY, READY, SERVING, TERMINATING
+from outcome import Failed, Skipped, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TIMEOUT_S = float(os.environ.get('FAIRDIAL_CLUSTER_TIMEOUT') or 60)
 SUFFIX = ''.join(random.choices(string.ascii_lowercase + string.digits, k=6))
 
 steps = []
@@ -51,31 +55,6 @@ def step(function):
     """One test; its docstring is its name. They run in the order they are written in, on what the ones before left."""
     steps.append(function)
     return function
-
-
-class Failed(Exception):
-    pass
-
-
-class Skipped(Exception):
-    pass
-
-
-def wait_until(what, attempt, timeout_s=None):
-    """Until `attempt` returns something true, which is returned. It may return None, or raise Failed to say what is not right
-    yet. `what` is a clause: "the table is there"."""
-    deadline = time.monotonic() + (timeout_s or TIMEOUT_S)
-    while True:
-        reason = ''
-        try:
-            result = attempt()
-            if result:
-                return result
-        except Failed as failed:
-            reason = '\n' + str(failed)
-        if time.monotonic() > deadline:
-            raise Failed('{:.0f} s passed and never was it so that {}{}'.format(timeout_s or TIMEOUT_S, what, reason))
-        time.sleep(0.05)
 
 
 # ---- the agent ----
@@ -141,11 +120,13 @@ class Suite:
         self.api = cluster
         self.name = self.ns = self.node = 'fairdial-test-' + SUFFIX
         self.folder = folder
+        self.build = build
         self.shim = os.path.join(build, 'libfairdial.so')
         self.agent = Agent(os.path.join(build, 'fairdial'), folder)
         self.kubeconfig = os.path.join(folder, 'agent.json')
         self.addresses = {}  # of pods, by name
         self.made_namespace = self.made_node = False
+        self.more_namespaces = []
         self.has_controller = False
         self.has_rights = False
         self.leaving = threading.Event()
@@ -226,6 +207,16 @@ class Suite:
             return True
         wait_until('the table said what the API does', attempt)
 
+    def namespace_of(self, level):
+        """One of its own that enforces a level of the Pod Security Standards, with the account that pods name."""
+        name = '{}-{}'.format(self.ns, level)
+        if name not in self.more_namespaces:
+            self.api.create(objects.namespace(name, {'pod-security.kubernetes.io/' + mode: level
+                                                     for mode in ('enforce', 'warn')}))
+            self.more_namespaces.append(name)
+            self.api.create(objects.account(name, 'agent'))
+        return name
+
     # -- beginning and end
 
     def begin(self):
@@ -262,13 +253,15 @@ class Suite:
         except Failed as failed:
             print('note: ' + str(failed))
         try:
+            for name in self.more_namespaces:
+                self.removed(self.api.delete, 'Namespace', None, name)
             if self.made_namespace:
                 self.remove_contents()
                 self.removed(self.api.delete, 'Namespace', None, self.ns)
             if self.made_node:
                 self.removed(self.api.delete, 'Node', None, self.node)
-            if self.made_namespace:
-                wait_until('the namespace was gone', lambda: self.removed(self.api.get, 'Namespace', None, self.ns))
+            for name in self.more_namespaces + [self.ns] * self.made_namespace:
+                wait_until('a namespace was gone', lambda it=name: self.removed(self.api.get, 'Namespace', None, it))
         except (Failed, api.ApiError, OSError) as error:
             print('note: namespace and node {} may be left: {}'.format(self.name, error))
 
@@ -626,7 +619,7 @@ def agent_ends_well(s):
 def run_steps(suite):
     counts = {'passed': 0, 'failed': 0, 'skipped': 0}
     reasons = []
-    for function in steps:
+    for function in steps + accepted.steps:
         name = function.__doc__
         begun = time.monotonic()
         try:
@@ -636,7 +629,7 @@ def run_steps(suite):
             outcome, text = 'skipped', str(skipped)
             if text not in reasons:
                 reasons.append(text)
-        except (Failed, api.ApiError, OSError, KeyError) as failed:
+        except (Failed, api.ApiError, OSError, KeyError, RuntimeError) as failed:
             outcome, text = 'failed', str(failed) or repr(failed)
         counts[outcome] += 1
         word = {'passed': 'ok', 'failed': 'FAIL', 'skipped': 'skip'}[outcome]

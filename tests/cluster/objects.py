@@ -14,8 +14,8 @@ def meta(name, namespace=None, labels=None):
     return made
 
 
-def namespace(name):
-    return {'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': meta(name)}
+def namespace(name, labels=None):
+    return {'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': meta(name, labels=labels)}
 
 
 def node(name):

@@ -9,6 +9,8 @@ selectors and bookmarks; TokenRequest; Roles and RoleBindings as far as they let
 finalizers; and an endpointslice controller, which runs beside the requests, so that a change of a pod is seen some
 time before that of its slice, as in a cluster. Its slices are small, so that a Service has several of them and endpoints
 move from one to another.
+
+What is created by dry run is judged (standin_admission.py) and not kept.
 """
 
 import copy
@@ -28,6 +30,11 @@ import time
 import urllib.parse
 import uuid
 
+try:
+    import standin_admission
+except ImportError:  # without the modules that judge manifests; cluster.py then sends none
+    standin_admission = None
+
 SERVICE_LABEL = 'kubernetes.io/service-name'
 MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by'
 HEADLESS_LABEL = 'service.kubernetes.io/headless'
@@ -46,6 +53,29 @@ KINDS = {
     'endpointslices': ('discovery.k8s.io', 'EndpointSlice', True),
     'roles': ('rbac.authorization.k8s.io', 'Role', True),
     'rolebindings': ('rbac.authorization.k8s.io', 'RoleBinding', True),
+    'clusterroles': ('rbac.authorization.k8s.io', 'ClusterRole', False),
+    'clusterrolebindings': ('rbac.authorization.k8s.io', 'ClusterRoleBinding', False),
+    'configmaps': ('', 'ConfigMap', True),
+    'podtemplates': ('', 'PodTemplate', True),
+    'replicationcontrollers': ('', 'ReplicationController', True),
+    'daemonsets': ('apps', 'DaemonSet', True),
+    'deployments': ('apps', 'Deployment', True),
+    'replicasets': ('apps', 'ReplicaSet', True),
+    'statefulsets': ('apps', 'StatefulSet', True),
+    'cronjobs': ('batch', 'CronJob', True),
+    'jobs': ('batch', 'Job', True),
+    'networkpolicies': ('networking.k8s.io', 'NetworkPolicy', True),
+    'mutatingadmissionpolicies': ('admissionregistration.k8s.io', 'MutatingAdmissionPolicy', False),
+    'mutatingadmissionpolicybindings': ('admissionregistration.k8s.io', 'MutatingAdmissionPolicyBinding', False),
+}
+
+
+# What it says of itself, as far as it is asked.
+DISCOVERY = {
+    '/apis/admissionregistration.k8s.io': {'kind': 'APIGroup', 'name': 'admissionregistration.k8s.io', 'versions': [
+        {'groupVersion': 'admissionregistration.k8s.io/v1', 'version': 'v1'}]},
+    '/apis/admissionregistration.k8s.io/v1': {'kind': 'APIResourceList', 'resources': [
+        {'name': 'mutatingadmissionpolicies'}, {'name': 'mutatingadmissionpolicybindings'}]},
 }
 
 
@@ -135,14 +165,19 @@ class Store:
             return [o for (p, ns, _), o in sorted(self.objects.items(), key=lambda item: item[0])
                     if p == plural and namespace in (None, ns) and selects(selector, o['metadata'].get('labels') or {})]
 
-    def create(self, plural, namespace, given):
+    def home(self, namespace):
+        """Of what is to be made there."""
+        home = self.get('namespaces', '', namespace)
+        if home['metadata'].get('deletionTimestamp'):
+            raise Refusal(403, 'Forbidden', 'namespace {} is being terminated'.format(namespace))
+        return home
+
+    def create(self, plural, namespace, given, is_dry=False):
         made = copy.deepcopy(given)
         meta = made.setdefault('metadata', {})
         with self.changed:
             if namespace:
-                home = self.get('namespaces', '', namespace)
-                if home['metadata'].get('deletionTimestamp'):
-                    raise Refusal(403, 'Forbidden', 'namespace {} is being terminated'.format(namespace))
+                self.home(namespace)
                 meta['namespace'] = namespace
             if 'name' not in meta:
                 meta['name'] = meta['generateName'] + ''.join(random.choices(string.ascii_lowercase, k=5))
@@ -152,7 +187,7 @@ class Store:
             meta.update(uid=str(uuid.uuid4()), creationTimestamp=now())
             made.update(apiVersion=api_version(plural), kind=KINDS[plural][1])
             self._defaults(plural, made)
-            return self._put(key, None, made)
+            return made if is_dry else self._put(key, None, made)
 
     def _defaults(self, plural, made):
         spec = made.get('spec', {})
@@ -424,7 +459,9 @@ class Authority:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
-    store = authority = None  # set by main
+    disable_nagle_algorithm = True
+    store = authority = judgement = None  # set by main
+    warning = ''  # to the one request that is being answered
 
     def log_message(self, *_):
         pass
@@ -449,8 +486,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return json.loads(text) if text else {}
 
     def answer(self, verb):
+        self.warning = ''
         try:
             given = self.body()
+            if self.path in DISCOVERY:
+                self.reply(200, DISCOVERY[self.path])
+                return
             request = Request(verb, self.path)
             self.authority.check(self.headers.get('Authorization'), request)
             if request.verb == 'watch':
@@ -467,6 +508,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header('Content-Type', 'application/json')
         self.send_header('Content-Length', str(len(text)))
+        if self.warning:
+            self.send_header('Warning', '299 - "{}"'.format(self.warning.replace('"', "'")))
         self.end_headers()
         self.wfile.write(text)
 
@@ -480,7 +523,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             token = self.authority.new_token(request.namespace, request.name)
             return {'kind': 'TokenRequest', 'apiVersion': 'authentication.k8s.io/v1', 'metadata': {}, 'status': {'token': token}}
         if request.verb == 'create':
-            return store.create(*where, given)
+            return store.create(*where, self.judged(request, given), request.query.get('dryRun') == 'All')
+        if 'dryRun' in request.query:
+            raise Refusal(400, 'BadRequest', 'dry run of {}: not here'.format(request.verb))
         if request.verb == 'update':
             return store.update(*where, request.name, lambda _: given, request.subresource)
         if request.verb == 'patch':
@@ -489,6 +534,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return store.update(*where, request.name, lambda old: merged(old, given), request.subresource)
         grace = given.get('gracePeriodSeconds', request.query.get('gracePeriodSeconds'))
         return store.delete(*where, request.name, None if grace is None else int(grace))
+
+    def judged(self, request, given):
+        """What is to be created, as policies made it, or a Refusal."""
+        if not self.judgement:
+            return given
+        if request.query.get('fieldValidation') == 'Strict':
+            of_fields, of_values = self.judgement.errors(given)
+            if of_fields:
+                raise Refusal(400, 'BadRequest', 'strict decoding error: ' + ', '.join(of_fields))
+            if of_values:
+                raise Refusal(422, 'Invalid', ', '.join(of_values))
+        if not request.namespace:
+            return given
+        home = self.store.home(request.namespace)
+        if request.plural == 'pods':
+            given = self.judgement.mutated(home, given, self.store.list('mutatingadmissionpolicies'),
+                                           self.store.list('mutatingadmissionpolicybindings'))
+        found = self.judgement.violation(home, given, 'enforce' if request.plural == 'pods' else 'warn')
+        if found and request.plural == 'pods':
+            raise Refusal(403, 'Forbidden', 'pods "{}" is forbidden: violates PodSecurity "{}'.format(
+                given['metadata'].get('name'), found))
+        self.warning = 'would violate PodSecurity "' + found if found else ''
+        return given
 
     def matches(self, request, o):
         meta = o['metadata']
@@ -621,6 +689,7 @@ def main():
     cert, key = make_certificate(folder)
     store = Store()
     Handler.store, Handler.authority = store, Authority(store)
+    Handler.judgement = standin_admission.Judgement() if standin_admission else None
     Controller(store).start()
     Server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     Server.context.load_cert_chain(cert, key)
