@@ -17,6 +17,7 @@
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "install/self.h"
 
 #define STEP_MS	      1000
 #define MAX_ADDRESSES 32
@@ -231,15 +232,18 @@ static void handle_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* An agent whose own dials were spread by what it publishes could lose the API server for good. */
+/* An agent whose own dials were spread by what it publishes could lose the API server for good. The launcher has kept it out. */
 static void leave_shim(char **argv)
 {
 	const char *preload = getenv("LD_PRELOAD"), *mode = getenv("FAIRDIAL");
+	char self[PATH_MAX];
 
-	if (!preload || !strstr(preload, "libfairdial.so") || (mode && strcmp(mode, "off") == 0))
+	if (self_is_launched() || !preload || !strstr(preload, "libfairdial.so") || (mode && strcmp(mode, "off") == 0))
 		return;
 	setenv("FAIRDIAL", "off", 1);
-	execv("/proc/self/exe", argv);
+	execv("/proc/self/exe", argv); /* also where the file was replaced since */
+	if (self_path(self) == 0)
+		execv(self, argv);
 	log_line("cannot start again without the shim: %s; its own dials may be spread", strerror(errno));
 }
 
