@@ -201,14 +201,21 @@ static int open_folder(int folder, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-int place_folder(int folder, const char *name)
+static int make_folder(int folder, const char *name, mode_t mode)
 {
-	mode_t mask = umask(022);
-	int r = mkdirat(folder, name, 0755) < 0 && errno != EEXIST ? -errno : 0, fd;
+	mode_t mask = umask(0);
+	int r = mkdirat(folder, name, mode) < 0 ? -errno : 0;
 
 	umask(mask);
+	return r;
+}
+
+int place_folder(int folder, const char *name)
+{
+	int r = make_folder(folder, name, 0755), fd;
+
 	fd = open_folder(folder, name); /* also where it could not be made, but is there: on a read-only mount */
-	return fd >= 0 || r == 0 ? fd : r;
+	return fd >= 0 || r == 0 || r == -EEXIST ? fd : r;
 }
 
 int place_begin(int folder, char ret_name[PLACE_NAME_SIZE])
@@ -217,8 +224,9 @@ int place_begin(int folder, char ret_name[PLACE_NAME_SIZE])
 
 	if (r < 0)
 		return r;
-	if (mkdirat(folder, ret_name, 0700) < 0)
-		return -errno;
+	r = make_folder(folder, ret_name, 0700);
+	if (r < 0)
+		return r;
 	fd = open_folder(folder, ret_name);
 	if (fd < 0)
 		unlinkat(folder, ret_name, AT_REMOVEDIR);

@@ -152,7 +152,7 @@ static int make_parents(const char *dir)
 
 		*slash = '\0';
 		fd = place_folder(AT_FDCWD, path);
-		if (fd < 0 && fd != -EACCES) /* one may pass through a folder that one cannot list */
+		if (fd < 0 && access(path, F_OK) < 0) /* one may pass through a folder that one cannot list */
 			return fd;
 		if (fd >= 0)
 			close(fd);
