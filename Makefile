@@ -182,7 +182,7 @@ aarch64-root:
 # What tests/integration/test_aarch64.c runs.
 .PHONY: aarch64
 aarch64: aarch64-root
-	$(Q)+$(ARM_MAKE) $(ARM_BUILD)/libfairdial.so $(ARM_BUILD)/helpers/dialer $(ARM_BUILD)/helpers/oddities
+	$(Q)+$(ARM_MAKE) $(ARM_BUILD)/libfairdial.so $(ARM_BUILD)/fairdial-launcher $(ARM_BUILD)/helpers/dialer $(ARM_BUILD)/helpers/oddities
 
 .PHONY: test-aarch64
 test-aarch64: aarch64-root ## build the core's unit tests for aarch64, run them under qemu-user

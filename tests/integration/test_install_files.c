@@ -342,7 +342,7 @@ static bool install_is_killed_at(const char *tool, const char *dir, const char *
 	return p->signal == SIGKILL;
 }
 
-/* Where it is about to make the folder of a set, to write a file, to rename one, to publish the set, the link and the shim. */
+/* Where it is about to begin, to write a file, to rename one, to publish the set, the link and the shim. */
 static void killed_install_leaves_a_tree_that_starts_and_the_next_one_cleans_up(void **state)
 {
 	const char *const tools[] = { tool_of_version("second"), tool_of_version("third"), built("fairdial") };
@@ -352,7 +352,7 @@ static void killed_install_leaves_a_tree_that_starts_and_the_next_one_cleans_up(
 		const char *call;
 		long n;
 	} moments[] = {
-		{ "mkdirat", 3 }, { "fchmod", 1 }, { "fsync", 1 }, { "renameat", 1 }, { "fsync", 9 }, { "symlinkat", 1 },
+		{ "flock", 1 }, { "fchmod", 1 }, { "fsync", 1 }, { "renameat", 1 }, { "fsync", 9 }, { "symlinkat", 1 },
 		{ "renameat", files - 3 }, { "renameat", files - 2 }, { "renameat", files - 1 }, { "renameat", files },
 	};
 
