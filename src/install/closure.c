@@ -12,6 +12,8 @@
 
 #include "install/self.h"
 
+enum { LATE = 3 }; /* libraries that the C library loads when it needs them */
+
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
 /* ---- what is loaded ---- */
@@ -89,13 +91,13 @@ static const struct object *find_object(const struct objects *objects, const cha
  * What the C library loads when it is asked for something, and does not name as needed: libgcc_s for the end of a thread by
  * pthread_cancel or pthread_exit (a libcurl may do that), and before glibc 2.34 the two parts of getaddrinfo.
  */
-static void load_what_is_loaded_late(const char *ret_names[3])
+static void load_what_is_loaded_late(const char *ret_names[LATE])
 {
-	static const char *const names[] = { "libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2" };
+	static const char *const names[LATE] = { "libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2" };
 	const char *version = gnu_get_libc_version ? gnu_get_libc_version() : NULL;
-	int minor = 0;
+	bool has_parts = version && strncmp(version, "2.", 2) == 0 && strverscmp(version, "2.34") < 0;
 
-	for (size_t i = 0; version && sscanf(version, "2.%d", &minor) == 1 && i < (minor < 34 ? 3 : 1); i++)
+	for (size_t i = 0; version && i < (has_parts ? LATE : 1); i++)
 		if (dlopen(names[i], RTLD_LAZY | RTLD_LOCAL))
 			ret_names[i] = names[i];
 }
@@ -170,11 +172,11 @@ static int take_loader(struct closure *closure, const char *program, const char 
 	return take(closure, name, interpreter, why);
 }
 
-static int take_all(struct closure *closure, const struct objects *objects, const char *const late[3], struct report *why)
+static int take_all(struct closure *closure, const struct objects *objects, const char *const late[LATE], struct report *why)
 {
 	int r = take_needed(closure, objects, &objects->at[0], why);
 
-	for (size_t i = 0; i < 3 && r == 0; i++)
+	for (size_t i = 0; i < LATE && r == 0; i++)
 		if (late[i])
 			r = take_library(closure, objects, late[i], why);
 	for (size_t i = 2; i < closure->count && r == 0; i++)
@@ -185,7 +187,7 @@ static int take_all(struct closure *closure, const struct objects *objects, cons
 int closure_take(const char *program, const char *program_name, struct closure *ret_closure, struct report *why)
 {
 	struct objects objects = { 0 };
-	const char *late[3] = { NULL };
+	const char *late[LATE] = { NULL };
 	int r;
 
 	ret_closure->count = 0;
