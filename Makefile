@@ -41,7 +41,7 @@ SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro 
 # The launcher of an installed tree has no C library at all, and one segment that is only read and run.
 LAUNCH_CFLAGS := $(COMMON) -Os -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fno-pic -fno-asynchronous-unwind-tables \
 	-fomit-frame-pointer $(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
-LAUNCH_LDFLAGS := -static -no-pie -nostdlib -Wl,-z,noexecstack -Wl,-z,noseparate-code -Wl,--build-id=none -Wl,--gc-sections -s
+LAUNCH_LDFLAGS := -static -nostdlib -Wl,-z,noexecstack -Wl,-z,noseparate-code -Wl,--build-id=none -Wl,--gc-sections -s
 
 # For a kubeconfig in YAML; `make YAML_LIBS=` builds without.
 YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 2>/dev/null)

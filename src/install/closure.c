@@ -112,13 +112,27 @@ static bool is_taken(const struct closure *closure, const char *name)
 	return false;
 }
 
+/*
+ * Where the loader has chosen one for this machine's processor (glibc-hwcaps, ld.so(8)), the one for all: the tree may run on an older
+ * one.
+ */
+static const char *baseline_of(const char *path, char room[PATH_MAX])
+{
+	const char *folder = strstr(path, "/glibc-hwcaps/");
+
+	if (folder && snprintf(room, PATH_MAX, "%.*s/%s", (int)(folder - path), path, name_of(path)) < PATH_MAX && access(room, R_OK) == 0)
+		return room;
+	return path;
+}
+
 static int take(struct closure *closure, const char *name, const char *path, struct report *why)
 {
 	struct closure_file *file = &closure->files[closure->count];
+	char room[PATH_MAX];
 
 	if (closure->count == CLOSURE_MAX)
 		return report(why, -E2BIG, "the tool needs more than %d libraries", CLOSURE_MAX);
-	if (!realpath(path, file->path))
+	if (!realpath(baseline_of(path, room), file->path))
 		return report(why, -errno, "cannot find %s, from which %s was loaded: %s", path, name, strerror(errno));
 	file->name = name;
 	closure->count++;

@@ -130,6 +130,23 @@ static void preloaded_strangers_are_not_copied(void **state)
 	assert_clean(run(NULL, "diff", "-r", dir, tree_of_build(), NULL));
 }
 
+/* Which would end on an older one by an instruction that it does not know. */
+static void libraries_for_this_processor_are_not_copied(void **state)
+{
+	const char *dir = open_dir(), *libraries = open_dir(), *caps = format("%s/glibc-hwcaps/x86-64-v2", libraries);
+	const char *const *env = with_env(NULL, format("LD_LIBRARY_PATH=%s", libraries), NULL);
+	struct process *p;
+
+	(void)state;
+	assert_clean(run_shell(NULL, "mkdir -p %s && cp -L $(ldd %s | grep -o '/[^ ]*/libjansson[^ ]*') %s && cp %s/libjansson* %s && "
+				     "echo for this processor >>%s/libjansson.so.4", caps, built("fairdial"), libraries, libraries, caps, caps));
+	p = run(with_env(env, "LD_DEBUG=files", NULL), built("fairdial"), "--version", NULL);
+	if (!strstr(p->err_text, "/glibc-hwcaps/"))
+		skip_because("this machine's loader, or its processor, knows no x86-64-v2");
+	assert_clean(run(env, built("fairdial"), "install", dir, NULL));
+	assert_clean(run(NULL, "diff", "-r", dir, tree_of_build(), NULL));
+}
+
 /* ---- what it leaves alone ---- */
 
 /* Number, time and all of every file. */
@@ -488,6 +505,7 @@ int main(void)
 		TEST(mistakes_of_usage_are_told),
 		TEST(modes_and_names_are_the_same_whatever_the_umask_and_the_user),
 		TEST(preloaded_strangers_are_not_copied),
+		TEST(libraries_for_this_processor_are_not_copied),
 		TEST(equal_tree_is_not_written_to),
 		TEST(tree_copies_itself),
 		TEST(prefix_makes_the_same_tree),
