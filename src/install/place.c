@@ -128,7 +128,7 @@ static int write_all(int fd, const struct bytes *bytes)
 	return 0;
 }
 
-static int write_file(int folder, const char *name, const struct bytes *bytes, mode_t mode)
+int place_new(int folder, const char *name, const struct bytes *bytes, mode_t mode)
 {
 	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), r;
 
@@ -152,7 +152,7 @@ int place_file(int folder, const char *name, const struct bytes *bytes, mode_t m
 	r = name_unfinished(unfinished);
 	if (r < 0)
 		return r;
-	r = write_file(folder, unfinished, bytes, mode);
+	r = place_new(folder, unfinished, bytes, mode);
 	if (r == 0)
 		r = rename_into_place(folder, unfinished, name);
 	if (r < 0)

@@ -34,11 +34,13 @@ int place_link(int folder, const char *name, const char *target, bool *ret_chang
 int place_folder(int folder, const char *name);
 
 /*
- * For a whole folder that appears at once: a new empty one under a name that says it is not finished, and its descriptor; then, once
- * it is filled, into place. place_publish is -EEXIST where another one has that name.
+ * For a whole folder that appears at once: a new empty one under a name that says it is not finished, and its descriptor; files that
+ * are made there by their own names, and may be left unfinished by a failure; then the folder into place. place_publish is -EEXIST
+ * where another one has that name.
  */
 #define PLACE_NAME_SIZE 40
 int place_begin(int folder, char ret_name[PLACE_NAME_SIZE]);
+int place_new(int folder, const char *name, const struct bytes *bytes, mode_t mode);
 int place_publish(int folder, const char *unfinished, int fd, const char *name);
 
 /* With what is in it, folders in it excepted. What is not there is no error. */

@@ -218,21 +218,32 @@ static void note(struct work *w, const char *name, bool is_new)
 		w->install->tell(name, is_new);
 }
 
-/* Into a folder that is not in place yet, or over a set that was damaged after it was installed. */
-static int fill_set(struct work *w, int set)
+/* Into a folder that nobody sees yet, or over a set that was damaged after it was installed. */
+static int put_in_set(struct work *w, int set, size_t i, bool is_unseen)
 {
+	const char *base = w->closure.files[i].name;
+	bool is_new = is_unseen;
 	char name[PATH_MAX];
+	int r;
 
-	for (size_t i = 0; i < w->closure.count; i++) {
-		bool is_new = false;
-		int r = place_file(set, w->closure.files[i].name, &w->contents[i], mode_of(i), &is_new);
-
-		snprintf(name, sizeof(name), "lib/%s/%s", w->set, w->closure.files[i].name);
-		if (r < 0)
-			return refuse(w, r, name);
-		note(w, name, is_new);
-	}
+	if (is_unseen)
+		r = place_new(set, base, &w->contents[i], mode_of(i));
+	else
+		r = place_file(set, base, &w->contents[i], mode_of(i), &is_new);
+	snprintf(name, sizeof(name), "lib/%s/%s", w->set, base);
+	if (r < 0)
+		return refuse(w, r, name);
+	note(w, name, is_new);
 	return 0;
+}
+
+static int fill_set(struct work *w, int set, bool is_unseen)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < w->closure.count && r == 0; i++)
+		r = put_in_set(w, set, i, is_unseen);
+	return r;
 }
 
 static bool is_set(const char *name)
@@ -269,7 +280,7 @@ static int make_set(struct work *w)
 
 	if (set < 0)
 		return refuse(w, set, "lib");
-	r = fill_set(w, set);
+	r = fill_set(w, set, true);
 	if (r == 0) {
 		r = place_publish(w->lib, unfinished, set, w->set);
 		if (r < 0 && r != -EEXIST) /* of another install at the same time, where there are no locks: it is the same */
@@ -290,7 +301,7 @@ static int put_set(struct work *w)
 		return make_set(w);
 	}
 	place_sweep(set);
-	r = fill_set(w, set);
+	r = fill_set(w, set, false);
 	close(set);
 	return r;
 }
