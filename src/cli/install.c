@@ -50,8 +50,9 @@ static void tell_file(const char *name, bool is_new)
 
 static int print_json(const struct arguments *a, const struct installed *done)
 {
-	json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I}", "version", FAIRDIAL_VERSION, "dir", a->dir, "files", (json_int_t)done->files,
-				 "bytes", (json_int_t)done->bytes, "changed", (json_int_t)done->changed);
+	json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I}", "version", FAIRDIAL_VERSION, "dir", a->dir,
+				 "files", (json_int_t)done->files, "bytes", (json_int_t)done->bytes,
+				 "changed", (json_int_t)done->changed);
 	int r = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
 
 	putchar('\n');
@@ -61,13 +62,14 @@ static int print_json(const struct arguments *a, const struct installed *done)
 
 static int print_done(const struct arguments *a, const struct installed *done)
 {
+	double size_mib = (double)done->bytes / (1 << 20);
+
 	if (a->json)
 		return print_json(a, done);
 	if (done->changed)
-		printf("installed %s into %s (%zu files, %.1f MiB)\n", FAIRDIAL_VERSION, a->dir, done->files, (double)done->bytes / (1 << 20));
+		printf("installed " FAIRDIAL_VERSION " into %s (%zu files, %.1f MiB)\n", a->dir, done->files, size_mib);
 	else
-		printf("%s is up to date: %s (%zu files, %.1f MiB)\n", a->dir, FAIRDIAL_VERSION, done->files,
-		       (double)done->bytes / (1 << 20));
+		printf("%s is up to date: " FAIRDIAL_VERSION " (%zu files, %.1f MiB)\n", a->dir, done->files, size_mib);
 	return 0;
 }
 
@@ -75,6 +77,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 {
 	struct arguments a = { 0 };
 	char tool[PATH_MAX], shim[PATH_MAX];
+	struct install install = { .tool = tool, .shim = shim, .version = FAIRDIAL_VERSION };
 	struct installed done;
 	struct report why;
 	int r = parse(verb, argc, argv, &a);
@@ -85,10 +88,10 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (r < 0)
 		return cli_fail(verb, EXIT_FAILED, "cannot tell where this program lies: %s", strerror(-r));
 	if (cli_shim_path(shim) < 0)
-		return cli_fail(verb, EXIT_FAILED, "cannot find libfairdial.so beside the tool (looked for %s): build or install it",
-				shim);
-	r = install_tree(&(struct install){ .dir = a.dir, .tool = tool, .shim = shim, .version = FAIRDIAL_VERSION,
-					    .tell = a.verbose ? tell_file : NULL }, &done, &why);
+		return cli_fail(verb, EXIT_FAILED, "cannot find libfairdial.so, also not as %s: build it", shim);
+	install.dir = a.dir;
+	install.tell = a.verbose ? tell_file : NULL;
+	r = install_tree(&install, &done, &why);
 	if (r < 0)
 		return cli_fail(verb, EXIT_FAILED, "%s", why.text);
 	if (print_done(&a, &done) < 0 || fflush(stdout) != 0)
@@ -99,11 +102,11 @@ static int run(const struct verb *verb, int argc, char **argv)
 const struct verb install_verb = {
 	.name = "install",
 	.usage = "[--verbose|--json] DIR",
-	.summary = "copies the shim and the tool, with the libraries the tool needs, so that it runs in an image that has none of them",
-	.more = "Then DIR/libfairdial.so is for LD_PRELOAD, and DIR/bin/fairdial is the tool, under any C library or none. Files that are\n"
-	"in use are never changed: new ones take their place, one after the other and each whole, and processes keep what\n"
-	"they have. What is the same already is left alone. The set of files that was in use before stays until the next\n"
-	"install, so there has to be room for two.",
+	.summary = "copies shim and tool, with the libraries the tool needs, to run in an image that has none of them",
+	.more = "Then DIR/libfairdial.so is for LD_PRELOAD, and DIR/bin/fairdial is the tool, under any C library or none.\n"
+	"Files that are in use are never changed: new ones take their place, each whole, and processes keep what they have.\n"
+	"What is the same already is left alone. The libraries of the version before stay until the next install, so there\n"
+	"has to be room for two.",
 	.options = options,
 	.run = run,
 };

@@ -91,7 +91,7 @@ static int shim_candidate(const char *dir, const char *rest, char ret_path[PATH_
 
 int cli_shim_path(char ret_path[PATH_MAX])
 {
-	/* Beside the tool; where `make install` put it; where an installed tree has it, seen from the set that the tool is in. */
+	/* Beside the tool; where `make install` has it; where `fairdial install` has it, seen from the tool's set. */
 	static const char *const places[] = { "/libfairdial.so", "/../libfairdial.so", "/../lib/libfairdial.so",
 					      "/../../libfairdial.so" };
 	char self[PATH_MAX];

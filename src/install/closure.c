@@ -113,14 +113,15 @@ static bool is_taken(const struct closure *closure, const char *name)
 }
 
 /*
- * Where the loader has chosen one for this machine's processor (glibc-hwcaps, ld.so(8)), the one for all: the tree may run on an older
- * one.
+ * Where the loader has chosen one for this machine's processor (glibc-hwcaps, ld.so(8)), the one for all: the tree may run on
+ * an older one.
  */
 static const char *baseline_of(const char *path, char room[PATH_MAX])
 {
-	const char *folder = strstr(path, "/glibc-hwcaps/");
+	const char *caps = strstr(path, "/glibc-hwcaps/");
 
-	if (folder && snprintf(room, PATH_MAX, "%.*s/%s", (int)(folder - path), path, name_of(path)) < PATH_MAX && access(room, R_OK) == 0)
+	if (caps && snprintf(room, PATH_MAX, "%.*s/%s", (int)(caps - path), path, name_of(path)) < PATH_MAX &&
+	    access(room, R_OK) == 0)
 		return room;
 	return path;
 }
@@ -160,7 +161,8 @@ static int take_library(struct closure *closure, const struct objects *objects, 
 	return take(closure, name, object->path, why);
 }
 
-static int take_needed(struct closure *closure, const struct objects *objects, const struct object *of, struct report *why)
+static int take_needed(struct closure *closure, const struct objects *objects, const struct object *of,
+		       struct report *why)
 {
 	int r = 0;
 
@@ -171,8 +173,8 @@ static int take_needed(struct closure *closure, const struct objects *objects, c
 }
 
 /*
- * By the name that the program asks for; in an installed tree it lies beside the program, and what the program's file says of it
- * is not true there.
+ * By the name that the program asks for; in an installed tree it lies beside the program, and what the program's file says
+ * of it is not true there.
  */
 static int take_loader(struct closure *closure, const char *program, const char *interpreter, struct report *why)
 {
@@ -210,7 +212,7 @@ int closure_take(const char *program, const char *program_name, struct closure *
 	if (r < 0)
 		return report(why, r, "more libraries are loaded than can be told");
 	if (!objects.count || !objects.at[0].interpreter)
-		return report(why, -ENOTSUP, "%s is not linked dynamically: there is nothing to find its libraries by", program);
+		return report(why, -ENOTSUP, "%s is linked statically: nothing tells what it would need elsewhere", program);
 	r = take_loader(ret_closure, program, objects.at[0].interpreter, why);
 	if (r == 0)
 		r = take(ret_closure, program_name, program, why);

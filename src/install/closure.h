@@ -24,8 +24,8 @@ struct closure {
 };
 
 /*
- * `program` is the file of this process (install/self.h). Too large for a stack: the caller owns it. Names stay valid as long as the
- * process. 0, or a negative errno and why. Not thread-safe.
+ * `program` is the file of this process (install/self.h). Too large for a stack: the caller owns it. Names stay valid as long
+ * as the process. 0, or a negative errno and why. Not thread-safe.
  */
 int closure_take(const char *program, const char *program_name, struct closure *ret_closure, struct report *why);
 

@@ -75,8 +75,8 @@ bool place_holds(int folder, const char *name, const struct bytes *bytes, mode_t
 
 	if (fd < 0)
 		return false;
-	same = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == mode && (size_t)st.st_size == bytes->size &&
-	       reads_same(fd, bytes);
+	same = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == mode &&
+	       (size_t)st.st_size == bytes->size && reads_same(fd, bytes);
 	close(fd);
 	return same;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One file, link or folder put into its place, so that at any moment, also after a crash, whoever looks finds the old one or the new
- * one whole: made under another name in the same folder, written out (fsync), and renamed. Nothing is written where the place
- * holds the same already. A file that programs have mapped is never written to (mmap(2) leaves open what they would see).
+ * One file, link or folder put into its place, so that at any moment, also after a crash, whoever looks finds the old one or
+ * the new one whole: made under another name in the same folder, written out (fsync), and renamed. Nothing is written where the
+ * place holds the same already. A file that programs have mapped is never written to (mmap(2) leaves open what they would see).
  *
- * Folders are open descriptors; every function returns 0 or a negative errno, and leaves nothing behind when it fails. Modes are
- * exact, whatever the umask. Not thread-safe only as far as the umask is changed meanwhile.
+ * Folders are open descriptors; functions return 0 or a negative errno, and leave nothing behind when they fail. Modes are
+ * exact, whatever the umask, which is changed for a moment: not thread-safe.
  */
 #ifndef FAIRDIAL_INSTALL_PLACE_H
 #define FAIRDIAL_INSTALL_PLACE_H
@@ -34,9 +34,9 @@ int place_link(int folder, const char *name, const char *target, bool *ret_chang
 int place_folder(int folder, const char *name);
 
 /*
- * For a whole folder that appears at once: a new empty one under a name that says it is not finished, and its descriptor; files that
- * are made there by their own names, and may be left unfinished by a failure; then the folder into place. place_publish is -EEXIST
- * where another one has that name.
+ * For a whole folder that appears at once: a new empty one under a name that says it is not finished, and its descriptor; files
+ * that are made there by their own names, and may be left unfinished by a failure; then the folder into place. place_publish is
+ * -EEXIST where another one has that name.
  */
 #define PLACE_NAME_SIZE 40
 int place_begin(int folder, char ret_name[PLACE_NAME_SIZE]);

@@ -21,8 +21,10 @@ bool self_is_launched(void)
 
 static void restore_variables(void)
 {
+	static const char rest[] = { LAUNCH_VARIABLE[1], LAUNCH_VARIABLE[2], '\0' };
+
 	for (char **variable = environ; variable && *variable; variable++)
-		if ((*variable)[0] == LAUNCH_HIDDEN && strncmp(*variable + 1, LAUNCH_VARIABLE + 1, strlen(LAUNCH_VARIABLE) - 1) == 0)
+		if ((*variable)[0] == LAUNCH_HIDDEN && strncmp(&(*variable)[1], rest, sizeof(rest) - 1) == 0)
 			(*variable)[0] = LAUNCH_VARIABLE[0];
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How this process was started, and where its file is: by the kernel, or by a loader that was run as a program, which is how the
- * launcher of an installed tree does it (launch/launch.h). Not thread-safe; no hook calls any of it.
+ * How this process was started, and where its file is: by the kernel, or by a loader that was run as a program, which is how
+ * the launcher of an installed tree does it (launch/launch.h). Not thread-safe; no hook calls any of it.
  */
 #ifndef FAIRDIAL_INSTALL_SELF_H
 #define FAIRDIAL_INSTALL_SELF_H

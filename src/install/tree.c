@@ -20,7 +20,6 @@
 #include "launch/launch.h"
 
 #define SET_PREFIX "fairdial-"
-#define LINK_NAME  (LAUNCH_LINK + sizeof("lib/") - 1)
 
 enum { LOADER, TOOL }; /* of a closure: what comes first */
 enum { WAIT_LIMIT_MS = 30000, WAIT_STEP_MS = 20 };
@@ -85,40 +84,41 @@ static int take_sources(struct work *w)
 
 /* ---- where to ---- */
 
+/* Of a file in the tree, or of the folder itself (""). */
 static int refuse(const struct work *w, int error, const char *name)
 {
-	const char *dir = w->install->dir, *slash = *name ? "/" : "";
+	char path[PATH_MAX];
 
+	snprintf(path, sizeof(path), "%s%s%s", w->install->dir, *name ? "/" : "", name);
 	switch (-error) {
 	case EROFS:
-		return report(w->why, error, "cannot write %s%s%s: it is mounted read-only: mount it writable where it is installed", dir,
-			      slash, name);
+		return report(w->why, error, "cannot write %s: it is mounted read-only: install where it is writable", path);
 	case ENOSPC:
 	case EDQUOT:
-		return report(w->why, error, "cannot write %s%s%s: no space left: make room for %llu MiB; what was installed is unchanged",
-			      dir, slash, name, (unsigned long long)(w->done.bytes >> 20) + 1);
+		return report(w->why, error, "cannot write %s: no space left: make room for %llu MiB", path,
+			      (unsigned long long)(w->done.bytes >> 20) + 1);
 	case EACCES:
 	case EPERM:
-		return report(w->why, error, "cannot write %s%s%s: permission denied for user %u: make the directory writable for it", dir,
-			      slash, name, (unsigned)geteuid());
+		return report(w->why, error, "cannot write %s: permission denied for user %u: let it write there", path,
+			      (unsigned)geteuid());
 	case ENOTDIR:
 	case EEXIST:
 	case EISDIR:
-		return report(w->why, error, "cannot write %s%s%s: a file of another kind is in its place: remove it, or name another "
-					     "directory", dir, slash, name);
+		return report(w->why, error, "cannot write %s: a file of another kind is in its place: remove it", path);
 	default:
-		return report(w->why, error, "cannot write %s%s%s: %s", dir, slash, name, strerror(-error));
+		return report(w->why, error, "cannot write %s: %s", path, strerror(-error));
 	}
 }
 
-/* The path of the programs names it too, in lists that cannot quote: LD_PRELOAD and the library path. */
+/* The environment of programs names it, in lists that cannot quote: LD_PRELOAD, and the library path. */
 static int check_name(const struct work *w)
 {
-	if (!*w->install->dir)
+	const char *dir = w->install->dir;
+
+	if (!*dir)
 		return report(w->why, -EINVAL, "the directory has no name");
-	if (strpbrk(w->install->dir, ":; \t\n"))
-		return report(w->why, -EINVAL, "LD_PRELOAD could not name a file in %s, for the space, colon or semicolon in it: name "
-					       "another directory", w->install->dir);
+	if (strpbrk(dir, ":; \t\n"))
+		return report(w->why, -EINVAL, "LD_PRELOAD cannot name %s, for the space or colon in it: choose another", dir);
 	return 0;
 }
 
@@ -137,8 +137,8 @@ static int check_mount(const struct work *w)
 		strcpy(slash && slash > path ? slash : path, slash && slash > path ? "" : slash ? "/" : ".");
 	}
 	if (r == 0 && fs.f_flag & ST_NOEXEC)
-		return report(w->why, -EACCES, "%s is mounted noexec, so nothing could run from it: mount it without, or name another "
-					       "directory", w->install->dir);
+		return report(w->why, -EACCES, "%s is mounted noexec, and nothing could run from it: choose another",
+			      w->install->dir);
 	return 0;
 }
 
@@ -177,8 +177,8 @@ static int wait_for_others(struct work *w)
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return 0;
 		if (waited >= WAIT_LIMIT_MS)
-			return report(w->why, -EBUSY, "%s/lib is locked for %d s: another install is at work in it: try again when it has "
-						      "ended", w->install->dir, WAIT_LIMIT_MS / 1000);
+			return report(w->why, -EBUSY, "another install is at work in %s, for %d s now: try again later",
+				      w->install->dir, WAIT_LIMIT_MS / 1000);
 		usleep(WAIT_STEP_MS * 1000);
 	}
 	place_sweep(w->dir);
@@ -198,7 +198,7 @@ static int open_target(struct work *w)
 	if (r == 0)
 		r = open_folder(w, AT_FDCWD, w->install->dir, "", &w->dir);
 	if (r == 0)
-		r = open_folder(w, w->dir, "lib", "lib", &w->lib);
+		r = open_folder(w, w->dir, LAUNCH_FOLDER, LAUNCH_FOLDER, &w->lib);
 	if (r == 0)
 		r = open_folder(w, w->dir, "bin", "bin", &w->bin);
 	return r ? r : wait_for_others(w);
@@ -230,7 +230,7 @@ static int put_in_set(struct work *w, int set, size_t i, bool is_unseen)
 		r = place_new(set, base, &w->contents[i], mode_of(i));
 	else
 		r = place_file(set, base, &w->contents[i], mode_of(i), &is_new);
-	snprintf(name, sizeof(name), "lib/%s/%s", w->set, base);
+	snprintf(name, sizeof(name), LAUNCH_FOLDER "/%s/%s", w->set, base);
 	if (r < 0)
 		return refuse(w, r, name);
 	note(w, name, is_new);
@@ -262,7 +262,7 @@ static void remove_old_sets(const struct work *w)
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
-	if (readlinkat(w->lib, LINK_NAME, current, sizeof(current) - 1) > 0)
+	if (readlinkat(w->lib, LAUNCH_LINK, current, sizeof(current) - 1) > 0)
 		current[strcspn(current, "/")] = '\0';
 	while (d && (entry = readdir(d)))
 		if (is_set(entry->d_name) && strcmp(entry->d_name, current) != 0)
@@ -279,12 +279,12 @@ static int make_set(struct work *w)
 	int r, set = place_begin(w->lib, unfinished);
 
 	if (set < 0)
-		return refuse(w, set, "lib");
+		return refuse(w, set, LAUNCH_FOLDER);
 	r = fill_set(w, set, true);
 	if (r == 0) {
 		r = place_publish(w->lib, unfinished, set, w->set);
 		if (r < 0 && r != -EEXIST) /* of another install at the same time, where there are no locks: it is the same */
-			r = refuse(w, r, "lib");
+			r = refuse(w, r, LAUNCH_FOLDER);
 	}
 	close(set);
 	if (r < 0)
@@ -311,11 +311,11 @@ static int put_set(struct work *w)
 static int put_link(struct work *w)
 {
 	bool is_new = false;
-	int r = place_link(w->lib, LINK_NAME, w->link, &is_new);
+	int r = place_link(w->lib, LAUNCH_LINK, w->link, &is_new);
 
 	if (r < 0)
-		return refuse(w, r, LAUNCH_LINK);
-	note(w, LAUNCH_LINK, is_new);
+		return refuse(w, r, LAUNCH_FOLDER "/" LAUNCH_LINK);
+	note(w, LAUNCH_FOLDER "/" LAUNCH_LINK, is_new);
 	return 0;
 }
 

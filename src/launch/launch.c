@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DIR/bin/fairdial of an installed tree: starts the tool with the loader and the libraries that lie beside it, in a container that
- * may have none, or others. No C library, no memory of its own, no segment that is written: a few system calls, then exec.
+ * DIR/bin/fairdial of an installed tree: starts the tool with the loader and the libraries that lie beside it, in a container
+ * that may have none, or others. No C library, no memory of its own, no segment that is written: a few system calls, then exec.
  */
 #include "launch/launch.h"
 
@@ -23,9 +23,11 @@ struct start {
 
 /* The kernel's stack pointer becomes the argument; the address that a debugger would go back to is zero. */
 #if defined(__x86_64__)
-__asm__(".globl _start\n.type _start,@function\n_start:\n\txor %ebp,%ebp\n\tmov %rsp,%rdi\n\tand $-16,%rsp\n\tcall launch\n\thlt\n");
+__asm__(".globl _start\n.type _start,@function\n"
+	"_start:\n\txor %ebp,%ebp\n\tmov %rsp,%rdi\n\tand $-16,%rsp\n\tcall launch\n\thlt\n");
 #elif defined(__aarch64__)
-__asm__(".globl _start\n.type _start,%function\n_start:\n\tmov x29,#0\n\tmov x30,#0\n\tmov x0,sp\n\tbl launch\n\tbrk #0\n");
+__asm__(".globl _start\n.type _start,%function\n"
+	"_start:\n\tmov x29,#0\n\tmov x30,#0\n\tmov x0,sp\n\tbl launch\n\tbrk #0\n");
 #endif
 
 __attribute__((noreturn)) void launch(long *stack);
@@ -165,7 +167,7 @@ static void find_set(struct text *tree, struct set *set)
 	long n;
 
 	text_add(&set->loader, tree->buf);
-	text_add(&set->loader, "/" LAUNCH_LINK);
+	text_add(&set->loader, "/" LAUNCH_FOLDER "/" LAUNCH_LINK);
 	n = read_link(set->loader.buf, link);
 	if (n < 0)
 		fail("read the link ", set->loader.buf, n == -EINVAL ? "it is no link" : NULL, n);
@@ -207,8 +209,12 @@ __attribute__((noreturn)) static void start_tool(const struct start *start, cons
 void launch(long *stack)
 {
 	char tree_room[PATH_SIZE], folder_room[PATH_SIZE], loader_room[PATH_SIZE], tool_room[PATH_SIZE];
-	struct text tree = text_into(tree_room, sizeof(tree_room));
-	struct set set = { text_into(folder_room, PATH_SIZE), text_into(loader_room, PATH_SIZE), text_into(tool_room, PATH_SIZE) };
+	struct text tree = text_into(tree_room, PATH_SIZE);
+	struct set set = {
+		.folder = text_into(folder_room, PATH_SIZE),
+		.loader = text_into(loader_room, PATH_SIZE),
+		.tool = text_into(tool_room, PATH_SIZE),
+	};
 	struct start start = { .argc = stack[0], .argv = (char **)(stack + 1) };
 	char **end;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the launcher of an installed tree, the tool that it starts and `fairdial install` have to agree on. DIR is the folder that
- * `fairdial install DIR` was given:
+ * What the launcher of an installed tree, the tool that it starts and `fairdial install` have to agree on. DIR is the folder
+ * that `fairdial install DIR` was given:
  *
  *	DIR/bin/fairdial                the launcher
  *	DIR/lib/fairdial-loader         a symbolic link, SET/LOADER: which set is the current one
@@ -16,8 +16,9 @@
 #ifndef FAIRDIAL_LAUNCH_LAUNCH_H
 #define FAIRDIAL_LAUNCH_LAUNCH_H
 
-#define LAUNCH_LINK "lib/fairdial-loader"
-#define LAUNCH_TOOL "fairdial"
+#define LAUNCH_FOLDER "lib"
+#define LAUNCH_LINK   "fairdial-loader"
+#define LAUNCH_TOOL   "fairdial"
 
 /*
  * Variables that begin with LD_ are meant for the programs of the container, whose C library may be another one: a loader that

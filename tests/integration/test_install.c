@@ -42,6 +42,7 @@ static const char *outside(const struct setting *s, const char *path)
 
 static struct process *start(const struct setting *s, const char *const *arguments)
 {
+	const char *const *env = with_env(s->env, "KUBERNETES_SERVICE_HOST", "POD_NAME", "POD_IP", "NODE_NAME", NULL);
 	const char *argv[32];
 	size_t n = 0;
 
@@ -51,8 +52,7 @@ static struct process *start(const struct setting *s, const char *const *argumen
 	for (; *arguments; arguments++)
 		argv[n++] = *arguments;
 	argv[n] = NULL;
-	return process_start(&(struct start){ .argv = argv, .root = s->root, .uid = s->uid,
-					      .env = with_env(s->env, "KUBERNETES_SERVICE_HOST", "POD_NAME", "POD_IP", "NODE_NAME", NULL) });
+	return process_start(&(struct start){ .argv = argv, .root = s->root, .uid = s->uid, .env = env });
 }
 
 static struct process *run_tool(const struct setting *s, const char *const *arguments)
@@ -76,7 +76,8 @@ static const char *room_in(const struct setting *s)
 static const char *write_services(const struct setting *s, const char *room, const struct place *places, size_t count)
 {
 	const char *file = format("%s/services.json", room);
-	const char *text = format("{ \"services\": [ %s ] }\n", service_entry("web", SERVICE, 80, places, count, "\"balance\": \"round_robin\""));
+	const char *entry = service_entry("web", SERVICE, 80, places, count, "\"balance\": \"round_robin\"");
+	const char *text = format("{ \"services\": [ %s ] }\n", entry);
 
 	write_file(outside(s, file), text, strlen(text));
 	return file;
@@ -178,7 +179,8 @@ static void assert_runs_spread(struct setting *s, const char *const *program)
 /* Where scratch directories have the names that they have here. */
 static void tool_runs_in_a_system_with_glibc_2_31(void **state)
 {
-	struct setting s = { .tree = tree_of_build(), .root = furnished_root("bullseye"), .env = with_env(NULL, "LD_PRELOAD=libcurl.so.4", NULL) };
+	const char *const *env = with_env(NULL, "LD_PRELOAD=libcurl.so.4", NULL); /* its own, not the tool's */
+	struct setting s = { .root = furnished_root("bullseye"), .tree = tree_of_build(), .env = env };
 	const char *web = "http://web/";
 
 	(void)state;
@@ -194,16 +196,18 @@ static const char *root_with_musl(void)
 
 	if (access(loader, R_OK) || access("/bin/busybox", X_OK))
 		skip_because("there is no %s, or no /bin/busybox", loader);
-	assert_clean(run_shell(NULL, "cd %s && mkdir bin lib none opt && cp -L /bin/busybox %s bin && cp -L %s lib && ln -s busybox bin/sh && "
-				     "for f in libc.so.6 libcurl.so.4 libjansson.so.4; do echo none >none/$f; done", root, dialer, loader));
+	assert_clean(run_shell(NULL,
+			       "cd %s && mkdir bin lib none opt && cp -L /bin/busybox %s bin && cp -L %s lib && "
+			       "for f in libc.so.6 libcurl.so.4 libjansson.so.4; do echo none >none/$f; done",
+			       root, dialer, loader));
 	install_with(built("fairdial"), format("%s/opt/fairdial", root));
 	return root;
 }
 
 static const char *const *hostile_variables(void)
 {
-	return with_env(NULL, "LD_PRELOAD=/lib/ld-musl-x86_64.so.1:/opt/fairdial/libfairdial.so", "LD_LIBRARY_PATH=/none", "LD_AUDIT=/none/a.so",
-			"LD_DEBUG=all", NULL);
+	return with_env(NULL, "LD_PRELOAD=/lib/ld-musl-x86_64.so.1:/opt/fairdial/libfairdial.so", "LD_LIBRARY_PATH=/none",
+			"LD_AUDIT=/none/a.so", "LD_DEBUG=all", NULL);
 }
 
 static void tool_runs_beside_musl_whatever_its_programs_preload(void **state)
@@ -240,8 +244,8 @@ static void program_gets_the_variables_that_the_tool_was_kept_from(void **state)
 /* The sources of an install, and the launcher in them. */
 static const char *installer_flags(void)
 {
-	return format("-DLAUNCHER_FILE='\"%s\"' -I%s %s/*.c %s", built("fairdial-launcher"), repository("src"), repository("src/install"),
-		      repository("src/base/report.c"));
+	return format("-DLAUNCHER_FILE='\"%s\"' -I%s %s/*.c %s", built("fairdial-launcher"), repository("src"),
+		      repository("src/install"), repository("src/base/report.c"));
 }
 
 /* `root`: where the installer runs, NULL for here. The tree that it makes runs where there is nothing else. */

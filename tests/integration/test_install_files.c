@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How `fairdial install` writes: what is in use is replaced and never changed, what is the same is left alone, and whatever goes
- * wrong, the tree that was there before still starts.
+ * How `fairdial install` writes: what is in use is replaced and never changed, what is the same is left alone, and whatever
+ * goes wrong, the tree that was there before still starts.
  */
 #include "support/testing.h"
 
@@ -104,7 +104,7 @@ static void mistakes_of_usage_are_told(void **state)
 
 static const char *modes_in(const char *dir)
 {
-	return run_shell(NULL, "cd %s && find . -printf '%%m %%y %%P\\n' | sed 's/fairdial-[0-9][^/]*/SET/' | sort", dir)->out_text;
+	return run_shell(NULL, "cd %s && find . -printf '%%m %%y %%P\\n' | sort", dir)->out_text;
 }
 
 static void modes_and_names_are_the_same_whatever_the_umask_and_the_user(void **state)
@@ -138,8 +138,10 @@ static void libraries_for_this_processor_are_not_copied(void **state)
 	struct process *p;
 
 	(void)state;
-	assert_clean(run_shell(NULL, "mkdir -p %s && cp -L $(ldd %s | grep -o '/[^ ]*/libjansson[^ ]*') %s && cp %s/libjansson* %s && "
-				     "echo for this processor >>%s/libjansson.so.4", caps, built("fairdial"), libraries, libraries, caps, caps));
+	assert_clean(run_shell(NULL,
+			       "mkdir -p %s && cp -L $(ldd %s | grep -o '/[^ ]*/libjansson[^ ]*') %s && "
+			       "cp %s/libjansson* %s && echo for this processor >>%s/libjansson.so.4",
+			       caps, built("fairdial"), libraries, libraries, caps, caps));
 	p = run(with_env(env, "LD_DEBUG=files", NULL), built("fairdial"), "--version", NULL);
 	if (!strstr(p->err_text, "/glibc-hwcaps/"))
 		skip_because("this machine's loader, or its processor, knows no x86-64-v2");
@@ -184,8 +186,8 @@ static void prefix_makes_the_same_tree(void **state)
 	const char *prefix = open_dir(), *dir = open_dir();
 
 	(void)state;
-	assert_clean(run_shell(NULL, "mkdir %s/bin %s/lib && cp %s %s/bin && cp %s %s/lib", prefix, prefix, built("fairdial"), prefix,
-			       built("libfairdial.so"), prefix));
+	assert_clean(run_shell(NULL, "cd %s && mkdir bin lib && cp %s bin && cp %s lib", prefix, built("fairdial"),
+			       built("libfairdial.so")));
 	install_with(tool_in(prefix), dir);
 	assert_clean(run(NULL, "diff", "-r", "--no-dereference", tree_of_build(), dir, NULL));
 }
@@ -195,7 +197,8 @@ static void what_else_is_in_the_folder_stays(void **state)
 	const char *dir = tree_of_build();
 
 	(void)state;
-	assert_clean(run_shell(NULL, "cd %s && mkdir run lib/fairdial-plugins lib/python3 && touch run/table bin/other lib/other.so", dir));
+	assert_clean(run_shell(NULL, "cd %s && mkdir run lib/fairdial-plugins lib/python3", dir));
+	assert_clean(run_shell(NULL, "cd %s && touch run/table bin/other lib/other.so", dir));
 	install_with(tool_of_version("second"), dir);
 	install_with(tool_of_version("third"), dir);
 	assert_clean(run_shell(NULL, "cd %s && ls run/table bin/other lib/other.so lib/python3 lib/fairdial-plugins", dir));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DIR/bin/fairdial of an installed tree by itself: what it is made of, how it finds its tree, and what it hands on. Its loader here is
- * a script that tells what it was given.
+ * DIR/bin/fairdial of an installed tree by itself: what it is made of, how it finds its tree, and what it hands on. Its loader
+ * here is a script that tells what it was given.
  */
 #include "support/testing.h"
 
@@ -23,8 +23,8 @@ static const char *tree_with(const char *launcher, const char *loader, size_t si
 {
 	const char *dir = open_dir();
 
-	assert_clean(run_shell(NULL, "cd %s && mkdir bin lib lib/set && cp %s bin/fairdial && ln -s set/loader lib/fairdial-loader", dir,
-			       launcher));
+	assert_clean(run_shell(NULL, "cd %s && mkdir -p bin lib/set && cp %s bin/fairdial", dir, launcher));
+	assert_int_equal(symlink("set/loader", format("%s/lib/fairdial-loader", dir)), 0);
 	write_file(format("%s/lib/set/loader", dir), loader, size);
 	assert_int_equal(chmod(format("%s/lib/set/loader", dir), 0755), 0);
 	return dir;
@@ -37,9 +37,10 @@ static const char *tree(void)
 
 static void assert_started_from(const struct process *p, const char *dir, const char *arguments)
 {
+	const char *set = format("%s/lib/set", dir);
+
 	assert_clean(p);
-	assert_string_equal(p->out_text, format("%s/lib/set/loader\n--library-path\n%s/lib/set\n%s/lib/set/fairdial\n%s", dir, dir, dir,
-						arguments));
+	assert_string_equal(p->out_text, format("%s/loader\n--library-path\n%s\n%s/fairdial\n%s", set, set, set, arguments));
 }
 
 /* One line, of the launcher's own, that tells the remedy. */
@@ -77,13 +78,15 @@ static void arguments_are_handed_on_as_they_are(void **state)
 
 	(void)state;
 	assert_started_from(run(NULL, tool_in(dir), NULL), dir, "");
-	assert_started_from(run(NULL, tool_in(dir), "run", "--", "a b", "", "--version", NULL), dir, "run\n--\na b\n\n--version\n");
+	assert_started_from(run(NULL, tool_in(dir), "run", "--", "a b", "", "--version", NULL), dir,
+			    "run\n--\na b\n\n--version\n");
 }
 
 static void thousands_of_arguments_are_handed_on(void **state)
 {
-	const char *dir = tree(), *line = format("seq 20000 | xargs -n 20000 %s | tail -n +5 | cksum; seq 20000 | cksum", tool_in(dir));
-	char *out = run_shell(NULL, "%s", line)->out_text, *rest = out, *first = strsep(&rest, "\n");
+	const char *tool = tool_in(tree());
+	char *rest = run_shell(NULL, "seq 20000 | xargs -n 20000 %s | tail -n +5 | cksum; seq 20000 | cksum", tool)->out_text;
+	char *first = strsep(&rest, "\n");
 
 	(void)state;
 	assert_string_equal(first, strsep(&rest, "\n"));
@@ -108,7 +111,7 @@ static void tree_is_found_without_proc(void **state)
 
 	(void)state;
 	need_mount_namespace();
-	assert_clean(run_shell(NULL, "ln -s %s %s/f && cd %s && ln -s %s up && ln -s up/f g", tool_in(dir), elsewhere, elsewhere, elsewhere));
+	assert_clean(run_shell(NULL, "cd %s && ln -s %s f && ln -s %s up && ln -s up/f g", elsewhere, tool_in(dir), elsewhere));
 	assert_started_from(run_shell(NULL, without, dir, tool_in(dir)), dir, "");
 	assert_started_from(run_shell(NULL, without, format("%s/lib", dir), "../bin/fairdial"), format("%s/lib/..", dir), "");
 	assert_started_from(run_shell(NULL, without, dir, "bin/fairdial"), dir, "");
@@ -118,12 +121,11 @@ static void tree_is_found_without_proc(void **state)
 
 static void replaced_launcher_finds_its_tree(void **state)
 {
-	const char *dir = tree(), *link = format("%s/old", dir);
+	const char *dir = tree(), *tool = tool_in(dir);
 
 	(void)state;
 	/* By the descriptor of a file that is gone: /proc/self/exe says " (deleted)". */
-	assert_clean(run(NULL, "ln", tool_in(dir), link, NULL));
-	assert_started_from(run_shell(NULL, "exec 9<%s && rm %s %s && exec /proc/self/fd/9", tool_in(dir), tool_in(dir), link), dir, "");
+	assert_started_from(run_shell(NULL, "exec 9<%s && rm %s && exec /proc/self/fd/9", tool, tool), dir, "");
 }
 
 /* ---- what it keeps from the loader ---- */
@@ -133,8 +135,8 @@ static void replaced_launcher_finds_its_tree(void **state)
 static void loader_variables_are_hidden_and_no_others(void **state)
 {
 	const char *dir = tree_with(built("fairdial-launcher"), TELL_VARIABLES, strlen(TELL_VARIABLES));
-	struct process *p = run_shell(NULL, "exec env -i LD_PRELOAD=/nowhere/a.so LD_=1 OLD_X=2 LDX=3 lD_Y=4 FAIRDIAL_DIR=/LD_ LD_AUDIT= %s",
-				      tool_in(dir));
+	const char *variables = "LD_PRELOAD=/nowhere/a.so LD_=1 OLD_X=2 LDX=3 lD_Y=4 FAIRDIAL_DIR=/LD_ LD_AUDIT=";
+	struct process *p = run_shell(NULL, "exec env -i %s %s", variables, tool_in(dir));
 
 	(void)state;
 	assert_clean(p);

@@ -14,8 +14,8 @@ const char *tool_of_version(const char *word)
 {
 	const char *dir = open_dir();
 
-	assert_clean(run_shell(NULL, "cp %s %s %s && cd %s && echo %s >>fairdial && echo %s >>libfairdial.so", built("fairdial"),
-			       built("libfairdial.so"), dir, dir, word, word));
+	assert_clean(run(NULL, "cp", built("fairdial"), built("libfairdial.so"), dir, NULL));
+	assert_clean(run_shell(NULL, "cd %s && echo %s | tee -a fairdial >>libfairdial.so", dir, word));
 	return format("%s/fairdial", dir);
 }
 

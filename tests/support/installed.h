@@ -8,8 +8,8 @@
 struct process;
 
 /*
- * Another version of the tool than the one that was built, which has its shim beside it: of the same code, with a word behind it that
- * makes the files differ. Valid until the test ends.
+ * Another version of the tool than the one that was built, which has its shim beside it: the same code, with a word behind it
+ * that makes the files differ. Valid until the test ends.
  */
 const char *tool_of_version(const char *word);
 

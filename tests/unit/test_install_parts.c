@@ -177,9 +177,10 @@ static void folder_appears_whole_and_only_once(void **state)
 
 static void sweep_takes_what_is_unfinished_and_no_more(void **state)
 {
-	static const char *const names[] = { ".fairdial-0123456789abcdef.tmp", ".fairdial-0123456789abcdef", ".fairdial-.tmp", "f.tmp",
-					     ".fairdial-0123456789abcdeg.tmp", "fairdial-0123456789abcdef.tmp",
-					     ".fairdial-0123456789abcdef0.tmp" };
+	static const char *const names[] = {
+		".fairdial-0123456789abcdef.tmp", ".fairdial-0123456789abcdef",	   ".fairdial-.tmp", "f.tmp",
+		".fairdial-0123456789abcdeg.tmp", "fairdial-0123456789abcdef.tmp", ".fairdial-0123456789abcdef0.tmp",
+	};
 	const char *path;
 	int folder = open_scratch(&path);
 
