@@ -528,5 +528,6 @@ int main(void)
 		TEST(name_that_no_preload_can_have_is_refused),
 	};
 
+	scratch_in_memory();
 	return RUN_TESTS(tests);
 }
