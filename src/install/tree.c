@@ -122,6 +122,16 @@ static int check_name(const struct work *w)
 	return 0;
 }
 
+static void cut_name(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (!slash)
+		strcpy(path, ".");
+	else
+		slash[slash == path] = '\0';
+}
+
 /* Before anything is made in it: of the folder itself, or of the one that it would be made in. */
 static int check_mount(const struct work *w)
 {
@@ -131,29 +141,26 @@ static int check_mount(const struct work *w)
 
 	if (snprintf(path, sizeof(path), "%s", w->install->dir) >= PATH_MAX)
 		return refuse(w, -ENAMETOOLONG, "");
-	while ((r = statvfs(path, &fs)) < 0 && errno == ENOENT) {
-		char *slash = strrchr(path, '/');
-
-		strcpy(slash && slash > path ? slash : path, slash && slash > path ? "" : slash ? "/" : ".");
-	}
+	while ((r = statvfs(path, &fs)) < 0 && errno == ENOENT && strcmp(path, ".") != 0)
+		cut_name(path);
 	if (r == 0 && fs.f_flag & ST_NOEXEC)
 		return report(w->why, -EACCES, "%s is mounted noexec, and nothing could run from it: choose another",
 			      w->install->dir);
 	return 0;
 }
 
-static int make_parents(const char *dir)
+static int make_parents(const struct work *w)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s", dir);
+	snprintf(path, sizeof(path), "%s", w->install->dir);
 	for (char *slash = path + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
 		int fd;
 
 		*slash = '\0';
 		fd = place_folder(AT_FDCWD, path);
 		if (fd < 0 && access(path, F_OK) < 0) /* one may pass through a folder that one cannot list */
-			return fd;
+			return refuse(w, fd, "");
 		if (fd >= 0)
 			close(fd);
 	}
@@ -193,8 +200,8 @@ static int open_target(struct work *w)
 
 	if (r == 0)
 		r = check_mount(w);
-	if (r == 0 && (r = make_parents(w->install->dir)) < 0)
-		r = refuse(w, r, "");
+	if (r == 0)
+		r = make_parents(w);
 	if (r == 0)
 		r = open_folder(w, AT_FDCWD, w->install->dir, "", &w->dir);
 	if (r == 0)
