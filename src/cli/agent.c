@@ -232,19 +232,18 @@ static void handle_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* An agent whose own dials were spread by what it publishes could lose the API server for good. The launcher has kept it out. */
+/*
+ * An agent whose own dials were spread by what it publishes could lose the API server for good. The launcher of an installed
+ * tree keeps out what LD_PRELOAD names, but not what /etc/ld.so.preload does.
+ */
 static void leave_shim(char **argv)
 {
-	const char *preload = getenv("LD_PRELOAD"), *mode = getenv("FAIRDIAL");
-	char self[PATH_MAX];
+	const char *mode = getenv("FAIRDIAL");
 
-	if (self_is_launched() || !preload || !strstr(preload, "libfairdial.so") || (mode && strcmp(mode, "off") == 0))
+	if (!self_has_loaded("libfairdial.so") || (mode && strcmp(mode, "off") == 0))
 		return;
 	setenv("FAIRDIAL", "off", 1);
-	execv("/proc/self/exe", argv); /* also where the file was replaced since */
-	if (self_path(self) == 0)
-		execv(self, argv);
-	log_line("cannot start again without the shim: %s; its own dials may be spread", strerror(errno));
+	log_line("cannot start again without the shim: %s; its own dials may be spread", strerror(-self_execute(argv)));
 }
 
 /* ---- the verb ---- */

@@ -2,6 +2,7 @@
 #include "install/self.h"
 
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,19 @@ void self_begin(char **argv)
 	prctl(PR_SET_NAME, LAUNCH_TOOL);
 }
 
+static int has_name(struct dl_phdr_info *info, size_t size, void *name)
+{
+	const char *slash = strrchr(info->dlpi_name, '/');
+
+	(void)size;
+	return strcmp(slash ? slash + 1 : info->dlpi_name, name) == 0;
+}
+
+bool self_has_loaded(const char *name)
+{
+	return dl_iterate_phdr(has_name, (void *)name) != 0;
+}
+
 /* Both loaders, glibc's and musl's, leave in argv[0] the name of what they loaded; /proc/self/exe is theirs. */
 static int path_of_launched(char ret_path[PATH_MAX])
 {
@@ -58,4 +72,36 @@ int self_path(char ret_path[PATH_MAX])
 		return 0;
 	}
 	return by_kernel && realpath(by_kernel, ret_path) ? 0 : -errno;
+}
+
+/* DIR/bin/fairdial of the tree in which this is DIR/lib/SET/fairdial. */
+static int launcher_path(char ret_path[PATH_MAX])
+{
+	int r = self_path(ret_path);
+
+	for (int i = 0; i < 3 && r == 0; i++) {
+		char *slash = strrchr(ret_path, '/');
+
+		if (!slash)
+			return -ENOENT;
+		*slash = '\0';
+	}
+	if (r == 0 && strlen(ret_path) + sizeof("/bin/" LAUNCH_TOOL) > PATH_MAX)
+		return -ENAMETOOLONG;
+	if (r == 0)
+		strcat(ret_path, "/bin/" LAUNCH_TOOL);
+	return r;
+}
+
+int self_execute(char **argv)
+{
+	char path[PATH_MAX];
+	int r;
+
+	if (!self_is_launched())
+		execv("/proc/self/exe", argv); /* also where the file was replaced since */
+	r = self_is_launched() ? launcher_path(path) : self_path(path);
+	if (r == 0)
+		execv(path, argv);
+	return r ? r : -errno;
 }

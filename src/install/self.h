@@ -15,8 +15,14 @@
  */
 void self_begin(char **argv);
 
-/* Whether a loader that was run as a program started this one: no LD_PRELOAD of the environment is in it then. */
+/* Whether a loader that was run as a program started this one. */
 bool self_is_launched(void);
+
+/* Whether a library of this file name is in this process. */
+bool self_has_loaded(const char *name);
+
+/* Executes this program anew, as it was started, with the environment as it is now. Returns only a negative errno. */
+int self_execute(char **argv);
 
 /* The file of this program, absolute; also without /proc. 0, or a negative errno. */
 int self_path(char ret_path[PATH_MAX]);

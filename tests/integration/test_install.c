@@ -127,6 +127,29 @@ static void tool_runs_in_a_root_that_holds_nothing_else(void **state)
 	assert_serves(&s);
 }
 
+/* Which the launcher cannot keep out: the agent is not spread by what it publishes all the same. */
+static void agent_that_every_program_is_shimmed_with_switches_it_off(void **state)
+{
+	struct setting s = { .root = tree_of_build(), .tree = "" };
+	const struct place endpoint = { ENDPOINT, 8080 };
+	const char *room = room_in(&s), *services = write_services(&s, room, &endpoint, 1), *dir = format("%s/pod", room);
+	struct agent_run agent = { .dir = (char *)outside(&s, dir) };
+	struct process *seen;
+
+	(void)state;
+	if (!access(format("%s/ld-musl-x86_64.so.1", set_in(s.root)), F_OK))
+		skip_because("musl reads no /etc/ld.so.preload");
+	assert_clean(run_shell(NULL, "mkdir %s/etc && echo /libfairdial.so >%s/etc/ld.so.preload", s.root, s.root));
+	agent.process = start(&s, ARGV("agent", "--services", services, "--dir", dir));
+	agent_wait(&agent, SERVICE ":80", ENDPOINT ":8080");
+	seen = run_shell(NULL, "tr '\\0' '\\n' </proc/%d/environ; cat /proc/%d/maps", agent.process->pid, agent.process->pid);
+	assert_non_null(strstr(seen->out_text, "/libfairdial.so\n"));
+	assert_non_null(strstr(seen->out_text, "FAIRDIAL=off\n"));
+	assert_named_after_the_tool(agent.process);
+	agent_end(&agent, SIGTERM);
+	assert_int_equal(agent.process->exit_status, 0);
+}
+
 /* As an image of nothing else does in the container that comes first. */
 static void tree_copies_itself_out_of_a_root_that_holds_nothing_else(void **state)
 {
@@ -286,6 +309,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(tool_runs_in_a_root_that_holds_nothing_else),
+		TEST(agent_that_every_program_is_shimmed_with_switches_it_off),
 		TEST(tree_copies_itself_out_of_a_root_that_holds_nothing_else),
 		TEST(tool_runs_as_a_user_that_no_file_names),
 		TEST(tool_runs_under_the_filter_of_a_container_runtime),
