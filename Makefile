@@ -38,9 +38,15 @@ stack_limit = $(if $(findstring names,$1),1024,512)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,defs \
 	-Wl,--version-script=src/shim/exports.map -Wl,-soname,libfairdial.so -Wl,--build-id -Wl,--eh-frame-hdr
 
+# The launcher of an installed tree has no C library at all, and one segment that is only read and run.
+LAUNCH_CFLAGS := $(COMMON) -Os -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fno-pic -fno-asynchronous-unwind-tables \
+	-fomit-frame-pointer $(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
+LAUNCH_LDFLAGS := -static -nostdlib -Wl,-z,noexecstack -Wl,-z,noseparate-code -Wl,--build-id=none -Wl,--gc-sections -s
+
 # For a kubeconfig in YAML; `make YAML_LIBS=` builds without.
 YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 2>/dev/null)
-LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson) $(YAML_LIBS)
+# dlopen is in a library of its own before glibc 2.34; later, and in musl, that one is empty.
+LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson) $(YAML_LIBS) -ldl
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl jansson 2>/dev/null) \
 	$(if $(YAML_LIBS),-DHAVE_YAML $(shell $(PKG_CONFIG) --cflags yaml-0.1))
 # The API server that tests talk to needs TLS's other side; the tool has it from libcurl.
@@ -65,7 +71,7 @@ INTEGRATION := $(patsubst tests/integration/%.c,%,$(wildcard tests/integration/t
 HELPERS := $(patsubst tests/helpers/%.c,%,$(wildcard tests/helpers/*.c))
 
 .PHONY: all
-all: $(BUILD)/libfairdial.so $(OUT)/fairdial ## build the shim and the tool
+all: $(BUILD)/libfairdial.so $(BUILD)/fairdial-launcher $(OUT)/fairdial ## build the shim and the tool
 
 $(BUILD)/libfairdial.so: $(SHIM_OBJ) src/shim/exports.map
 	$(call say,LD,$@)
@@ -76,6 +82,16 @@ $(BUILD)/shim/%.o: %.c
 	$(call say,CC,"$< (shim)")
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SHIM_CFLAGS) $(if $(is_clang),,-Wstack-usage=$(call stack_limit,$<)) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fairdial-launcher: src/launch/launch.c src/launch/launch.h $(wildcard src/base/*.h)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LAUNCH_CFLAGS) $(LAUNCH_LDFLAGS) -o $@.tmp $< $(LDFLAGS)
+	$(Q)mv -f $@.tmp $@
+
+# The tool carries it: wherever the tool is, it can install.
+$(OUT)/tool/src/install/launcher.o: $(BUILD)/fairdial-launcher
+$(OUT)/tool/src/install/launcher.o: private TOOL_CFLAGS += -DLAUNCHER_FILE='"$(BUILD)/fairdial-launcher"'
 
 $(OUT)/libcore.a: $(LIB_OBJ)
 	$(call say,AR,$@)
@@ -166,7 +182,7 @@ aarch64-root:
 # What tests/integration/test_aarch64.c runs.
 .PHONY: aarch64
 aarch64: aarch64-root
-	$(Q)+$(ARM_MAKE) $(ARM_BUILD)/libfairdial.so $(ARM_BUILD)/helpers/dialer $(ARM_BUILD)/helpers/oddities
+	$(Q)+$(ARM_MAKE) $(ARM_BUILD)/libfairdial.so $(ARM_BUILD)/fairdial-launcher $(ARM_BUILD)/helpers/dialer $(ARM_BUILD)/helpers/oddities
 
 .PHONY: test-aarch64
 test-aarch64: aarch64-root ## build the core's unit tests for aarch64, run them under qemu-user
@@ -266,7 +282,8 @@ demo: ## show the main job: curl and the mysql CLI, spread over local servers
 .PHONY: install
 install: all ## install under PREFIX (DESTDIR is honoured)
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
-	$(Q)install -m 755 $(BUILD)/fairdial $(DESTDIR)$(PREFIX)/bin/fairdial
+	$(Q)install -m 755 $(BUILD)/fairdial $(DESTDIR)$(PREFIX)/bin/fairdial.tmp
+	$(Q)mv -f $(DESTDIR)$(PREFIX)/bin/fairdial.tmp $(DESTDIR)$(PREFIX)/bin/fairdial
 	$(Q)install -m 755 $(BUILD)/libfairdial.so $(DESTDIR)$(PREFIX)/lib/libfairdial.so.tmp
 	$(Q)mv -f $(DESTDIR)$(PREFIX)/lib/libfairdial.so.tmp $(DESTDIR)$(PREFIX)/lib/libfairdial.so
 

@@ -69,6 +69,7 @@ if [ "$what" = test ]; then
 	need ip iproute2 iproute2 iproute
 	need musl-gcc musl-tools musl-dev musl-gcc
 	need readelf binutils binutils binutils
+	need cmp diffutils diffutils diffutils
 	# For the many kinds of hosts: other C libraries, another architecture, other allocators and runtimes.
 	need mmdebstrap mmdebstrap mmdebstrap mmdebstrap
 	need qemu-aarch64-static qemu-user-static qemu-aarch64 qemu-user-static

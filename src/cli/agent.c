@@ -17,6 +17,7 @@
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "install/self.h"
 
 #define STEP_MS	      1000
 #define MAX_ADDRESSES 32
@@ -231,16 +232,18 @@ static void handle_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* An agent whose own dials were spread by what it publishes could lose the API server for good. */
+/*
+ * An agent whose own dials were spread by what it publishes could lose the API server for good. The launcher of an installed
+ * tree keeps out what LD_PRELOAD names, but not what /etc/ld.so.preload does.
+ */
 static void leave_shim(char **argv)
 {
-	const char *preload = getenv("LD_PRELOAD"), *mode = getenv("FAIRDIAL");
+	const char *mode = getenv("FAIRDIAL");
 
-	if (!preload || !strstr(preload, "libfairdial.so") || (mode && strcmp(mode, "off") == 0))
+	if (!self_has_loaded("libfairdial.so") || (mode && strcmp(mode, "off") == 0))
 		return;
 	setenv("FAIRDIAL", "off", 1);
-	execv("/proc/self/exe", argv);
-	log_line("cannot start again without the shim: %s; its own dials may be spread", strerror(errno));
+	log_line("cannot start again without the shim: %s; its own dials may be spread", strerror(-self_execute(argv)));
 }
 
 /* ---- the verb ---- */

@@ -12,8 +12,9 @@
 
 #include "agent/yaml_json.h"
 #include "cli/cli.h"
+#include "install/self.h"
 
-static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_verb, &status_verb, &inject_verb };
+static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_verb, &status_verb, &install_verb, &inject_verb };
 
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
 #define MAX_OPTIONS 16
@@ -90,14 +91,15 @@ static int shim_candidate(const char *dir, const char *rest, char ret_path[PATH_
 
 int cli_shim_path(char ret_path[PATH_MAX])
 {
-	static const char *const places[] = { "/libfairdial.so", "/../libfairdial.so", "/../lib/libfairdial.so" };
+	/* Beside the tool; where `make install` has it; where `fairdial install` has it, seen from the tool's set. */
+	static const char *const places[] = { "/libfairdial.so", "/../libfairdial.so", "/../lib/libfairdial.so",
+					      "/../../libfairdial.so" };
 	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int r = self_path(self);
 	char *slash;
 
-	if (n < 0)
-		return -errno;
-	self[n] = '\0';
+	if (r < 0)
+		return r;
 	slash = strrchr(self, '/');
 	if (slash)
 		*slash = '\0';
@@ -183,6 +185,7 @@ static int print_version(void)
 
 int main(int argc, char **argv)
 {
+	self_begin(argv);
 	if (argc < 2)
 		return cli_fail(NULL, EXIT_USAGE, "which verb? See fairdial --help");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {

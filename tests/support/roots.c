@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "support/process.h"
 #include "support/roots.h"
@@ -26,13 +27,39 @@ const char *root_of(const char *name)
 	return dir;
 }
 
-void need_mount_namespace(void)
+static bool enter_mount_namespace(void)
 {
 	static bool done;
 
-	if (!done && (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)))
+	done = done || (!unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	return done;
+}
+
+void need_mount_namespace(void)
+{
+	if (!enter_mount_namespace())
 		skip_because("no mount namespace of its own: %s", strerror(errno));
-	done = true;
+}
+
+static char memory[64];
+
+static void give_memory_back(void)
+{
+	umount2(memory, MNT_DETACH);
+	rmdir(memory);
+}
+
+void scratch_in_memory(void)
+{
+	snprintf(memory, sizeof(memory), "%.32s/fairdial-test-XXXXXX", scratch_base());
+	if (!enter_mount_namespace() || !mkdtemp(memory))
+		return;
+	if (mount("none", memory, "tmpfs", 0, "mode=1777")) {
+		rmdir(memory);
+		return;
+	}
+	setenv("TMPDIR", memory, 1);
+	atexit(give_memory_back);
 }
 
 /* The folder `path` of this machine, in `root` too. */

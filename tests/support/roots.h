@@ -19,4 +19,10 @@ const char *furnished_root(const char *name);
 /* The mount namespace alone. */
 void need_mount_namespace(void);
 
+/*
+ * For a program whose tests write much, before the first of them: its scratch directories are in memory, where mounting is allowed,
+ * instead of waiting for a disk. Not for one that uses furnished_root.
+ */
+void scratch_in_memory(void);
+
 #endif
