@@ -48,11 +48,12 @@ static json_t *port_json(const struct snapshot_port *p)
 /* Each key with its value, as a user would write it, and where that comes from. */
 static json_t *policy_json(const struct table_policy *policy)
 {
-	static const char *const origins[] = {
+	static const char *const origins[ORIGIN_COUNT] = {
 		[ORIGIN_DEFAULT] = "default",
 		[ORIGIN_ANNOTATION] = "annotation",
 		[ORIGIN_FILE] = "file",
 		[ORIGIN_ENVIRONMENT] = "environment",
+		[ORIGIN_OPTION] = "option",
 	};
 	json_t *object = json_object();
 	char text[POLICY_TEXT];
@@ -62,7 +63,7 @@ static json_t *policy_json(const struct table_policy *policy)
 
 		json_object_set_new(object, policy_keys[i].name,
 				    json_pack("{s:s, s:s}", "value", policy_print(policy, &policy_keys[i], text), "origin",
-					      origin <= ORIGIN_ENVIRONMENT ? origins[origin] : "?"));
+					      origin < ORIGIN_COUNT ? origins[origin] : "?"));
 	}
 	return object;
 }
