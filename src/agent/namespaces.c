@@ -270,12 +270,17 @@ bool namespaces_have_services(const struct namespaces *n)
 
 /* ---- publishing ---- */
 
+static const char *namespace_of(const struct spec_service *service)
+{
+	return service->namespace ? service->namespace : "";
+}
+
 static struct run run_from(const struct spec *spec, size_t first)
 {
 	struct run run = { spec->services + first, 1 };
 
 	while (first + run.count < spec->service_count &&
-	       strcmp(run.services[run.count].namespace, run.services[0].namespace) == 0)
+	       strcmp(namespace_of(&run.services[run.count]), namespace_of(run.services)) == 0)
 		run.count++;
 	return run;
 }
@@ -296,7 +301,7 @@ static struct edition edition_of(const struct spec *spec)
 {
 	struct edition e = { spec, { spec->services, 0 }, spec_hash_head(spec) };
 
-	if (spec->service_count && !spec->services[0].namespace[0])
+	if (spec->service_count && !namespace_of(spec->services)[0])
 		e.common = run_from(spec, 0);
 	for (size_t i = 0; i < e.common.count; i++)
 		e.head = hash_mix(e.head, spec_hash_service(&e.common.services[i]));
@@ -365,9 +370,9 @@ int namespaces_publish(struct namespaces *n, const struct spec *spec, struct rep
 		struct room *room;
 
 		run = run_from(spec, at);
-		room = find_room(n, run.services[0].namespace);
+		room = find_room(n, namespace_of(run.services));
 		if (!room)
-			room = add_room(n, run.services[0].namespace);
+			room = add_room(n, namespace_of(run.services));
 		if (!room)
 			r = -ENOMEM;
 		else if (!room->is_refused)
@@ -430,7 +435,7 @@ int namespaces_patch(struct namespaces *n, const struct spec *spec, struct repor
 		struct room *room;
 
 		run = run_from(spec, at);
-		room = find_room(n, run.services[0].namespace);
+		room = find_room(n, namespace_of(run.services));
 		if (!room || patch_room(n, room, spec, &run) < 0)
 			r = -ESTALE;
 	}
