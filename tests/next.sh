@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# next.sh DIR: the sources of the version after this one, into DIR/src: its tables have the next minor number and one more field at the
-# end of their head and of each row (table/layout.h, "Compatibility"). Run in the top folder. What is as it was is not touched, so that
-# make builds only what follows from a change.
+# next.sh DIR: the sources of the version after this one, into DIR/src: its tables have the next minor number and one more field
+# at the end of their head and of each row (table/layout.h, "Compatibility"). Run in the top folder. What is as it was is not
+# touched, so that make builds only what follows from a change.
 set -eu
 dir=${1:?usage: next.sh DIR}
 longer='area|service|port|endpoint|address'

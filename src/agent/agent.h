@@ -24,7 +24,7 @@ struct kube_config;
 struct agent_options {
 	const char *dir;
 	const char *ledger;	     /* NULL: DIR/ledger */
-	const char *services;	     /* a services file, read again when it changes; "-FILE": it may be missing; NULL: none */
+	const char *services;	     /* a file, read again when it changes; "-FILE": it may be missing; NULL: none */
 	const char *inline_services; /* NULL: none */
 	const struct kube_config *config; /* NULL: no API */
 	struct source_kube_options kube;
@@ -38,8 +38,8 @@ struct agent_options {
 
 /*
  * Takes the directory; waits for another agent there to end, and goes on where that one was. 0; -EINTR where agent_stop was called
- * meanwhile; else a negative errno and a line. A services file that cannot be read is refused here, unless it may be missing; later
- * on the last good one stays (services_file.h).
+ * meanwhile; else a negative errno and a line. A services file that cannot be read is refused here, unless it may be missing;
+ * later on the last good one stays (services_file.h).
  */
 int agent_open(const struct agent_options *options, struct agent **ret_agent, struct report *report);
 

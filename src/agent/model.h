@@ -28,7 +28,7 @@ struct model_options {
 	const char *namespace, *pod; /* this pod's; NULL: unknown. Both, or namespace and addresses, tell its rank */
 	const struct addr *addresses; /* and its addresses; their ports do not count */
 	size_t address_count;
-	/* policy_defaults() with what the command line says (ORIGIN_OPTION), for keys that nobody else sets; NULL: only those */
+	/* policy_defaults() with what the command line says (ORIGIN_OPTION), of keys that nobody else sets; NULL: none */
 	const struct table_policy *policy;
 };
 

@@ -3,11 +3,11 @@
  * The services file that an agent follows: read at the start, and again when it looks different or that is asked for.
  *
  * A file that is bad stays without effect: what the last good one said goes on, and the trouble tells of it. One that must be
- * there and cannot be read is a bad one. One that may be missing (`--services -FILE`, as EnvironmentFile=- of systemd.exec(5)) says
- * nothing while it is: its Services and its defaults go with it, for that is how a person takes them back: of a ConfigMap that is
- * deleted the kubelet empties the mount. And where such a file is bad at the start, there is no last good one, and the agent goes on
- * without: it is the sidecar that other containers of the pod wait for, and a typing error in a file that is optional must not
- * hold up a pod. The trouble tells of it until the file is good.
+ * there and cannot be read is a bad one. One that may be missing (`--services -FILE`, as EnvironmentFile=- of systemd.exec(5))
+ * says nothing while it is: its Services and its defaults go with it, for that is how a person takes them back: of a ConfigMap
+ * that is deleted the kubelet empties the mount. And where such a file is bad at the start, there is no last good one, and the
+ * agent goes on without: it is the sidecar that other containers of the pod wait for, and a typing error in a file that is
+ * optional must not hold up a pod. The trouble tells of it until the file is good.
  */
 #ifndef FAIRDIAL_AGENT_SERVICES_FILE_H
 #define FAIRDIAL_AGENT_SERVICES_FILE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where an agent publishes: one table in its directory, or one a namespace below it (namespaces.h). What is said to the shelf is said to
- * each table; the functions are those of table/writer.h.
+ * Where an agent publishes: one table in its directory, or one a namespace below it (namespaces.h). What is said to the shelf
+ * is said to each table; the functions are those of table/writer.h.
  */
 #ifndef FAIRDIAL_AGENT_SHELF_H
 #define FAIRDIAL_AGENT_SHELF_H

@@ -30,7 +30,7 @@ enum {
 
 static const struct cli_option options[] = {
 	[OPT_SERVICES] = { "services", "[-]FILE",
-			   "a services file, alone or beside the API, whose Services of its names it replaces; -FILE may be missing" },
+			   "alone or beside the API, whose Services of its names it replaces; -FILE may be missing" },
 	[OPT_KUBECONFIG] = { "kubeconfig", "FILE", "how to reach the API (default: the pod's account, else $KUBECONFIG)" },
 	[OPT_NAMESPACE] = { "namespace", "NS,...", "whose Services (default: this pod's)" },
 	[OPT_ALL] = { "all-namespaces", NULL, "those of the whole cluster: for one agent a node" },
@@ -44,8 +44,8 @@ static const struct cli_option options[] = {
 	[OPT_SHARE_LEDGER] = { "share-ledger", NULL, "the directory is this pod's own: all its users share the counts" },
 	[OPT_IGNORE_MESH] = { "ignore-mesh", NULL, "spread also where a service mesh listens in this pod" },
 	[OPT_BACKOFF] = { "backoff", "DURATION", "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
-	[OPT_MODE] = { "mode", "on|observe|off", "of Services of which neither annotation nor services file says it (default: on)" },
-	[OPT_PER_NAMESPACE] = { "per-namespace", NULL, "DIR/NS/table for each namespace: for one agent a node; keeps no ledger" },
+	[OPT_MODE] = { "mode", "on|observe|off", "of Services whose mode nobody else says (default: on)" },
+	[OPT_PER_NAMESPACE] = { "per-namespace", NULL, "DIR/NS/table for each namespace, for one agent a node; no ledger" },
 	{ 0 },
 };
 
@@ -126,7 +126,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 	if (o->kube.all_namespaces && a->namespaces.count)
 		return cli_fail(verb, EXIT_USAGE, "--all-namespaces and --namespace exclude each other");
 	if (o->per_namespace && o->shares_ledger)
-		return cli_fail(verb, EXIT_USAGE, "--per-namespace and --share-ledger exclude each other: the ledger is the pod's");
+		return cli_fail(verb, EXIT_USAGE, "--per-namespace and --share-ledger exclude each other");
 	if (a->backoff && (duration_parse(a->backoff, strlen(a->backoff), &o->kube.timing.backoff_ms) < 0 || !o->kube.timing.backoff_ms ||
 			   o->kube.timing.backoff_ms > 60000))
 		return cli_fail(verb, EXIT_USAGE, "--backoff %s: expected a duration such as 800ms, at most 1m", a->backoff);
@@ -315,16 +315,16 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb agent_verb = {
 	.name = "agent",
-	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services [-]FILE] [--dir DIR]",
+	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services FILE] [--dir DIR]",
 	.summary = "follows the Kubernetes API, or a services file, and keeps the table true",
 	.more = "Runs in the foreground and logs to standard error. It may list and watch services and endpointslices, no more:\n"
 	"kubectl create role fairdial --verb=list,watch --resource=services,endpointslices.discovery.k8s.io\n\n"
-	"A services file is read again when it changes, and on SIGHUP; a bad one is told, and the last good one stays. As -FILE it may be\n"
-	"missing, now or later: what it said goes with it. SIGTERM ends the agent, and the table stays. A second agent on a directory\n"
-	"waits for the first to end, and goes on where it was.\n\n"
-	"The mode of a Service is that of its entry in the services file, else of its annotation fairdial.dev/mode, else of the file's\n"
-	"\"defaults\", else of --mode. The file's own \"mode\" and a program's FAIRDIAL can only be more cautious: off before observe\n"
-	"before on. All of it is honoured at the next dial.",
+	"A services file is read again when it changes, and on SIGHUP; a bad one is told, and the last good one stays. As -FILE\n"
+	"it may be missing, now or later: what it said goes with it. SIGTERM ends the agent, and the table stays. A second agent\n"
+	"on a directory waits for the first to end, and goes on where it was.\n\n"
+	"The mode of a Service is that of its entry in the services file, else of its annotation fairdial.dev/mode, else of the\n"
+	"file's \"defaults\", else of --mode. The file's own \"mode\" and a program's FAIRDIAL can only be more cautious: off before\n"
+	"observe before on. All of it is honoured at the next dial.",
 	.options = options,
 	.run = run,
 };

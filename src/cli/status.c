@@ -296,8 +296,8 @@ static int fail_without_table(const struct verb *verb, const char *dir, int erro
 	size_t n = error == -ENOENT ? find_namespaces(dir, names, sizeof(names)) : 0;
 
 	if (n)
-		return cli_fail(verb, EXIT_FAILED, "%s holds the tables of %zu namespace%s (%s): name one with --dir %s/NAMESPACE", dir, n,
-				n == 1 ? "" : "s", names, dir);
+		return cli_fail(verb, EXIT_FAILED, "%s holds the tables of %zu namespace%s (%s): name one with --dir %s/NAMESPACE",
+				dir, n, n == 1 ? "" : "s", names, dir);
 	return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, why[0] ? why : why_no_table(error));
 }
 
@@ -347,8 +347,8 @@ const struct verb status_verb = {
 	.summary = "services, endpoints, who holds how many connections, how even it is, how old the table is",
 	.more = "ACTIVE counts open connections of this pod, DIALS all since the table was made. Evenness is Jain's index of\n"
 	"the dials over the usable endpoints: 1 is even, 1/n is all on one of n.\n\n"
-	"Of a Service in mode observe DIALS and evenness are what would have been: its dials are counted where they would have gone,\n"
-	"and pass unchanged. Where kube-proxy takes them cannot be seen, so ACTIVE is 0 unless programs dial its pods themselves.",
+	"Of a Service in mode observe DIALS and evenness are what would have been: its dials are counted where they would have\n"
+	"gone, and pass unchanged. Where kube-proxy takes them cannot be seen, so ACTIVE is 0 unless programs dial its pods.",
 	.options = options,
 	.run = run,
 };

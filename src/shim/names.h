@@ -65,7 +65,7 @@ enum names_result {
 /* What answers to `host` for this process now. Not async-signal-safe. */
 enum names_result names_answer(const char *host, struct answer *ret_answer);
 
-/* The Service of a NAMES_ORDER or NAMES_OBSERVED in a view of the table, and which of both it is there; NAMES_LIBC: neither any more. */
+/* The Service of a NAMES_ORDER or NAMES_OBSERVED in a view of the table, and which of both it is there; NAMES_LIBC: neither. */
 enum names_result names_headless(const struct attachment *attachment, const struct settings *settings,
 				 const struct table_view *view, const struct answer *answer, struct table_service *ret_service);
 
@@ -75,9 +75,10 @@ struct addrinfo;
 struct hostent;
 
 /*
- * Permutes the addresses that the libc gave for a NAMES_ORDER (of a NAMES_OBSERVED, only counts who would be first): in the order of the Service's policy, those behind that the
- * table does not know as usable. Who dials the first one is counted. None is added or lost, and nothing but the places of
- * addresses changes. Not async-signal-safe: it may ask the kernel for its sockets.
+ * Permutes the addresses that the libc gave for a NAMES_ORDER (of a NAMES_OBSERVED, only counts who would be first): in the
+ * order of the Service's policy, those behind that the table does not know as usable. Who dials the first one is counted. None
+ * is added or lost, and nothing but the places of addresses changes. Not async-signal-safe: it may ask the kernel for its
+ * sockets.
  */
 void names_order_list(const struct answer *answer, struct addrinfo *list);
 void names_order_host(const struct answer *answer, struct hostent *host);

@@ -51,8 +51,8 @@ uint32_t table_key_check(const struct table_key *key)
 }
 
 /*
- * Over all of the table's row but `check` itself: `known` words of it are in `row`, fewer than this reader knows where the writer is
- * an older one; `n` words at `more` follow them where it is a newer one.
+ * Over all of the table's row but `check` itself: `known` words of it are in `row`, fewer than this reader knows where the
+ * writer is an older one; `n` words at `more` follow them where it is a newer one.
  */
 static uint32_t endpoint_check(const struct table_endpoint *row, uint32_t i, size_t known, const void *more, size_t n)
 {

@@ -179,7 +179,8 @@ static void usage_errors_are_one_line_that_names_the_mistake(void **state)
 static void help_names_every_option_and_the_rights_that_it_needs(void **state)
 {
 	static const char *const words[] = { "--kubeconfig", "--namespace", "--all-namespaces", "--service", "--services", "--dir",
-					     "--ignore-mesh", "--address-range", "--mode", "--per-namespace", "-FILE", "SIGHUP", "SIGTERM",
+					     "--ignore-mesh", "--address-range", "--mode", "--per-namespace", "-FILE", "SIGHUP",
+					     "SIGTERM",
 					     "--verb=list,watch --resource=services,endpointslices.discovery.k8s.io" };
 	struct process *p = run(NULL, built("fairdial"), "agent", "--help", NULL);
 

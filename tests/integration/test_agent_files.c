@@ -391,7 +391,8 @@ static void file_of_a_config_map_that_is_deleted_is_gone(void **state)
 	assert_clean(run_shell(NULL, "cd %s && ln -s ..2 ..data_tmp && mv -T ..data_tmp ..data", s->root));
 	agent_wait(a, "10.96.0.7:80", "none");
 	agent_wait_trouble(a, "");
-	assert_clean(run_shell(NULL, "cd %s && rm map.json && mkdir ..3 && ln -s ..3 ..data_tmp && mv -T ..data_tmp ..data", s->root));
+	assert_clean(run_shell(NULL, "cd %s && rm map.json && mkdir ..3 && ln -s ..3 ..data_tmp && mv -T ..data_tmp ..data",
+			       s->root));
 	write_text(format("%s/..3/map.json", s->root), file_of(3));
 	assert_clean(run_shell(NULL, "cd %s && ln -s ..data/map.json map.json", s->root));
 	wait_for(a, 3);

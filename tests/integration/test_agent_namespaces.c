@@ -141,7 +141,8 @@ static void program_is_spread_by_the_table_of_its_namespace(void **state)
 		   format("%s:%s %s:%s", backends_address(b, 2), port, backends_address(b, 3), port));
 	agent_wait_vouched(in(a, "till"), true);
 	for (size_t i = 0; i < 2; i++) {
-		p = run(with_env(a->env, format("FAIRDIAL_DIR=%s/shop", a->dir), format("FAIRDIAL_LEDGER=%s/ledger", pod), NULL),
+		p = run(with_env(a->env, format("FAIRDIAL_DIR=%s/shop", a->dir), format("FAIRDIAL_LEDGER=%s/ledger", pod),
+				 NULL),
 			built("helpers/dialer"), "--count", "10", backends_address(b, i), port, NULL);
 		assert_clean(p);
 		assert_int_equal(tally(p->out_text, counts, 4), 0);
@@ -231,8 +232,9 @@ static void status_of_the_parent_says_what_is_there(void **state)
 	agent_wait(in(a, "till"), "10.96.0.2:80", "10.0.0.2:8080");
 	p = run(NULL, built("fairdial"), "status", "--dir", a->dir, NULL);
 	assert_error(p, 1);
-	assert_non_null(strstr(p->err_text, format("%s holds the tables of 2 namespaces (shop, till): name one with --dir %s/NAMESPACE",
-						   a->dir, a->dir)));
+	assert_non_null(strstr(p->err_text,
+			       format("%s holds the tables of 2 namespaces (shop, till): name one with --dir %s/NAMESPACE", a->dir,
+				      a->dir)));
 	p = run(NULL, built("fairdial"), "status", "--dir", in(a, "till")->dir, NULL);
 	assert_clean(p);
 	assert_non_null(strstr(p->out_text, "web.till"));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Roll-out by looking first, live: all Services observed, then one on, then none, by what a person changes, while clients go on dialing
- * that nobody starts again.
+ * Roll-out by looking first, live: all Services observed, then one on, then none, by what a person changes, while clients go on
+ * dialing that nobody starts again.
  *
- * The addresses of two Services are live servers, "backend-1" and "backend-2", in the place of kube-proxy: who answers tells whether a
- * dial was spread, and a dial that is not spread succeeds.
+ * The addresses of two Services are live servers, "backend-1" and "backend-2", in the place of kube-proxy: who answers tells
+ * whether a dial was spread, and a dial that is not spread succeeds.
  */
 #include "support/testing.h"
 
@@ -16,7 +16,6 @@
 #include "support/api_server.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
-#include "support/keeping.h"
 #include "support/ledgers.h"
 #include "support/process.h"
 #include "support/services.h"
@@ -63,7 +62,8 @@ static void write_map(const struct rollout *r, const char *text)
 	assert_clean(run_shell(NULL, "mkdir %s/..%d", r->s->root, version));
 	if (text)
 		write_file(format("%s/..%d/services.json", r->s->root, version), text, strlen(text));
-	assert_clean(run_shell(NULL, "cd %s && ln -s ..%d ..data_tmp && mv -T ..data_tmp ..data && ln -sfn ..data/services.json map.json",
+	assert_clean(run_shell(NULL, "cd %s && ln -s ..%d ..data_tmp && mv -T ..data_tmp ..data && "
+			       "ln -sfn ..data/services.json map.json",
 			       r->s->root, version));
 }
 
@@ -81,7 +81,7 @@ static struct process *client(const struct rollout *r, size_t i)
 static unsigned dial(struct rollout *r, size_t i)
 {
 	const char *line;
-	unsigned who;
+	unsigned who = 0;
 
 	process_say(r->clients[i], "\n");
 	line = process_line(r->clients[i], LIMIT_MS);
@@ -213,8 +213,9 @@ static void assert_would_be_spread(const struct rollout *r, size_t i)
 	}
 	assert_true(dials >= DIALS && is_observed(r, i));
 	assert_even(counts, ENDPOINTS, dials, 1);
-	assert_non_null(strstr(text_of(r, names[i]), format("observed: %u dials, would have been spread %u/%u/%u; nothing was changed\n",
-							    dials, counts[0], counts[1], counts[2])));
+	assert_non_null(strstr(text_of(r, names[i]),
+			       format("observed: %u dials, would have been spread %u/%u/%u; nothing was changed\n", dials,
+				      counts[0], counts[1], counts[2])));
 }
 
 static void all_is_observed_then_one_is_on_then_all_is_off_and_no_dial_fails(void **state)
@@ -258,7 +259,8 @@ static const char *web_says(const struct rollout *r)
 {
 	json_t *mode = json_object_get(json_object_get(service_of(r, 0), "policy"), "mode");
 
-	return format("%s, %s", json_string_value(json_object_get(mode, "value")), json_string_value(json_object_get(mode, "origin")));
+	return format("%s, %s", json_string_value(json_object_get(mode, "value")),
+		      json_string_value(json_object_get(mode, "origin")));
 }
 
 static void wait_for_web(struct rollout *r, const char *says)
@@ -286,8 +288,9 @@ static void mode_is_of_the_first_that_says_it(void **state)
 	annotate(r, 0, "on");
 	wait_for_web(r, "on, annotation");
 	assert_spread(r, 0);
-	write_map(r, format("{ \"defaults\": { \"mode\": \"observe\" }, \"services\": [ { \"name\": \"web\", \"namespace\": \"shop\",\n"
-			    "\"mode\": \"off\", \"addresses\": [\"%s\"], \"ports\": [ { \"port\": %d } ], \"endpoints\": [] } ] }",
+	write_map(r, format("{ \"defaults\": { \"mode\": \"observe\" },\n"
+			    "  \"services\": [ { \"name\": \"web\", \"namespace\": \"shop\", \"mode\": \"off\",\n"
+			    "    \"addresses\": [\"%s\"], \"ports\": [ { \"port\": %d } ], \"endpoints\": [] } ] }",
 			    backends_address(r->b, 0), backends_port(r->b, 0)));
 	wait_for_web(r, "off, file");
 	assert_passes(r, 0);
@@ -303,22 +306,11 @@ static void mode_is_of_the_first_that_says_it(void **state)
 
 /* ---- what observing counts ---- */
 
-/* Open connections of all rows, as the ledger has them: nobody mends it here. */
-static uint32_t claimed(const struct ledger *ledger)
-{
-	uint32_t active = 0;
-
-	for (uint32_t i = 0; i < ledger->rows; i++)
-		active += (uint32_t)row_of(ledger, i)->claims - (uint32_t)row_of(ledger, i)->gone;
-	return active;
-}
-
 static void observed_dials_of_every_kind_are_counted_and_hold_nothing(void **state)
 {
 	static const char *const kinds[] = { "--timeout=9000", "--nonblocking", "--fastopen", "--v6mapped" };
 	struct backends *b = backends_start(1 + ENDPOINTS, ONE_PORT);
 	struct services *s = services_at_first(b, "\"mode\": \"observe\"");
-	struct keeping *k;
 	struct process *p;
 
 	(void)state;
@@ -331,8 +323,7 @@ static void observed_dials_of_every_kind_are_counted_and_hold_nothing(void **sta
 		process_expect(p, "ready", LIMIT_MS);
 		backends_wait_open(b, 30, LIMIT_MS);
 		assert_int_equal(backends_open(b, 0), 30);
-		k = watch_ledger(s);
-		assert_int_equal(claimed(&k->ledger), 0); /* without an agent, and before anybody mends */
+		assert_int_equal(claims_in(s->ledger), 0); /* without an agent, and before anybody mends */
 		for (size_t j = 1; j <= ENDPOINTS; j++)
 			assert_int_equal(services_backend(s, "web", b, j).dials, 10 * (long)(i + 1));
 		process_close_input(p);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An upgrade and its way back, live: shim and agent are each exchanged for those of the next version (tests/next.sh) and back, in all four
- * pairs, while programs dial. Some have run since the beginning and keep the shim that they were started with; short ones are started
- * all the while. Nobody listens at the addresses of the Services, so that a dial that is not spread fails.
+ * An upgrade and its way back, live: shim and agent are each exchanged for those of the next version (tests/next.sh) and back,
+ * in all four pairs, while programs dial. Some have run since the beginning and keep the shim that they were started with;
+ * short ones are started all the while. Nobody listens at the addresses of the Services, so that a dial that is not spread
+ * fails.
  *
- * What a policy promises holds all the while: of round_robin, that all dials together are even to the last one; of least_conn, that open
- * connections differ by one at most. So its clients keep theirs.
+ * What a policy promises holds all the while: of round_robin, that all dials together are even to the last one; of least_conn,
+ * that open connections differ by one at most. So its clients keep theirs.
  */
 #include "support/testing.h"
 
@@ -53,7 +54,8 @@ static const char *file_of(enum version version, const char *name)
 /* As `fairdial install` does: one who has it mapped keeps what he has. */
 static void install(const struct upgrade *u, enum version version)
 {
-	assert_clean(run_shell(NULL, "cp %s %s.new && mv -f %s.new %s", file_of(version, "libfairdial.so"), u->shim, u->shim, u->shim));
+	assert_clean(run_shell(NULL, "cp %s %s.new && mv -f %s.new %s", file_of(version, "libfairdial.so"), u->shim, u->shim,
+			       u->shim));
 }
 
 static void dial_all(struct upgrade *u);
@@ -74,7 +76,8 @@ static bool is_written_by(const struct upgrade *u, enum version version, uint64_
 
 static void start_agent(struct upgrade *u, enum version version)
 {
-	u->a = agent_start_as(&(struct agent_setup){ .api = u->api, .dir = u->s->dir, .program = file_of(version, "fairdial") });
+	u->a = agent_start_as(
+		&(struct agent_setup){ .api = u->api, .dir = u->s->dir, .program = file_of(version, "fairdial") });
 }
 
 /* Until the other one has the table; programs dial meanwhile. */
@@ -96,7 +99,7 @@ static void exchange_agent(struct upgrade *u, enum version version)
 
 static void count(struct upgrade *u, size_t service, const char *line)
 {
-	unsigned who;
+	unsigned who = 0;
 
 	if (!line || sscanf(line, "backend-%u", &who) != 1 || (who - 1) / ENDPOINTS != service)
 		fail_msg("dial %u, of %s, failed: %s", u->dials, kinds[service].name, line ? line : "the client has ended");
@@ -127,10 +130,9 @@ static void dial_long(struct upgrade *u, size_t service)
 static void dial_short(struct upgrade *u, size_t service)
 {
 	char text[256];
-	int status = run_quickly(&(struct start){ .argv = ARGV(built("helpers/dialer"), kinds[service].address, "80"), .env = u->env }, text,
-				 sizeof(text));
+	const struct start start = { .argv = ARGV(built("helpers/dialer"), kinds[service].address, "80"), .env = u->env };
 
-	assert_int_equal(status, 0);
+	assert_int_equal(run_quickly(&start, text, sizeof(text)), 0);
 	count(u, service, text);
 }
 
@@ -151,7 +153,8 @@ static void dial_phase(struct upgrade *u, const char *what)
 	for (size_t i = 0; i < SERVICES; i++) {
 		unsigned *c = u->counts[i], total = c[0] + c[1] + c[2];
 
-		print_message("%-28s %-12s %4u dials so far, 0 failed: %u/%u/%u\n", what, kinds[i].balance, total, c[0], c[1], c[2]);
+		print_message("%-28s %-12s %4u dials so far, 0 failed: %u/%u/%u\n", what, kinds[i].balance, total, c[0], c[1],
+			      c[2]);
 		assert_even(c, ENDPOINTS, total, 1);
 		for (size_t j = 0; kinds[i].holds && j < ENDPOINTS; j++)
 			assert_int_equal(backends_open(u->b, i * ENDPOINTS + j), c[j]);
@@ -193,7 +196,8 @@ static struct upgrade *begin(void)
 	u->s = services_open();
 	u->api = api_start(NULL);
 	u->shim = format("%s/libfairdial.so", u->s->root);
-	u->env = with_env((const char *const[]){ NULL }, format("LD_PRELOAD=%s", u->shim), format("FAIRDIAL_DIR=%s", u->s->dir), NULL);
+	u->env = with_env((const char *const[]){ NULL }, format("LD_PRELOAD=%s", u->shim),
+			  format("FAIRDIAL_DIR=%s", u->s->dir), NULL);
 	put_services(u);
 	install(u, NOW);
 	start_agent(u, NOW);

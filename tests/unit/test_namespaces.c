@@ -230,12 +230,7 @@ static void hash_of_a_service_sees_each_of_its_fields(void **state)
 	size_t count = 0;
 
 	(void)state;
-#define SEES(change, undo)                                                                                                           \
-	do {                                                                                                                         \
-		change;                                                                                                              \
-		seen[count++] = spec_hash_service(&service);                                                                         \
-		undo;                                                                                                                \
-	} while (0)
+#define SEES(change, undo) (change, seen[count++] = spec_hash_service(&service), undo)
 	SEES((void)0, (void)0);
 	SEES(service.name = "wec", service.name = "web");
 	SEES(service.namespace = "shoq", service.namespace = "shop");
