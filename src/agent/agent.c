@@ -38,6 +38,7 @@ struct agent {
 	bool file_is_new; /* it was read again since the start */
 	uint16_t mesh;
 	bool continues;	 /* a predecessor's table is there, and ours has not taken its place yet */
+	bool awaits;	 /* the first tables are many: they are made once, of what is complete */
 	bool published;
 	uint64_t begun_ms, tick_ms, mesh_ms, whole_ms; /* the last two: when the next one may be */
 
@@ -148,7 +149,8 @@ static int publish_whole(struct agent *a, struct report *why)
 	spec->source = source;
 	r = shelf_publish(a->shelf, spec, why);
 	ended_ms = clock_boot_ms();
-	a->whole_ms = ended_ms + WHOLE_GAP * (ended_ms - begun_ms);
+	if (a->published || !a->options.per_namespace) /* the first makes the files, and does not tell what others take */
+		a->whole_ms = ended_ms + WHOLE_GAP * (ended_ms - begun_ms);
 	if (r == 0 && !a->published)
 		log_line("published %zu service%s%s%s", spec->service_count, spec->service_count == 1 ? "" : "s",
 			 shelf_describe(a->shelf, tables)[0] ? " in " : "", tables);
@@ -172,11 +174,13 @@ static int publish_changed(struct agent *a, struct report *why)
  */
 static bool may_publish(const struct agent *a, uint64_t now_ms)
 {
-	if (!a->continues || !a->source)
+	bool is_late = now_ms - a->begun_ms >= HOLD_MS;
+
+	if (!a->source || !(a->continues || a->awaits))
 		return true;
 	if (!source_kube_is_synced(a->source)) /* but what a person writes down meanwhile counts, in the end */
-		return a->file_is_new && now_ms - a->begun_ms >= HOLD_MS;
-	return source_kube_is_settled(a->source) || now_ms - a->begun_ms >= HOLD_MS;
+		return is_late && (a->file_is_new || !a->continues);
+	return is_late || source_kube_is_settled(a->source);
 }
 
 static bool vouches(const struct agent *a)
@@ -208,7 +212,7 @@ static void publish(struct agent *a, uint64_t now_ms)
 	}
 	a->publish_trouble[0] = '\0';
 	a->published = true;
-	a->continues = false;
+	a->continues = a->awaits = false;
 	if (vouches(a)) /* at once: to whom waits for it the list is as old as its last heartbeat */
 		shelf_heartbeat(a->shelf);
 }
@@ -406,6 +410,7 @@ int agent_open(const struct agent_options *options, struct agent **ret_agent, st
 	}
 	a->begun_ms = clock_boot_ms();
 	a->continues = shelf_has_services(a->shelf);
+	a->awaits = a->options.per_namespace;
 	shelf_note(a->shelf, ""); /* the last one's troubles are not ours */
 	shelf_alive(a->shelf, delay_of(a));
 	if (a->source) {
