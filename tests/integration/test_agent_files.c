@@ -20,6 +20,15 @@ static void write_text(const char *path, const char *text)
 	write_file(path, text, strlen(text));
 }
 
+/* Whole at once: nobody reads half of it. */
+static void replace_text(const char *path, const char *text)
+{
+	const char *next = format("%s.next", path);
+
+	write_text(next, text);
+	assert_int_equal(rename(next, path), 0);
+}
+
 /* A services file of one Service at 10.96.0.7:80, with one endpoint. */
 static char *file_of(int endpoint)
 {
@@ -273,7 +282,7 @@ static void bad_file_is_told_once_and_the_last_good_one_stays(void **state)
 	a = follow_file(s, s->file);
 	wait_for(a, 1);
 	for (int i = 0; i < 3; i++) { /* another bad file of the same mistake */
-		write_text(s->file, format("{ \"services\": [],\n%*s\"no_such_key\": 1 }\n", i, ""));
+		replace_text(s->file, format("{ \"services\": [],\n%*s\"no_such_key\": 1 }\n", i, ""));
 		process_signal(a->process, SIGHUP);
 		agent_wait_trouble(a, "no_such_key");
 		agent_wait_vouched(a, true);
