@@ -124,7 +124,7 @@ $(BUILD)/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h)
 	$(Q)$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE $(WARN) -o $@ $< -lpthread
 
 .SECONDARY:
--include $(shell find $(BUILD) \( -path $(BUILD)/roots -o -path $(BUILD)/differential \) -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/roots -o -path $(BUILD)/differential -o -path $(BUILD)/next \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # ---- tests: `make unit T=table N='*draining*'` runs some ----
 
@@ -141,8 +141,14 @@ test: ## install what is missing, build, run all tests
 .PHONY: build-tests
 build-tests: all $(UNIT:%=$(OUT)/tests/%) $(INTEGRATION:%=$(OUT)/tests/%) $(HELPERS:%=$(BUILD)/helpers/%)
 
+# Shim and tool of the version after this one, for tests of what happens where the two meet.
+.PHONY: next
+next:
+	$(Q)sh tests/next.sh $(BUILD)/next/tree
+	$(Q)+$(MAKE) $(if $(filter 1,$(V)),,-s) --no-print-directory -C $(BUILD)/next/tree -f $(CURDIR)/Makefile BUILD=.. SAN= VERSION=$(VERSION)-next all
+
 .PHONY: run-tests
-run-tests: build-tests
+run-tests: build-tests next
 	$(Q)$(call run_tests,$(UNIT) $(INTEGRATION))
 
 .PHONY: unit
@@ -150,7 +156,7 @@ unit: $(UNIT:%=$(OUT)/tests/%) ## build and run the unit tests (SAN=address|thre
 	$(Q)$(call run_tests,$(UNIT))
 
 .PHONY: integration
-integration: build-tests ## build and run the tests with real programs
+integration: build-tests next ## build and run the tests with real programs
 	$(Q)$(call run_tests,$(INTEGRATION))
 
 .PHONY: check-layers

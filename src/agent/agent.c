@@ -8,19 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/keeper.h"
 #include "agent/log.h"
 #include "agent/mesh.h"
 #include "agent/publish.h"
-#include "agent/source.h"
+#include "agent/services_file.h"
+#include "agent/shelf.h"
 #include "base/clock.h"
-#include "table/table.h"
+#include "table/layout.h"
 #include "table/writer.h"
 
-#define RESERVE		 ((size_t)1 << 20) /* 2,000 Services of 10 endpoints, in place of a first table that is empty */
 #define EVERY_MS	 1000
 #define BUSY_EVERY_MS	 100
 #define MESH_EVERY_MS	 5000
@@ -28,30 +27,22 @@
 #define WHOLE_GAP	 10    /* times as long as the last whole publish took: it may take a tenth of a processor */
 #define TOLD_MAX	 8
 
-/* What a file looked like when it was read: a mounted ConfigMap changes by a link to another directory. */
-struct signature {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec changed;
-	bool there;
-};
-
 struct agent {
 	struct agent_options options;
 	struct model *model;
-	struct table_writer *writer;
+	struct shelf *shelf;
 	struct source_kube *source; /* NULL: files only */
 	struct keeper *keeper;	    /* NULL: none */
 
-	struct signature file;
+	struct services_file file;
 	bool file_is_new; /* it was read again since the start */
 	uint16_t mesh;
 	bool continues;	 /* a predecessor's table is there, and ours has not taken its place yet */
+	bool awaits;	 /* the first tables are many: they are made once, of what is complete */
 	bool published;
 	uint64_t begun_ms, tick_ms, mesh_ms, whole_ms; /* the last two: when the next one may be */
 
-	char file_trouble[560], publish_trouble[560];
+	char publish_trouble[560];
 	char note[TABLE_NOTE_SIZE];
 	char told[TOLD_MAX][TABLE_NOTE_SIZE]; /* troubles in the log since all was well */
 	size_t told_count;
@@ -96,8 +87,8 @@ static const char *trouble_of(const struct agent *a)
 {
 	if (a->publish_trouble[0])
 		return a->publish_trouble;
-	if (a->file_trouble[0])
-		return a->file_trouble;
+	if (a->file.trouble[0])
+		return a->file.trouble;
 	return a->source ? source_kube_trouble(a->source) : "";
 }
 
@@ -109,7 +100,7 @@ static void tell_trouble(struct agent *a)
 	if (strncmp(a->note, text, sizeof(a->note) - 1) == 0 && strlen(a->note) == strnlen(text, sizeof(a->note) - 1))
 		return;
 	snprintf(a->note, sizeof(a->note), "%s", text);
-	writer_note(a->writer, a->note);
+	shelf_note(a->shelf, a->note);
 	if (a->note[0] && !was_told(a, a->note)) {
 		log_line("%s", text);
 		memcpy(a->told[a->told_count++ % TOLD_MAX], a->note, sizeof(a->note));
@@ -119,56 +110,12 @@ static void tell_trouble(struct agent *a)
 	}
 }
 
-/* ---- the services file ---- */
-
-static struct signature look_at(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return (struct signature){ 0 };
-	return (struct signature){ st.st_dev, st.st_ino, st.st_size, st.st_mtim, true };
-}
-
-static bool is_same(const struct signature *a, const struct signature *b)
-{
-	return a->there == b->there && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
-/* In this order: the inline ones come beside those of the file. */
-static int load_services(struct agent *a, struct report *why)
-{
-	const struct agent_options *o = &a->options;
-	int r = 0;
-
-	if (o->services) {
-		a->file = look_at(o->services); /* before it is read: a change meanwhile is seen the next time */
-		r = source_load_file(a->model, o->services, why);
-	}
-	if (r == 0 && o->inline_services)
-		r = source_load_inline(a->model, "FAIRDIAL_SERVICES", o->inline_services, why);
-	return r;
-}
-
 static void reload_if_changed(struct agent *a)
 {
 	bool asked = is_reloading;
-	struct signature now;
-	struct report why;
 
 	is_reloading = 0;
-	if (!a->options.services)
-		return;
-	now = look_at(a->options.services);
-	if (!asked && is_same(&now, &a->file))
-		return;
-	a->file_trouble[0] = '\0';
-	if (load_services(a, &why) < 0)
-		snprintf(a->file_trouble, sizeof(a->file_trouble), "%s: the last good one stays", why.text);
-	else
-		log_line("%s was read again", a->options.services);
-	a->file_is_new |= !a->file_trouble[0];
+	a->file_is_new |= services_file_follow(&a->file, a->model, asked);
 }
 
 /* ---- publishing ---- */
@@ -182,16 +129,17 @@ static void describe(const struct agent *a, char buf[TABLE_SOURCE_SIZE])
 		source_kube_describe(a->source, buf, TABLE_SOURCE_SIZE);
 		len = strlen(buf);
 	}
-	if (a->options.services)
-		snprintf(buf + len, TABLE_SOURCE_SIZE - len, "%sfile %s", len ? "; " : "", a->options.services);
-	else if (a->options.inline_services)
+	if (a->file.path)
+		snprintf(buf + len, TABLE_SOURCE_SIZE - len, "%sfile %s%s", len ? "; " : "", a->file.path,
+			 a->file.seen.there ? "" : " (missing)");
+	else if (a->file.inline_services)
 		snprintf(buf + len, TABLE_SOURCE_SIZE - len, "%sFAIRDIAL_SERVICES", len ? "; " : "");
 }
 
 static int publish_whole(struct agent *a, struct report *why)
 {
 	uint64_t begun_ms = clock_boot_ms(), ended_ms;
-	char source[TABLE_SOURCE_SIZE];
+	char source[TABLE_SOURCE_SIZE], tables[SHELF_TEXT];
 	struct spec *spec;
 	int r = model_resolve(a->model, &spec, why);
 
@@ -199,11 +147,13 @@ static int publish_whole(struct agent *a, struct report *why)
 		return r;
 	describe(a, source);
 	spec->source = source;
-	r = writer_publish(a->writer, spec, why);
+	r = shelf_publish(a->shelf, spec, why);
 	ended_ms = clock_boot_ms();
-	a->whole_ms = ended_ms + WHOLE_GAP * (ended_ms - begun_ms);
+	if (a->published || !a->options.per_namespace) /* the first makes the files, and does not tell what others take */
+		a->whole_ms = ended_ms + WHOLE_GAP * (ended_ms - begun_ms);
 	if (r == 0 && !a->published)
-		log_line("published %zu service%s", spec->service_count, spec->service_count == 1 ? "" : "s");
+		log_line("published %zu service%s%s%s", spec->service_count, spec->service_count == 1 ? "" : "s",
+			 shelf_describe(a->shelf, tables)[0] ? " in " : "", tables);
 	return r;
 }
 
@@ -214,7 +164,7 @@ static int publish_changed(struct agent *a, struct report *why)
 	int r = model_resolve_changed(a->model, &spec, why);
 
 	if (r == 0 && spec->service_count)
-		r = writer_patch(a->writer, spec, why);
+		r = shelf_patch(a->shelf, spec, why);
 	return r;
 }
 
@@ -224,11 +174,13 @@ static int publish_changed(struct agent *a, struct report *why)
  */
 static bool may_publish(const struct agent *a, uint64_t now_ms)
 {
-	if (!a->continues || !a->source)
+	bool is_late = now_ms - a->begun_ms >= HOLD_MS;
+
+	if (!a->source || !(a->continues || a->awaits))
 		return true;
 	if (!source_kube_is_synced(a->source)) /* but what a person writes down meanwhile counts, in the end */
-		return a->file_is_new && now_ms - a->begun_ms >= HOLD_MS;
-	return source_kube_is_settled(a->source) || now_ms - a->begun_ms >= HOLD_MS;
+		return is_late && (a->file_is_new || !a->continues);
+	return is_late || source_kube_is_settled(a->source);
 }
 
 static bool vouches(const struct agent *a)
@@ -260,9 +212,9 @@ static void publish(struct agent *a, uint64_t now_ms)
 	}
 	a->publish_trouble[0] = '\0';
 	a->published = true;
-	a->continues = false;
+	a->continues = a->awaits = false;
 	if (vouches(a)) /* at once: to whom waits for it the list is as old as its last heartbeat */
-		writer_heartbeat(a->writer);
+		shelf_heartbeat(a->shelf);
 }
 
 /* ---- what is looked at now and then ---- */
@@ -299,12 +251,14 @@ static void tick(struct agent *a, uint64_t now_ms)
 	if (is_reloading || now_ms >= a->tick_ms)
 		reload_if_changed(a);
 	look_for_mesh(a, now_ms);
+	if (shelf_is_due(a->shelf, now_ms))
+		model_touch_all(a->model);
 	if (now_ms < a->tick_ms)
 		return;
 	a->tick_ms = now_ms + EVERY_MS;
-	writer_alive(a->writer, delay_of(a));
+	shelf_alive(a->shelf, delay_of(a));
 	if (vouches(a))
-		writer_heartbeat(a->writer);
+		shelf_heartbeat(a->shelf);
 }
 
 /* ---- the keeper ---- */
@@ -313,7 +267,7 @@ static const struct table *table_of(const void *of)
 {
 	const struct agent *a = of;
 
-	return writer_table(a->writer);
+	return shelf_table(a->shelf);
 }
 
 static int open_keeper(struct agent *a, struct report *why)
@@ -322,7 +276,7 @@ static int open_keeper(struct agent *a, struct report *why)
 	const struct keeper_rows rows = { a, table_of };
 	char path[PATH_MAX];
 
-	if (o->keeps_no_ledger)
+	if (o->keeps_no_ledger || o->per_namespace)
 		return 0;
 	if (snprintf(path, sizeof(path), "%s%s", o->ledger ? o->ledger : o->dir, o->ledger ? "" : "/ledger") >= (int)sizeof(path))
 		return report(why, -ENAMETOOLONG, "the ledger's name is too long");
@@ -388,41 +342,48 @@ bool agent_step(struct agent *a, int timeout_ms)
  */
 static int take_directory(struct agent *a, struct report *why)
 {
-	const struct writer_options options = { .reserve = RESERVE };
+	const struct agent_options *o = &a->options;
 	struct pollfd woken = { .fd = wake_fd, .events = POLLIN };
 	uint64_t count;
-	int r = writer_open(a->options.dir, &options, &a->writer, why);
+	int r = shelf_open(o->dir, o->per_namespace, &a->shelf, why);
 
 	if (r != -EBUSY)
 		return r;
-	log_line("another fairdial publishes into %s: waiting for it to end", a->options.dir);
+	log_line("another fairdial publishes into %s: waiting for it to end", o->dir);
 	while (!is_stopping && r == -EBUSY) {
 		if (poll(&woken, 1, BUSY_EVERY_MS) > 0 && read(wake_fd, &count, sizeof(count)) < 0)
 			continue; /* flags tell all */
-		r = writer_open(a->options.dir, &options, &a->writer, why);
+		r = shelf_open(o->dir, o->per_namespace, &a->shelf, why);
 	}
 	return is_stopping ? -EINTR : r;
 }
 
-static bool has_services(const struct table *table)
+/* For programs of other pods, this one's place among its peers says nothing. */
+static struct model_options model_options_of(const struct agent_options *o)
 {
-	struct table_view view;
+	struct model_options model = o->model;
 
-	return table && table_begin(table, &view) && table_count(&view, SECTION_SERVICES) > 0;
+	if (o->per_namespace) {
+		model.pod = NULL;
+		model.address_count = 0;
+	}
+	return model;
 }
 
 static int begin(struct agent *a, struct report *why)
 {
 	const struct agent_options *o = &a->options;
+	const struct model_options model = model_options_of(o);
 	int r;
 
-	a->model = model_new(&o->model);
+	a->file = services_file_of(o->services, o->inline_services);
+	a->model = model_new(&model);
 	if (!a->model)
 		return report(why, -ENOMEM, "out of memory");
 	r = publish_avoid_routes(a->model);
 	if (r < 0)
 		return report(why, r, "out of memory");
-	r = load_services(a, why);
+	r = services_file_load(&a->file, a->model, why);
 	if (r == 0)
 		r = take_directory(a, why);
 	if (r == 0 && o->config)
@@ -448,9 +409,10 @@ int agent_open(const struct agent_options *options, struct agent **ret_agent, st
 		return r;
 	}
 	a->begun_ms = clock_boot_ms();
-	a->continues = has_services(writer_table(a->writer));
-	writer_note(a->writer, ""); /* the last one's troubles are not ours */
-	writer_alive(a->writer, delay_of(a));
+	a->continues = shelf_has_services(a->shelf);
+	a->awaits = a->options.per_namespace;
+	shelf_note(a->shelf, ""); /* the last one's troubles are not ours */
+	shelf_alive(a->shelf, delay_of(a));
 	if (a->source) {
 		char where[TABLE_SOURCE_SIZE * 2];
 
@@ -467,7 +429,7 @@ void agent_close(struct agent *a)
 		return;
 	keeper_close(a->keeper);
 	source_kube_free(a->source);
-	writer_close(a->writer);
+	shelf_close(a->shelf);
 	model_free(a->model);
 	free(a);
 }

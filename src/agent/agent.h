@@ -24,11 +24,12 @@ struct kube_config;
 struct agent_options {
 	const char *dir;
 	const char *ledger;	     /* NULL: DIR/ledger */
-	const char *services;	     /* a services file, read again when it changes; NULL: none */
+	const char *services;	     /* a file, read again when it changes; "-FILE": it may be missing; NULL: none */
 	const char *inline_services; /* NULL: none */
 	const struct kube_config *config; /* NULL: no API */
 	struct source_kube_options kube;
 	struct model_options model;
+	bool per_namespace;   /* `dir` holds a directory for each namespace (namespaces.h); and keeps_no_ledger */
 	bool keeps_no_ledger; /* the pods are elsewhere: a directory for a whole node */
 	bool shares_ledger;   /* the directory is the pod's own: its users share the counts (mode 0666) */
 	bool shared_network;  /* hostNetwork: the kernel's list of sockets is the node's */
@@ -37,7 +38,8 @@ struct agent_options {
 
 /*
  * Takes the directory; waits for another agent there to end, and goes on where that one was. 0; -EINTR where agent_stop was called
- * meanwhile; else a negative errno and a line. A services file that cannot be read is refused here; later on the last one stays.
+ * meanwhile; else a negative errno and a line. A services file that cannot be read is refused here, unless it may be missing;
+ * later on the last good one stays (services_file.h).
  */
 int agent_open(const struct agent_options *options, struct agent **ret_agent, struct report *report);
 

@@ -46,6 +46,15 @@ static bool own_options(struct model *model, const struct model_options *options
 	       own_text(arena, &model->pod) && OWN(arena, model->addresses, model->address_count);
 }
 
+/* Of a key that the file's "defaults" leave out the options decide. */
+static void settle_defaults(struct model *model)
+{
+	model->defaults = model->file.defaults;
+	for (size_t i = 0; i < policy_key_count; i++)
+		if (policy_origin_of(&model->defaults, &policy_keys[i]) == ORIGIN_DEFAULT)
+			policy_take(&model->defaults, &model->options_policy, &policy_keys[i]);
+}
+
 struct model *model_new(const struct model_options *options)
 {
 	struct model *model = calloc(1, sizeof(*model));
@@ -53,6 +62,8 @@ struct model *model_new(const struct model_options *options)
 	if (!model)
 		return NULL;
 	model->file.defaults = policy_defaults();
+	model->options_policy = options->policy ? *options->policy : model->file.defaults;
+	settle_defaults(model);
 	model->all_touched = true;
 	model->mine_moved = true;
 	if (allocator_init(&model->allocator, options->address_range) < 0 || !own_options(model, options)) {
@@ -206,6 +217,7 @@ int model_set_file(struct model *model, const struct file_services *file)
 	model->file = copy;
 	model->file_names = indexes.names;
 	model->given = indexes.given;
+	settle_defaults(model);
 	model->all_touched = true;
 	return 0;
 }

@@ -28,6 +28,8 @@ struct model_options {
 	const char *namespace, *pod; /* this pod's; NULL: unknown. Both, or namespace and addresses, tell its rank */
 	const struct addr *addresses; /* and its addresses; their ports do not count */
 	size_t address_count;
+	/* policy_defaults() with what the command line says (ORIGIN_OPTION), of keys that nobody else sets; NULL: none */
+	const struct table_policy *policy;
 };
 
 /*
@@ -188,8 +190,9 @@ void model_set_mesh(struct model *model, uint16_t port);
 /*
  * What to publish now. Where two speak of one Service (name and namespace), the file's wins whole. A policy key is
  * taken from the file's entry, else from the annotations (drain, rebalance and max_age only with accept_moves), else
- * from the file's "defaults", else from policy_defaults(). The spec and all it points to belong to the model and last
- * until its next change, resolve or model_release. Allocated addresses stay with their Service (by name and namespace)
+ * from the file's "defaults", else from the options' policy, else from policy_defaults(). The file's mode for all is
+ * no such key: shims take the most cautious of it and the Service's. The spec and all it points to belong to the model and
+ * last until its next change, resolve or model_release. Allocated addresses stay with their Service (by name and namespace)
  * for the model's life, and follow from its name, so that two processes given the same services allocate alike.
  *
  * 0; -ENOSPC where the address range is used up; -ENOMEM.

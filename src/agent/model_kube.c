@@ -152,7 +152,7 @@ int resolve_kube(struct resolver *r, const struct stored *stored)
 	ret->name = service->name;
 	ret->namespace = service->namespace;
 	ret->affinity_s = service->affinity_s;
-	ret->policy = resolve_policy(&r->model->file, &service->annotations, NULL);
+	ret->policy = resolve_policy(r->model, &service->annotations, NULL);
 	by_address = service->headless && ret->policy.headless == HEADLESS_ADDRESS;
 	/*
 	 * The DNS answers all that are ready of a headless Service; only where it is dialed by an address is it one

@@ -90,15 +90,15 @@ static bool decides(const struct file_services *file, const struct table_policy 
 	}
 }
 
-struct table_policy resolve_policy(const struct file_services *file, const struct table_policy *annotations,
+struct table_policy resolve_policy(const struct model *model, const struct table_policy *annotations,
 				   const struct table_policy *entry)
 {
-	struct table_policy policy = file->defaults;
+	struct table_policy policy = model->defaults;
 
 	for (size_t i = 0; i < policy_key_count; i++) {
-		if (annotations && decides(file, annotations, &policy_keys[i]))
+		if (annotations && decides(&model->file, annotations, &policy_keys[i]))
 			policy_take(&policy, annotations, &policy_keys[i]);
-		if (entry && decides(file, entry, &policy_keys[i]))
+		if (entry && decides(&model->file, entry, &policy_keys[i]))
 			policy_take(&policy, entry, &policy_keys[i]);
 	}
 	return policy;
@@ -195,7 +195,7 @@ static int resolve_file(struct resolver *r, const struct file_service *service, 
 	ret->address_count = service->address_count;
 	ret->flags = SERVICE_BARE_NAME | (service->address_count ? SERVICE_OWN_ADDRESS : 0);
 	ret->policy =
-		resolve_policy(&r->model->file, replaced ? &replaced->service.annotations : NULL, &service->policy);
+		resolve_policy(r->model, replaced ? &replaced->service.annotations : NULL, &service->policy);
 	r->wanted[r->model->spec.service_count++] = service->address_count ? 0 : WANT_ANY;
 	return file_ports(r, service, ret);
 }

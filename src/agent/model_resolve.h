@@ -27,8 +27,8 @@ enum wanted { WANT_V4 = 1, WANT_V6 = 2, WANT_ANY = 4 };
 /* By namespace, then name. */
 int resolve_compare(const char *namespace_a, const char *name_a, const char *namespace_b, const char *name_b);
 
-/* The file's entry, else the annotations, else the file's defaults, else ours. NULL: there is none. */
-struct table_policy resolve_policy(const struct file_services *file, const struct table_policy *annotations,
+/* The file's entry, else the annotations, else the file's defaults, else the options', else ours. NULL: there is none. */
+struct table_policy resolve_policy(const struct model *model, const struct table_policy *annotations,
 				   const struct table_policy *entry);
 
 /* The next candidate of the port at hand, for the caller to fill; NULL where there is no memory. */

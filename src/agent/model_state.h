@@ -77,6 +77,8 @@ struct model {
 	const struct addr *addresses;
 	size_t address_count;
 
+	struct table_policy options_policy; /* of whom nobody else says anything */
+	struct table_policy defaults;       /* what the file says of all, else that */
 	struct arena file_arena;
 	struct file_services file;
 	struct index file_names; /* struct file_service by object_key */

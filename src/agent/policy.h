@@ -12,7 +12,8 @@
 
 #include "table/layout.h"
 
-enum policy_origin { ORIGIN_DEFAULT, ORIGIN_ANNOTATION, ORIGIN_FILE, ORIGIN_ENVIRONMENT };
+/* Their numbers are in tables: a new one goes to the end. ORIGIN_OPTION, the agent's own, goes before the default alone. */
+enum policy_origin { ORIGIN_DEFAULT, ORIGIN_ANNOTATION, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_OPTION, ORIGIN_COUNT };
 
 enum policy_form { FORM_CHOICE, FORM_NUMBER, FORM_DURATION, FORM_DURATION_OR_OFF, FORM_DRAIN };
 

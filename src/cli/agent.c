@@ -13,6 +13,7 @@
 #include "agent/agent.h"
 #include "agent/kube_config.h"
 #include "agent/log.h"
+#include "agent/policy.h"
 #include "base/addr.h"
 #include "base/duration.h"
 #include "base/text.h"
@@ -25,11 +26,12 @@
 
 enum {
 	OPT_SERVICES, OPT_KUBECONFIG, OPT_NAMESPACE, OPT_ALL, OPT_SERVICE, OPT_DIR, OPT_RANGE, OPT_NODE, OPT_ZONE, OPT_HOST_NETWORK,
-	OPT_NO_LEDGER, OPT_SHARE_LEDGER, OPT_IGNORE_MESH, OPT_BACKOFF,
+	OPT_NO_LEDGER, OPT_SHARE_LEDGER, OPT_IGNORE_MESH, OPT_BACKOFF, OPT_MODE, OPT_PER_NAMESPACE,
 };
 
 static const struct cli_option options[] = {
-	[OPT_SERVICES] = { "services", "FILE", "a services file, alone or beside the API, whose Services of its names it replaces" },
+	[OPT_SERVICES] = { "services", "[-]FILE",
+			   "alone or beside the API, whose Services of its names it replaces; -FILE may be missing" },
 	[OPT_KUBECONFIG] = { "kubeconfig", "FILE", "how to reach the API (default: the pod's account, else $KUBECONFIG)" },
 	[OPT_NAMESPACE] = { "namespace", "NS,...", "whose Services (default: this pod's)" },
 	[OPT_ALL] = { "all-namespaces", NULL, "those of the whole cluster: for one agent a node" },
@@ -43,6 +45,8 @@ static const struct cli_option options[] = {
 	[OPT_SHARE_LEDGER] = { "share-ledger", NULL, "the directory is this pod's own: all its users share the counts" },
 	[OPT_IGNORE_MESH] = { "ignore-mesh", NULL, "spread also where a service mesh listens in this pod" },
 	[OPT_BACKOFF] = { "backoff", "DURATION", "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
+	[OPT_MODE] = { "mode", "on|observe|off", "of Services whose mode nobody else says (default: on)" },
+	[OPT_PER_NAMESPACE] = { "per-namespace", NULL, "DIR/NS/table for each namespace, for one agent a node; no ledger" },
 	{ 0 },
 };
 
@@ -54,6 +58,7 @@ struct names {
 struct arguments {
 	const char *kubeconfig, *backoff;
 	struct names namespaces, services;
+	struct table_policy policy;
 	struct agent_options agent;
 };
 
@@ -73,6 +78,14 @@ static bool split(char *list, struct names *names)
 		names->at[names->count++] = name;
 	}
 	return names->count > 0;
+}
+
+static bool take_mode(struct arguments *a, const char *mode)
+{
+	if (policy_set(&a->policy, policy_find("mode", strlen("mode")), mode, strlen(mode), ORIGIN_OPTION) < 0)
+		return false;
+	a->agent.model.policy = &a->policy;
+	return true;
 }
 
 static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
@@ -95,6 +108,11 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		case OPT_SHARE_LEDGER: o->shares_ledger = true; break;
 		case OPT_IGNORE_MESH: o->ignores_mesh = true; break;
 		case OPT_BACKOFF: a->backoff = optarg; break;
+		case OPT_PER_NAMESPACE: o->per_namespace = true; break;
+		case OPT_MODE:
+			if (!take_mode(a, optarg))
+				return cli_fail(verb, EXIT_USAGE, "--mode %s: expected on, observe or off", optarg);
+			break;
 		default:
 			if (!split(optarg, option == OPT_NAMESPACE ? &a->namespaces : &a->services))
 				return cli_fail(verb, EXIT_USAGE, "--%s: name 1 to %d, with commas between", options[option].name,
@@ -108,6 +126,8 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 				o->model.address_range);
 	if (o->kube.all_namespaces && a->namespaces.count)
 		return cli_fail(verb, EXIT_USAGE, "--all-namespaces and --namespace exclude each other");
+	if (o->per_namespace && o->shares_ledger)
+		return cli_fail(verb, EXIT_USAGE, "--per-namespace and --share-ledger exclude each other");
 	if (a->backoff && (duration_parse(a->backoff, strlen(a->backoff), &o->kube.timing.backoff_ms) < 0 || !o->kube.timing.backoff_ms ||
 			   o->kube.timing.backoff_ms > 60000))
 		return cli_fail(verb, EXIT_USAGE, "--backoff %s: expected a duration such as 800ms, at most 1m", a->backoff);
@@ -268,7 +288,7 @@ static int serve(const struct verb *verb, const struct arguments *a)
 
 static int run(const struct verb *verb, int argc, char **argv)
 {
-	struct arguments a = { .agent = { .kube.timing = kube_timing_defaults() } };
+	struct arguments a = { .policy = policy_defaults(), .agent = { .kube.timing = kube_timing_defaults() } };
 	struct addr addresses[MAX_ADDRESSES];
 	struct kube_config config = { 0 };
 	struct report why;
@@ -302,8 +322,12 @@ const struct verb agent_verb = {
 	.summary = "follows the Kubernetes API, or a services file, and keeps the table true",
 	.more = "Runs in the foreground and logs to standard error. It may list and watch services and endpointslices, no more:\n"
 	"kubectl create role fairdial --verb=list,watch --resource=services,endpointslices.discovery.k8s.io\n\n"
-	"A services file is read again when it changes, and on SIGHUP; a bad one is told, and the last good one stays. SIGTERM ends the\n"
-	"agent, and the table stays. A second agent on a directory waits for the first to end, and goes on where it was.",
+	"A services file is read again when it changes, and on SIGHUP; a bad one is told, and the last good one stays. As -FILE\n"
+	"it may be missing, now or later: what it said goes with it. SIGTERM ends the agent, and the table stays. A second agent\n"
+	"on a directory waits for the first to end, and goes on where it was.\n\n"
+	"The mode of a Service is that of its entry in the services file, else of its annotation fairdial.dev/mode, else of the\n"
+	"file's \"defaults\", else of --mode. The file's own \"mode\" and a program's FAIRDIAL can only be more cautious: off before\n"
+	"observe before on. All of it is honoured at the next dial.",
 	.options = options,
 	.run = run,
 };

@@ -103,11 +103,12 @@ static int take_port(const struct table_view *view, uint32_t i, struct snapshot_
 	return take_endpoints(view, &row, port);
 }
 
-static const char *mode_name(uint32_t all, uint32_t own)
+/* The most cautious of both, as the shim takes it. */
+static uint32_t mode_of(uint32_t all, uint32_t own)
 {
 	uint32_t mode = all > own ? all : own;
 
-	return mode < MODE_COUNT ? mode_names[mode] : "off";
+	return mode < MODE_COUNT ? mode : MODE_OFF;
 }
 
 /* Of a mesh, what was seen: the port tells whose it is. */
@@ -129,7 +130,8 @@ static int take_service(const struct table_view *view, const struct table_area *
 
 	memcpy(to->name, row->name, sizeof(to->name));
 	memcpy(to->namespace, row->namespace, sizeof(to->namespace));
-	to->mode = mode_name(area->mode, row->policy.mode);
+	to->mode = mode_names[mode_of(area->mode, row->policy.mode)];
+	to->observed = mode_of(area->mode, row->policy.mode) == MODE_OBSERVE && !row->stand_down;
 	to->policy = row->policy;
 	print_stand_down(area, row->stand_down, to->stand_down, sizeof(to->stand_down));
 	to->addresses = calloc((size_t)row->address_count + 1, sizeof(*to->addresses));

@@ -33,6 +33,7 @@ struct snapshot_port {
 struct snapshot_service {
 	char name[TABLE_NAME_SIZE], namespace[TABLE_NAME_SIZE];
 	const char *mode;
+	bool observed; /* its dials are counted and pass: the numbers are what would have been */
 	char stand_down[96]; /* "": it does not */
 	struct table_policy policy;
 	struct addr *addresses;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fairdial status: services, endpoints, who holds how many connections, how even it is, how old the table is. */
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -10,10 +11,13 @@
 
 #include "agent/policy.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/snapshot.h"
 
-#define SILENT_MS 5000
+#define SILENT_MS  5000
+#define SHARES_MAX 12
+#define NAMED_MAX  4
 
 enum { OPT_JSON, OPT_DIR };
 
@@ -48,11 +52,12 @@ static json_t *port_json(const struct snapshot_port *p)
 /* Each key with its value, as a user would write it, and where that comes from. */
 static json_t *policy_json(const struct table_policy *policy)
 {
-	static const char *const origins[] = {
+	static const char *const origins[ORIGIN_COUNT] = {
 		[ORIGIN_DEFAULT] = "default",
 		[ORIGIN_ANNOTATION] = "annotation",
 		[ORIGIN_FILE] = "file",
 		[ORIGIN_ENVIRONMENT] = "environment",
+		[ORIGIN_OPTION] = "option",
 	};
 	json_t *object = json_object();
 	char text[POLICY_TEXT];
@@ -62,7 +67,7 @@ static json_t *policy_json(const struct table_policy *policy)
 
 		json_object_set_new(object, policy_keys[i].name,
 				    json_pack("{s:s, s:s}", "value", policy_print(policy, &policy_keys[i], text), "origin",
-					      origin <= ORIGIN_ENVIRONMENT ? origins[origin] : "?"));
+					      origin < ORIGIN_COUNT ? origins[origin] : "?"));
 	}
 	return object;
 }
@@ -77,8 +82,8 @@ static json_t *service_json(const struct snapshot_service *s)
 		json_array_append_new(addresses, json_string(addr_print_ip(&s->addresses[i], text)));
 	for (size_t i = 0; i < s->port_count; i++)
 		json_array_append_new(ports, port_json(&s->ports[i]));
-	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "name", s->name, "namespace", s->namespace, "mode", s->mode, "policy",
-			   policy_json(&s->policy), "addresses", addresses, "ports", ports);
+	object = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "name", s->name, "namespace", s->namespace, "mode", s->mode,
+			   "observed", s->observed, "policy", policy_json(&s->policy), "addresses", addresses, "ports", ports);
 	if (s->stand_down[0])
 		json_object_set_new(object, "stands_down", json_string(s->stand_down));
 	return object;
@@ -142,7 +147,44 @@ static bool has_dials(const struct snapshot_port *p)
 	return false;
 }
 
-static void print_port(const struct snapshot_port *p)
+/* The dials of those that may be dialed: each, or the range of many. */
+static void print_shares(const struct snapshot_port *p)
+{
+	uint32_t least = UINT32_MAX, most = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->endpoint_count; i++) {
+		uint32_t dials = p->endpoints[i].score.dials;
+
+		if (!p->endpoints[i].usable)
+			continue;
+		least = dials < least ? dials : least;
+		most = dials > most ? dials : most;
+		if (p->endpoint_count <= SHARES_MAX)
+			printf("%s%u", n ? "/" : "", dials);
+		n++;
+	}
+	if (p->endpoint_count > SHARES_MAX && n)
+		printf("%u to %u over %zu endpoints", least, most, n);
+}
+
+/* Where kube-proxy took these connections cannot be seen from here: their sockets know the Service's address alone. */
+static void print_observed(const struct snapshot_port *p)
+{
+	unsigned long long dials = 0;
+
+	for (size_t i = 0; i < p->endpoint_count; i++)
+		dials += p->endpoints[i].score.dials;
+	if (!has_dials(p)) {
+		puts("    observed: no dial yet; nothing was changed");
+		return;
+	}
+	printf("    observed: %llu dial%s, would have been spread ", dials, dials == 1 ? "" : "s");
+	print_shares(p);
+	puts("; nothing was changed");
+}
+
+static void print_port(const struct snapshot_port *p, bool observed)
 {
 	printf("  port %u/%s%s%s  %s", p->port, p->protocol, p->name[0] ? " " : "", p->name, p->balance);
 	if (has_dials(p))
@@ -154,6 +196,8 @@ static void print_port(const struct snapshot_port *p)
 		printf("    %-28s %8s %8s %8s  %s\n", "ENDPOINT", "ACTIVE", "DIALS", "FAILED", "STATE");
 	for (size_t i = 0; i < p->endpoint_count; i++)
 		print_endpoint(&p->endpoints[i]);
+	if (observed && p->endpoint_count)
+		print_observed(p);
 }
 
 static void print_service(const struct snapshot_service *s)
@@ -170,7 +214,7 @@ static void print_service(const struct snapshot_service *s)
 		printf("  stands down: %s", s->stand_down);
 	putchar('\n');
 	for (size_t i = 0; i < s->port_count; i++)
-		print_port(&s->ports[i]);
+		print_port(&s->ports[i], s->observed);
 }
 
 /* What the agent says of itself: the log says the same. */
@@ -221,6 +265,42 @@ static const char *why_no_table(int error)
 	}
 }
 
+/* Where an agent keeps a table for each namespace: "shop, web, ..." into `buf`; how many there are. */
+static size_t find_namespaces(const char *dir, char *buf, size_t size)
+{
+	struct text names = text_into(buf, size);
+	struct dirent **entries;
+	size_t found = 0;
+	int n = scandir(dir, &entries, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		char path[PATH_MAX];
+
+		if (entries[i]->d_name[0] != '.' &&
+		    snprintf(path, sizeof(path), "%s/%s/table", dir, entries[i]->d_name) < (int)sizeof(path) &&
+		    access(path, F_OK) == 0 && found++ < NAMED_MAX) {
+			text_add(&names, found > 1 ? ", " : "");
+			text_add(&names, entries[i]->d_name);
+		}
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+	text_add(&names, found > NAMED_MAX ? ", ..." : "");
+	return found;
+}
+
+static int fail_without_table(const struct verb *verb, const char *dir, int error, const char *why)
+{
+	char names[NAMED_MAX * (TABLE_NAME_SIZE + 2) + sizeof(", ...")];
+	size_t n = error == -ENOENT ? find_namespaces(dir, names, sizeof(names)) : 0;
+
+	if (n)
+		return cli_fail(verb, EXIT_FAILED, "%s holds the tables of %zu namespace%s (%s): name one with --dir %s/NAMESPACE",
+				dir, n, n == 1 ? "" : "s", names, dir);
+	return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, why[0] ? why : why_no_table(error));
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	const char *given = NULL, *name = NULL;
@@ -244,7 +324,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	why.text[0] = '\0';
 	r = snapshot_take(dir, name, &snapshot, &why);
 	if (r < 0)
-		return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, why.text[0] ? why.text : why_no_table(r));
+		return fail_without_table(verb, dir, r, why.text);
 	if (name && snapshot.service_count == 0) {
 		cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table, whose source is %s%s%s", name, dir, snapshot.source,
 			 snapshot.trouble[0] ? "; " : "", snapshot.trouble);
@@ -266,7 +346,9 @@ const struct verb status_verb = {
 	.usage = "[--json] [--dir DIR] [NAME[.NAMESPACE]]",
 	.summary = "services, endpoints, who holds how many connections, how even it is, how old the table is",
 	.more = "ACTIVE counts open connections of this pod, DIALS all since the table was made. Evenness is Jain's index of\n"
-	"the dials over the usable endpoints: 1 is even, 1/n is all on one of n.",
+	"the dials over the usable endpoints: 1 is even, 1/n is all on one of n.\n\n"
+	"Of a Service in mode observe DIALS and evenness are what would have been: its dials are counted where they would have\n"
+	"gone, and pass unchanged. Where kube-proxy takes them cannot be seen, so ACTIVE is 0 unless programs dial its pods.",
 	.options = options,
 	.run = run,
 };

@@ -238,6 +238,7 @@ static bool answer_addrinfo(const char *node, const char *service, const struct 
 			errno_set(before);
 		return true;
 	case NAMES_ORDER:
+	case NAMES_OBSERVED:
 		*ret_result = next_functions()->getaddrinfo(node, service, hints, res);
 		if (*ret_result == 0)
 			names_order_list(&answer, *res);
@@ -324,7 +325,7 @@ static struct hostent *finish_host(const struct host_question *q, struct hostent
 		overwrite_host(&q->answer, host);
 		errno_set(q->before);
 	}
-	if (host && q->result == NAMES_ORDER)
+	if (host && (q->result == NAMES_ORDER || q->result == NAMES_OBSERVED))
 		names_order_host(&q->answer, host);
 	return host;
 }

@@ -389,14 +389,16 @@ static enum names_result answer_from(const struct attachment *attachment, const 
 }
 
 /* By the canonical name: the row that was found before the libc was asked may be another's by now. */
-bool names_headless(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-		    const struct answer *answer, struct table_service *ret_service)
+enum names_result names_headless(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
+				 const struct answer *answer, struct table_service *ret_service)
 {
 	struct slice rest = slice_of(answer->canonical), name = slice_cut(&rest, '.');
 	int row = rest.at ? table_find_service(view, name, slice_cut(&rest, '.')) : table_find_bare(view, name);
+	enum names_result result = NAMES_LIBC;
 
-	return row >= 0 && table_service(view, (uint32_t)row, ret_service) == 0 &&
-	       judge(attachment, s, view, ret_service) == NAMES_ORDER;
+	if (row >= 0 && table_service(view, (uint32_t)row, ret_service) == 0)
+		result = judge(attachment, s, view, ret_service);
+	return result == NAMES_ADDRESSES ? NAMES_LIBC : result;
 }
 
 __attribute__((noinline))
@@ -405,12 +407,12 @@ static void trace_names(const struct settings *s, const char *host, enum names_r
 	char buf[512], addr[ADDR_TEXT];
 	struct text line;
 
-	/* What is put in order is traced when that is done. */
-	if (!(s->trace & TRACE_NAMES) || result == NAMES_ORDER)
+	/* What is put in order, or might have been, is traced when that is done. */
+	if (!(s->trace & TRACE_NAMES) || result == NAMES_ORDER || result == NAMES_OBSERVED)
 		return;
 	line = trace_begin(buf, sizeof(buf), "names");
 	text_add(&line, host);
-	text_add(&line, result == NAMES_ADDRESSES ? " ->" : result == NAMES_OBSERVED ? " observed, not ordered" : " passed on");
+	text_add(&line, result == NAMES_ADDRESSES ? " ->" : " passed on");
 	if (result == NAMES_ADDRESSES && answer->has_v4) {
 		text_add(&line, " ");
 		text_add(&line, addr_print_ip(&answer->v4, addr));
@@ -464,9 +466,6 @@ enum names_result names_answer(const char *host, struct answer *ret_answer)
 	enum names_result result;
 
 	if (!s || s->mode == MODE_OFF)
-		return NAMES_LIBC;
-	/* A process that only observes has nothing to do here but to say so. */
-	if (s->mode != MODE_ON && !(s->trace & TRACE_NAMES))
 		return NAMES_LIBC;
 	result = find_answer(s, slice_of(host), ret_answer);
 	trace_names(s, host, result, ret_answer);

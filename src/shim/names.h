@@ -59,15 +59,15 @@ enum names_result {
 	NAMES_LIBC,	 /* not ours: ask the libc */
 	NAMES_ADDRESSES, /* `answer` has them */
 	NAMES_ORDER,	 /* of a headless Service: ask the libc, and put what it says in order (names_order.c) */
-	NAMES_OBSERVED,	 /* that, but only watched: ask the libc */
+	NAMES_OBSERVED,	 /* that, but only counted: what the libc says stays as it is */
 };
 
 /* What answers to `host` for this process now. Not async-signal-safe. */
 enum names_result names_answer(const char *host, struct answer *ret_answer);
 
-/* The Service of a NAMES_ORDER in a view of the table. False where its addresses are no longer to be put in order. */
-bool names_headless(const struct attachment *attachment, const struct settings *settings, const struct table_view *view,
-		    const struct answer *answer, struct table_service *ret_service);
+/* The Service of a NAMES_ORDER or NAMES_OBSERVED in a view of the table, and which of both it is there; NAMES_LIBC: neither. */
+enum names_result names_headless(const struct attachment *attachment, const struct settings *settings,
+				 const struct table_view *view, const struct answer *answer, struct table_service *ret_service);
 
 /* ---- names_order.c ---- */
 
@@ -75,9 +75,10 @@ struct addrinfo;
 struct hostent;
 
 /*
- * Permutes the addresses that the libc gave for a NAMES_ORDER: in the order of the Service's policy, those behind that the
- * table does not know as usable. Who dials the first one is counted. None is added or lost, and nothing but the places of
- * addresses changes. Not async-signal-safe: it may ask the kernel for its sockets.
+ * Permutes the addresses that the libc gave for a NAMES_ORDER (of a NAMES_OBSERVED, only counts who would be first): in the
+ * order of the Service's policy, those behind that the table does not know as usable. Who dials the first one is counted. None
+ * is added or lost, and nothing but the places of addresses changes. Not async-signal-safe: it may ask the kernel for its
+ * sockets.
  */
 void names_order_list(const struct answer *answer, struct addrinfo *list);
 void names_order_host(const struct answer *answer, struct hostent *host);

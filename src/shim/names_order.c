@@ -34,8 +34,9 @@ struct order {
 	bool first_v4;
 	uint16_t port; /* that the list is for; 0: it does not say */
 	int picks;
-	struct addr first; /* the one in front now */
+	struct addr first; /* the one in front now, or that would be */
 	bool ordered;
+	bool observed; /* nothing changes places */
 };
 
 /* ---- the list of getaddrinfo ---- */
@@ -183,12 +184,15 @@ static bool find_port(const struct table_view *view, const struct table_service 
 static bool open_port(struct order *o, const struct table_view *view)
 {
 	struct dial *d = &o->dial;
+	enum names_result result;
 	struct table_service service;
 	struct table_rules rules;
 	struct table_port port;
 
-	if (!names_headless(d->attachment, d->settings, view, o->answer, &service) || !find_port(view, &service, o->port, &port))
+	result = names_headless(d->attachment, d->settings, view, o->answer, &service);
+	if (result == NAMES_LIBC || !find_port(view, &service, o->port, &port))
 		return false;
+	o->observed = result == NAMES_OBSERVED;
 	rules = table_rules(view);
 	dial_take_port(d, view, &rules, &port);
 	if (!d->pick.noise)
@@ -232,6 +236,15 @@ static void place_others(struct order *o, const struct table_view *view)
 	}
 }
 
+/* Who is only observed dials whom the DNS has in front: the place is given back, the count stays. */
+static void end_claim(const struct order *o, const struct candidate *candidate)
+{
+	if (o->observed)
+		ledger_release(o->dial.pick.ledger, candidate->key);
+	else
+		ledger_landed(o->dial.pick.ledger, candidate->key);
+}
+
 /*
  * The one in front counts as a connection at once: many lookups may come before the kernel knows of the first dial. The next
  * mend takes it back from a program that did not dial.
@@ -265,10 +278,12 @@ static bool order_family(struct order *o, bool v4, bool counts)
 		if (counts && !dial_claim(&o->dial, &candidate, tries))
 			continue; /* somebody took that place: count again */
 		if (counts) {
-			ledger_landed(o->dial.pick.ledger, candidate.key);
+			end_claim(o, &candidate);
 			o->first = addr;
 			o->ordered = true;
 		}
+		if (o->observed)
+			return true;
 		place(o, &addr, true);
 		place_others(o, &view);
 		return true;
@@ -287,8 +302,9 @@ static void trace_order(const struct order *o)
 		return;
 	line = trace_begin(buf, sizeof(buf), "names");
 	text_add(&line, o->answer->canonical);
-	text_add(&line, o->ordered ? " in order, first " : " as the DNS has it");
+	text_add(&line, o->observed ? " observed, not ordered" : o->ordered ? " in order" : " as the DNS has it");
 	if (o->ordered) {
+		text_add(&line, o->observed ? ", first would be " : ", first ");
 		text_add(&line, addr_print_ip(&o->first, addr));
 		text_add(&line, " ");
 		text_add(&line, policy ? policy->name : "?");

@@ -50,8 +50,11 @@ uint32_t table_key_check(const struct table_key *key)
 	return (uint32_t)table_sum(0, words, 3);
 }
 
-/* Over all but `check` itself. `n` words at `more` follow in the table's row what this reader knows of it. */
-static uint32_t endpoint_check(const struct table_endpoint *row, uint32_t i, const void *more, size_t n)
+/*
+ * Over all of the table's row but `check` itself: `known` words of it are in `row`, fewer than this reader knows where the
+ * writer is an older one; `n` words at `more` follow them where it is a newer one.
+ */
+static uint32_t endpoint_check(const struct table_endpoint *row, uint32_t i, size_t known, const void *more, size_t n)
 {
 	const size_t at = offsetof(struct table_endpoint, check) / 8;
 	const uint64_t *words = (const uint64_t *)row;
@@ -61,13 +64,13 @@ static uint32_t endpoint_check(const struct table_endpoint *row, uint32_t i, con
 	word = load_acquire(&words[at]) & UINT32_MAX;
 	sum = table_sum_more(sum, words, at);
 	sum = table_sum_more(sum, &word, 1);
-	sum = table_sum_more(sum, words + at + 1, WORDS(*row) - at - 1);
+	sum = table_sum_more(sum, words + at + 1, known - at - 1);
 	return (uint32_t)table_sum_end(table_sum_more(sum, more, n));
 }
 
 uint32_t table_endpoint_check(const struct table_endpoint *row, uint32_t i)
 {
-	return endpoint_check(row, i, NULL, 0);
+	return endpoint_check(row, i, WORDS(*row), NULL, 0);
 }
 
 uint32_t table_tag(uint64_t instance, const struct addr *backend)
@@ -383,7 +386,7 @@ int table_port(const struct table_view *view, uint32_t i, struct table_port *ret
 
 int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpoint *ret_row)
 {
-	size_t more = 0;
+	size_t known, more;
 	const void *row;
 	uint32_t stride;
 	int r = row_at(view, SECTION_ENDPOINTS, LEAST_ENDPOINT, i, &row, &stride);
@@ -391,9 +394,9 @@ int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpo
 	if (r < 0)
 		return r;
 	load_row(ret_row, sizeof(*ret_row), row, stride);
-	if (stride > sizeof(*ret_row))
-		more = (stride - sizeof(*ret_row)) / sizeof(uint64_t);
-	return ret_row->check == endpoint_check(ret_row, i, (const uint8_t *)row + sizeof(*ret_row), more) ? 0 : -EBADMSG;
+	known = (stride < sizeof(*ret_row) ? stride : sizeof(*ret_row)) / sizeof(uint64_t);
+	more = stride / sizeof(uint64_t) - known;
+	return ret_row->check == endpoint_check(ret_row, i, known, (const uint64_t *)row + known, more) ? 0 : -EBADMSG;
 }
 
 int table_endpoint_rows(const struct table_view *view, uint32_t first, uint32_t count, struct table_rows *ret_rows)

@@ -25,6 +25,7 @@
 #define TEMPORARY    ".table."
 #define HEAD_SIZE    4096
 #define MIN_AREA     (64u * 1024)
+#define SMALL_AREA   (16u * 1024)
 #define MIN_ROWS     64u
 #define MIN_CURSORS  64u
 /* What an endpoint and a port take of an area, each with its share of the rest: for writer_options.reserve. */
@@ -390,10 +391,10 @@ static uint64_t last_heartbeat(struct table_writer *w)
 /* The image does not fit, or the file is of another kind: a new file takes over the name, and the old one says so. */
 static int publish_new_file(struct table_writer *w, const struct image *image, struct report *why)
 {
-	uint64_t need = image->size + image->size / 2;
+	uint64_t need = image->size + image->size / 2, least = w->options.is_small ? SMALL_AREA : MIN_AREA;
 	char path[PATH_MAX], final[PATH_MAX];
 	struct table table;
-	int r = make_file(w, round_up(need > w->options.reserve ? need : w->options.reserve, MIN_AREA), path, &table, why);
+	int r = make_file(w, round_up(need > w->options.reserve ? need : w->options.reserve, least), path, &table, why);
 
 	if (r < 0)
 		return r;

@@ -75,6 +75,7 @@ struct writer_options {
 	 * one in place; and of the ledger a row for each 128 of them. 0: what the first one needs, and some more.
 	 */
 	size_t reserve;
+	bool is_small; /* one of many: room for a generation of 16 KiB at least, instead of 64 */
 };
 
 /*

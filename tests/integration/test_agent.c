@@ -158,6 +158,8 @@ static void usage_errors_are_one_line_that_names_the_mistake(void **state)
 		{ { "--backoff", "soon" }, "--backoff soon: expected a duration" },
 		{ { "--backoff", "0ms" }, "--backoff 0ms: expected a duration" },
 		{ { "--backoff", "2m" }, "--backoff 2m: expected a duration" },
+		{ { "--mode", "maybe" }, "--mode maybe: expected on, observe or off" },
+		{ { "--per-namespace", "--share-ledger" }, "--per-namespace and --share-ledger exclude each other" },
 	};
 
 	(void)state;
@@ -177,7 +179,8 @@ static void usage_errors_are_one_line_that_names_the_mistake(void **state)
 static void help_names_every_option_and_the_rights_that_it_needs(void **state)
 {
 	static const char *const words[] = { "--kubeconfig", "--namespace", "--all-namespaces", "--service", "--services", "--dir",
-					     "--ignore-mesh", "--address-range", "SIGHUP", "SIGTERM",
+					     "--ignore-mesh", "--address-range", "--mode", "--per-namespace", "-FILE", "SIGHUP",
+					     "SIGTERM",
 					     "--verb=list,watch --resource=services,endpointslices.discovery.k8s.io" };
 	struct process *p = run(NULL, built("fairdial"), "agent", "--help", NULL);
 

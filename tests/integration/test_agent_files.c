@@ -20,6 +20,15 @@ static void write_text(const char *path, const char *text)
 	write_file(path, text, strlen(text));
 }
 
+/* Whole at once: nobody reads half of it. */
+static void replace_text(const char *path, const char *text)
+{
+	const char *next = format("%s.next", path);
+
+	write_text(next, text);
+	assert_int_equal(rename(next, path), 0);
+}
+
 /* A services file of one Service at 10.96.0.7:80, with one endpoint. */
 static char *file_of(int endpoint)
 {
@@ -273,7 +282,7 @@ static void bad_file_is_told_once_and_the_last_good_one_stays(void **state)
 	a = follow_file(s, s->file);
 	wait_for(a, 1);
 	for (int i = 0; i < 3; i++) { /* another bad file of the same mistake */
-		write_text(s->file, format("{ \"services\": [],\n%*s\"no_such_key\": 1 }\n", i, ""));
+		replace_text(s->file, format("{ \"services\": [],\n%*s\"no_such_key\": 1 }\n", i, ""));
 		process_signal(a->process, SIGHUP);
 		agent_wait_trouble(a, "no_such_key");
 		agent_wait_vouched(a, true);
@@ -322,6 +331,116 @@ static void bad_file_at_the_start_ends_the_agent_with_one_line(void **state)
 	assert_error(a->process, 1);
 	assert_non_null(strstr(a->process->err_text, format("%s:2: ", s->file)));
 	assert_string_equal(table_says(s->dir, "10.96.0.7:80"), "no table");
+}
+
+/* ---- one that may be missing ---- */
+
+static struct agent_run *follow_optional(struct services *s, struct api_server *api, const char *file)
+{
+	return agent_start(api, s->dir, ARGV("--services", format("-%s", file)));
+}
+
+static struct api_server *api_of_web(void)
+{
+	struct api_server *api = api_start(NULL);
+
+	api_put_service(api, "web", "10.96.0.2", "http:80");
+	api_put_slice(api, "web-1", "web", "http:9090", "10.0.0.8");
+	return api;
+}
+
+static void file_that_may_be_missing_comes_and_goes_with_what_it_says(void **state)
+{
+	struct services *s = services_open();
+	struct agent_run *a = follow_optional(s, api_of_web(), s->file);
+
+	(void)state;
+	agent_wait(a, "10.96.0.2:80", "10.0.0.8:9090");
+	agent_wait_trouble(a, "");
+	for (int i = 1; i < 3; i++) {
+		write_text(s->file, format("{ \"defaults\": { \"mode\": \"observe\" }, %s", file_of(i) + 1));
+		wait_for(a, i);
+		assert_string_equal(policy_of(s, "web", "mode"), "observe, file");
+		assert_int_equal(unlink(s->file), 0);
+		agent_wait(a, "10.96.0.7:80", "none");
+		assert_string_equal(policy_of(s, "web", "mode"), "on, default");
+		agent_wait_trouble(a, "");
+		agent_wait_vouched(a, true);
+	}
+	assert_int_equal(agent_logged(a, "is gone, and what it said with it"), 2);
+	process_signal(a->process, SIGHUP);
+	agent_wait_vouched(a, true);
+	assert_string_equal(table_says(s->dir, "10.96.0.2:80"), "10.0.0.8:9090");
+}
+
+static void file_alone_that_may_be_missing_makes_an_empty_table_while_it_is(void **state)
+{
+	struct services *s = services_open();
+	struct agent_run *a = follow_file(s, format("-%s", s->file));
+
+	(void)state;
+	agent_wait_vouched(a, true);
+	assert_non_null(strstr(text_status(s), format("file %s (missing)\n", s->file)));
+	write_text(s->file, file_of(1));
+	wait_for(a, 1);
+	assert_non_null(strstr(text_status(s), format("file %s\n", s->file)));
+}
+
+/* As the kubelet does with one that is deleted: ..data leads to a folder of nothing, and services.json is gone. */
+static void file_of_a_config_map_that_is_deleted_is_gone(void **state)
+{
+	struct services *s = services_open();
+	struct agent_run *a;
+
+	(void)state;
+	assert_clean(run_shell(NULL, "cd %s && mkdir ..1 ..2 && ln -s ..1 ..data && ln -s ..data/map.json map.json", s->root));
+	write_text(format("%s/..1/map.json", s->root), file_of(1));
+	a = follow_optional(s, api_of_web(), format("%s/map.json", s->root));
+	wait_for(a, 1);
+	assert_clean(run_shell(NULL, "cd %s && ln -s ..2 ..data_tmp && mv -T ..data_tmp ..data", s->root));
+	agent_wait(a, "10.96.0.7:80", "none");
+	agent_wait_trouble(a, "");
+	assert_clean(run_shell(NULL, "cd %s && rm map.json && mkdir ..3 && ln -s ..3 ..data_tmp && mv -T ..data_tmp ..data",
+			       s->root));
+	write_text(format("%s/..3/map.json", s->root), file_of(3));
+	assert_clean(run_shell(NULL, "cd %s && ln -s ..data/map.json map.json", s->root));
+	wait_for(a, 3);
+}
+
+static void bad_one_that_may_be_missing_is_told_and_the_last_good_one_stays(void **state)
+{
+	struct services *s = services_open();
+	struct agent_run *a;
+
+	(void)state;
+	write_text(s->file, file_of(1));
+	a = follow_optional(s, api_of_web(), s->file);
+	wait_for(a, 1);
+	write_text(s->file, "{");
+	agent_wait_trouble(a, "the last good one stays");
+	assert_string_equal(table_says(s->dir, "10.96.0.7:80"), says_of(1));
+	assert_int_equal(unlink(s->file), 0);
+	agent_wait(a, "10.96.0.7:80", "none");
+	agent_wait_trouble(a, "");
+}
+
+/* What waits for this sidecar is a whole pod. */
+static void bad_one_that_may_be_missing_does_not_keep_the_agent_from_beginning(void **state)
+{
+	struct services *s = services_open();
+	struct agent_run *a;
+
+	(void)state;
+	write_text(s->file, "{ \"services\": [],\n\"no_such_key\": 1 }\n");
+	a = follow_optional(s, api_of_web(), s->file);
+	agent_wait(a, "10.96.0.2:80", "10.0.0.8:9090");
+	agent_wait_trouble(a, "going on without");
+	agent_wait_vouched(a, true);
+	assert_int_equal(agent_logged(a, format("%s:2: ", s->file)), 1);
+	write_text(s->file, file_of(1));
+	wait_for(a, 1);
+	agent_wait_trouble(a, "");
+	agent_wait_log(a, "all is well again");
 }
 
 /* ---- FAIRDIAL_SERVICES ---- */
@@ -381,6 +500,11 @@ int main(void)
 		TEST(bad_file_is_told_once_and_the_last_good_one_stays),
 		TEST(deleted_file_is_told_and_what_it_said_stays),
 		TEST(bad_file_at_the_start_ends_the_agent_with_one_line),
+		TEST(file_that_may_be_missing_comes_and_goes_with_what_it_says),
+		TEST(file_alone_that_may_be_missing_makes_an_empty_table_while_it_is),
+		TEST(file_of_a_config_map_that_is_deleted_is_gone),
+		TEST(bad_one_that_may_be_missing_is_told_and_the_last_good_one_stays),
+		TEST(bad_one_that_may_be_missing_does_not_keep_the_agent_from_beginning),
 		TEST(variable_gives_services_inline),
 		TEST(variable_gives_the_path_of_a_file_that_is_followed),
 		TEST(argument_goes_before_the_variable),

@@ -11,6 +11,7 @@
 #include "support/cleanup.h"
 #include "support/dns.h"
 #include "support/kube_lists.h"
+#include "support/ledgers.h"
 #include "support/process.h"
 #include "support/services.h"
 
@@ -374,20 +375,39 @@ static void who_switched_it_off_gets_what_dns_says(void **state)
 	every_address_becomes_the_first(&s, "ahosts", "web");
 }
 
-static void an_observed_name_is_untouched_and_traced(void **state)
+/* Dials of all pods. */
+static long counted(const struct scene *s)
+{
+	long dials = 0;
+
+	for (size_t i = 0; i < 3; i++)
+		dials += services_backend(s->services, "web", s->pods, i).dials;
+	return dials;
+}
+
+static void an_observed_name_is_untouched_counted_and_traced(void **state)
 {
 	struct scene s = open_scene(policy("mode", "observe"));
 	struct process *p;
+	long before;
 
 	(void)state;
 	assert_untouched(s.services->env, "web");
 	p = run(with_env(s.services->env, "FAIRDIAL_TRACE=names", NULL), "getent", "ahosts", "web", NULL);
 	assert_string_equal(p->out_text, getent(NULL, "ahosts", "web")->out_text);
-	assert_non_null(strstr(p->err_text, "names: web observed, not ordered"));
+	assert_non_null(strstr(p->err_text, "names: " WEB " observed, not ordered, first would be "));
+	before = counted(&s);
+	for (int i = 0; i < 30; i++)
+		getent(s.services->env, "ahosts", "web");
+	assert_int_equal(claims_in(s.services->ledger), 0); /* before status mends them */
+	assert_int_equal(counted(&s), before + 30);
+	for (size_t i = 0; i < 3; i++)
+		assert_in_range(services_backend(s.services, "web", s.pods, i).dials, before / 3 + 9, before + 11);
 	publish_web(&s, NULL, "1 2 3");
+	before = counted(&s);
 	p = run(with_env(s.services->env, "FAIRDIAL_TRACE=names", "FAIRDIAL=observe", NULL), "getent", "ahosts", "web", NULL);
-	assert_non_null(strstr(p->err_text, "names: web observed, not ordered"));
-	assert_int_equal(services_backend(s.services, "web", s.pods, 0).dials, 0);
+	assert_non_null(strstr(p->err_text, "names: " WEB " observed, not ordered, first would be "));
+	assert_int_equal(counted(&s), before + 1);
 	p = run(with_env(s.services->env, "FAIRDIAL_TRACE=names", NULL), "getent", "ahosts", "web", NULL);
 	assert_non_null(strstr(p->err_text, "names: " WEB " in order, first "));
 	assert_non_null(strstr(p->err_text, " least_conn"));
@@ -427,7 +447,7 @@ int main(int argc, char **argv)
 		TEST(a_pod_that_dns_does_not_know_is_not_made_up),
 		TEST(names_of_pods_and_names_in_hosts_are_untouched),
 		TEST(who_switched_it_off_gets_what_dns_says),
-		TEST(an_observed_name_is_untouched_and_traced),
+		TEST(an_observed_name_is_untouched_counted_and_traced),
 		TEST(with_headless_address_it_is_a_service_as_any_other),
 	};
 

@@ -58,3 +58,15 @@ struct ledger_row *row_of(const struct ledger *ledger, uint32_t slot)
 {
 	return (struct ledger_row *)(ledger->base + ledger->rows_offset + (size_t)slot * ledger->row_size);
 }
+
+uint32_t claims_in(const char *path)
+{
+	struct ledger ledger;
+	uint32_t claims = 0;
+
+	assert_int_equal(open_ledger(path, 1, LEDGER_EXISTING, &ledger), 0);
+	for (uint32_t i = 0; i < ledger.rows; i++)
+		claims += (uint32_t)row_of(&ledger, i)->claims - (uint32_t)row_of(&ledger, i)->gone;
+	ledger_close(&ledger);
+	return claims;
+}

@@ -14,6 +14,9 @@ struct ledger *guarded_ledger(uint32_t rows, uint32_t cursors);
 /* For trust in what the test itself makes. */
 int open_ledger(const char *path, uint32_t rows, enum ledger_opening opening, struct ledger *ret_ledger);
 
+/* Open connections that all rows of a ledger's file claim, as they stand there: nobody mends them first. */
+uint32_t claims_in(const char *path);
+
 struct ledger_row *row_of(const struct ledger *ledger, uint32_t slot);
 
 #endif
