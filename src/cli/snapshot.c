@@ -133,6 +133,7 @@ static int take_service(const struct table_view *view, const struct table_area *
 	to->mode = mode_names[mode_of(area->mode, row->policy.mode)];
 	to->observed = mode_of(area->mode, row->policy.mode) == MODE_OBSERVE && !row->stand_down;
 	to->policy = row->policy;
+	to->has_own_address = row->flags & SERVICE_OWN_ADDRESS;
 	print_stand_down(area, row->stand_down, to->stand_down, sizeof(to->stand_down));
 	to->addresses = calloc((size_t)row->address_count + 1, sizeof(*to->addresses));
 	to->ports = calloc((size_t)row->port_count + 1, sizeof(*to->ports));
@@ -173,6 +174,7 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 	if (r < 0)
 		return r;
 	to->generation = area.generation;
+	to->stale_after_ms = area.stale_after_ms;
 	memcpy(to->source, area.source, sizeof(to->source));
 	to->source[sizeof(to->source) - 1] = '\0';
 	cut_whole_characters(to->source);

@@ -35,6 +35,7 @@ struct snapshot_service {
 	const char *mode;
 	bool observed; /* its dials are counted and pass: the numbers are what would have been */
 	char stand_down[96]; /* "": it does not */
+	bool has_own_address; /* somebody else serves it too: a dial can be passed through */
 	struct table_policy policy;
 	struct addr *addresses;
 	size_t address_count;
@@ -44,7 +45,7 @@ struct snapshot_service {
 
 struct snapshot {
 	bool is_static, alive; /* alive: its list is vouched for */
-	uint64_t generation, age_ms;
+	uint64_t generation, age_ms, stale_after_ms;
 	bool has_note;	   /* the writer tells of itself: */
 	uint64_t silent_ms; /* since the process last said that it lives */
 	uint64_t delay_ms;  /* of the last change, from its cause to the table; UINT64_MAX: unknown */

@@ -4,16 +4,11 @@
 #include "ledger/mend.h"
 
 #include <errno.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 
 #include "base/clock.h"
 #include "base/scratch.h"
-#include "base/sys.h"
+#include "base/socket_dump.h"
 #include "ledger/words.h"
 
 #define MEND_SELDOM_MS 60000
@@ -70,26 +65,15 @@ bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uin
 	return true;
 }
 
-struct dump_request {
-	struct nlmsghdr header;
-	struct inet_diag_req_v2 diag;
-	struct rtattr filter;
-	struct inet_diag_bc_op ops[4];
-};
-
 /* One mend from its beginning to its end: too much for the stack of a hook. */
 struct mending {
 	const struct ledger *ledger;
 	const struct mend_list *list;
 	uint32_t number; /* tags its notes */
-	uint16_t port;	 /* that all backends share; 0: they do not */
 	bool shared;	 /* others' sockets are among those that the kernel lists */
 	uint64_t now_ms;
-	int fd;
-	struct dump_request request;
-	struct sockaddr_nl kernel;
 	struct addr peer; /* of the socket that is counted */
-	char answer[16384] __attribute__((aligned(8))); /* a datagram of the dump */
+	struct socket_dump dump;
 };
 
 /* ---- the notes in the rows ---- */
@@ -254,20 +238,6 @@ static void count_socket(const struct mending *m, bool established)
 /* ---- the kernel's side ---- */
 
 /* Peers of one port only, where all backends share it: the kernel then copies nothing else. */
-static void add_port_filter(struct dump_request *request, uint16_t port)
-{
-	/* Compares and jumps of inet_diag_bc_run: accept when exactly the end is reached, refuse when beyond. */
-	const int ops = 4 * (int)sizeof(struct inet_diag_bc_op);
-
-	request->filter.rta_type = INET_DIAG_REQ_BYTECODE;
-	request->filter.rta_len = (uint16_t)(sizeof(struct rtattr) + (size_t)ops);
-	request->ops[0] = (struct inet_diag_bc_op){ INET_DIAG_BC_D_GE, 8, (uint16_t)(ops + 4) };
-	request->ops[1] = (struct inet_diag_bc_op){ INET_DIAG_BC_NOP, 4, port };
-	request->ops[2] = (struct inet_diag_bc_op){ INET_DIAG_BC_D_LE, 8, (uint16_t)(ops - 8 + 4) };
-	request->ops[3] = (struct inet_diag_bc_op){ INET_DIAG_BC_NOP, 4, port };
-	request->header.nlmsg_len += request->filter.rta_len;
-}
-
 static uint16_t common_port(const struct mend_list *list)
 {
 	struct ledger_key key;
@@ -282,86 +252,23 @@ static uint16_t common_port(const struct mend_list *list)
 	return port;
 }
 
-static int request_dump(struct mending *m, uint8_t family)
+static void take_socket(void *of, const struct inet_diag_msg *socket)
 {
-	struct dump_request *request = &m->request;
-	long n;
+	struct mending *m = of;
 
-	memset(request, 0, sizeof(*request));
-	request->header.nlmsg_len = offsetof(struct dump_request, filter);
-	request->header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	request->header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	request->diag.sdiag_family = family;
-	request->diag.sdiag_protocol = IPPROTO_TCP;
-	request->diag.idiag_states = 1u << TCP_ESTABLISHED | 1u << TCP_SYN_SENT;
-	if (m->port)
-		add_port_filter(request, m->port);
-	m->kernel.nl_family = AF_NETLINK;
-	n = sys_sendto(m->fd, request, request->header.nlmsg_len, 0, &m->kernel, sizeof(m->kernel));
-	return n < 0 ? (int)n : 0;
-}
-
-static void take_socket(struct mending *m, const struct nlmsghdr *header)
-{
-	const struct inet_diag_msg *socket = NLMSG_DATA(header);
-
-	if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(*socket)) &&
-	    addr_from_bytes(&m->peer, socket->idiag_family, socket->id.idiag_dst, socket->id.idiag_dport))
+	if (addr_from_bytes(&m->peer, socket->idiag_family, socket->id.idiag_dst, socket->id.idiag_dport))
 		count_socket(m, socket->idiag_state == TCP_ESTABLISHED);
-}
-
-/* One datagram of the answer: 1 more follow, 0 the dump is whole, or an error. */
-static int take_answer(struct mending *m, size_t len)
-{
-	size_t at = 0;
-
-	while (at + sizeof(struct nlmsghdr) <= len) {
-		const struct nlmsghdr *header = (const void *)(m->answer + at);
-
-		if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > len - at)
-			return -EBADMSG;
-		if (header->nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (header->nlmsg_type == NLMSG_ERROR)
-			return -EPROTO;
-		if (header->nlmsg_flags & NLM_F_DUMP_INTR)
-			return -EAGAIN;
-		take_socket(m, header);
-		at += NLMSG_ALIGN(header->nlmsg_len);
-	}
-	return 1;
-}
-
-static int dump(struct mending *m, uint8_t family)
-{
-	int r = request_dump(m, family);
-
-	/* The kernel answers at once; bounded all the same (a million sockets are 10,000 datagrams). */
-	for (int i = 0; r == 0 && i < 16384; i++) {
-		long n = sys_recv(m->fd, m->answer, sizeof(m->answer), MSG_DONTWAIT);
-
-		if (n <= 0)
-			return n < 0 ? (int)n : -EPROTO;
-		r = take_answer(m, (size_t)n);
-		if (r == 0)
-			return 0;
-		r = r == 1 ? 0 : r;
-	}
-	return r < 0 ? r : -E2BIG;
 }
 
 static int mend_by_dump(struct mending *m)
 {
-	int r;
+	int r = socket_dump_open(&m->dump);
 
-	m->fd = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	if (m->fd < 0)
-		return m->fd;
+	if (r < 0)
+		return r;
 	for_each_row(m, begin_row);
-	r = dump(m, AF_INET);
-	if (r == 0)
-		r = dump(m, AF_INET6); /* v4-mapped sockets are of this family */
-	sys_close(m->fd);
+	r = socket_dump_run(&m->dump);
+	socket_dump_close(&m->dump);
 	if (r == 0)
 		for_each_row(m, end_row);
 	return r;
@@ -383,7 +290,10 @@ int mend(const struct ledger *ledger, const struct mend_list *list, uint64_t now
 	m->shared = ledger_is_shared(ledger);
 	/* Never 0, and never that of a mend at the same time. */
 	m->number = (uint32_t)add_relaxed(&((struct ledger_head *)ledger->base)->mends, 1) | 1u << 31;
-	m->port = common_port(list);
+	m->dump.states = 1u << TCP_ESTABLISHED | 1u << TCP_SYN_SENT;
+	m->dump.peer_port = common_port(list);
+	m->dump.visit = take_socket;
+	m->dump.of = m;
 	r = mend_by_dump(m);
 	scratch_give(m, sizeof(*m));
 	return r;

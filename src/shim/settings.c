@@ -3,6 +3,7 @@
 
 #include "balance/balance.h"
 #include "base/bytes.h"
+#include "base/service_list.h"
 #include "base/sys.h"
 #include "base/trace.h"
 #include "shim/next.h"
@@ -140,34 +141,7 @@ void settings_read(struct settings *s)
 		s->trace = 0; /* never to the program's standard error instead */
 }
 
-/* NAME, or NAME.NAMESPACE. */
-static bool names_service(struct slice entry, struct slice name, struct slice namespace)
-{
-	struct slice rest = entry, head = slice_cut(&rest, '.');
-
-	return slice_equal_nocase(head, name) && (!rest.at || slice_equal_nocase(rest, namespace));
-}
-
-static bool list_has(const char *list, struct slice name, struct slice namespace)
-{
-	struct slice rest = slice_of(list);
-
-	while (rest.at) {
-		struct slice entry = slice_cut(&rest, ',');
-
-		while (entry.len && text_is_space(entry.at[0]))
-			entry = (struct slice){ entry.at + 1, entry.len - 1 };
-		while (entry.len && text_is_space(entry.at[entry.len - 1]))
-			entry.len--;
-		if (entry.len && names_service(entry, name, namespace))
-			return true;
-	}
-	return false;
-}
-
 bool settings_allow(const struct settings *s, struct slice name, struct slice namespace)
 {
-	if (s->only[0] && !list_has(s->only, name, namespace))
-		return false;
-	return !s->except[0] || !list_has(s->except, name, namespace);
+	return service_list_allow(slice_of(s->only), slice_of(s->except), name, namespace);
 }

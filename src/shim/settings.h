@@ -8,11 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/service_list.h"
 #include "base/text.h"
 #include "table/layout.h"
 
 #define SETTINGS_PATH 256
-#define SETTINGS_LIST 512
+#define SETTINGS_LIST SERVICE_LIST_SIZE
 
 struct settings {
 	uint8_t mode;	 /* enum fairdial_mode, of FAIRDIAL */

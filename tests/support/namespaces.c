@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/namespaces.h"
 
+#include <errno.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "support/process.h"
 #include "support/services.h"
 #include "support/testing.h"
+#include "support/tun.h"
 
 struct process *run_with_hosts(const char *const *env, const char *hosts, const char *command)
 {
@@ -18,4 +22,14 @@ struct process *run_with_hosts(const char *const *env, const char *hosts, const 
 	if (p->exit_status)
 		skip_because("cannot put another file over /etc/hosts: %s", p->err_text);
 	return run_shell(env, "exec %s sh -c '%s && exec %s'", unshare, mount, command);
+}
+
+void need_network_namespace(void)
+{
+	static bool done;
+
+	done = done || getenv("FAIRDIAL_TEST_UNSHARED");
+	if (!done && (unshare(CLONE_NEWNET) || bring_up("lo", NULL)))
+		skip_because("no network namespace of its own: %s", strerror(errno));
+	done = true;
 }
