@@ -16,7 +16,7 @@
 static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_verb, &status_verb };
 
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
-#define MAX_OPTIONS 16
+#define MAX_OPTIONS 32
 
 static void print_help(void)
 {

@@ -443,7 +443,7 @@ static enum names_result look_up(const struct attachment *attachment, const stru
 
 static enum names_result find_answer(const struct settings *s, struct slice host, struct answer *ret_answer)
 {
-	const struct attachment *attachment = attach_get();
+	const struct attachment *attachment = attach_get(ATTACH_LOOKUP);
 	enum names_result result;
 	struct work *work;
 
