@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/snapshot.h"
+#include "table/mark.h"
 
 #define SILENT_MS 5000
 
@@ -221,6 +222,58 @@ static const char *why_no_table(int error)
 	}
 }
 
+/* What DIR/autostart says of an agent that a program started; false where none was. */
+static bool read_mark(const char *dir, struct mark *ret_mark, bool *ret_held)
+{
+	const struct trust trust = cli_trust();
+	int dir_fd = trust_open_directory(dir, &trust), fd = dir_fd < 0 ? dir_fd : mark_open(dir_fd, &trust, MARK_READ), r = fd;
+
+	if (fd >= 0) {
+		*ret_held = mark_holder(fd) != 0;
+		r = mark_read(fd, ret_mark);
+		close(fd);
+	}
+	if (dir_fd >= 0)
+		close(dir_fd);
+	return r == 0 && ret_mark->state != MARK_NONE;
+}
+
+/* Its log goes nowhere: this is where a user learns why there is no table. NULL: no program has started an agent. */
+static const char *why_no_agent(const char *dir, char *buf, size_t size)
+{
+	unsigned long long ago_s, again_s;
+	uint64_t now_ms = clock_boot_ms();
+	struct mark mark;
+	bool held;
+
+	if (!read_mark(dir, &mark, &held))
+		return NULL;
+	ago_s = now_ms > mark.time_ms ? (now_ms - mark.time_ms) / 1000 : 0;
+	again_s = mark_pause_ms(&mark) / 1000;
+	if (mark.state == MARK_FAILED)
+		snprintf(buf, size, "there is none: the agent that a program started %llu s ago %s: %s", ago_s,
+			 held ? "runs, but cannot follow its source" : "failed, and a dial starts another", mark.text);
+	else if (held)
+		snprintf(buf, size, "there is none yet: an agent that a program started %llu s ago is about to make it", ago_s);
+	else if (mark.state == MARK_RUNNING)
+		snprintf(buf, size, "there is none: the agent that a program started has ended, as it does when nobody dials; the next dial "
+				    "starts another");
+	else
+		snprintf(buf, size, "there is none: the agent that a program started %llu s ago ended without a word; a dial starts another "
+				    "%llu s after the last one: run `fairdial agent --dir %s` in its place to see why", ago_s, again_s, dir);
+	return buf;
+}
+
+static int fail_without_table(const struct verb *verb, const char *dir, int error, const struct report *why)
+{
+	char buf[PATH_MAX + 512];
+	const char *text = error == -ENOENT ? why_no_agent(dir, buf, sizeof(buf)) : NULL;
+
+	if (!text)
+		text = why->text[0] ? why->text : why_no_table(error);
+	return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, text);
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	const char *given = NULL, *name = NULL;
@@ -244,7 +297,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	why.text[0] = '\0';
 	r = snapshot_take(dir, name, &snapshot, &why);
 	if (r < 0)
-		return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, why.text[0] ? why.text : why_no_table(r));
+		return fail_without_table(verb, dir, r, &why);
 	if (name && snapshot.service_count == 0) {
 		cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table, whose source is %s%s%s", name, dir, snapshot.source,
 			 snapshot.trouble[0] ? "; " : "", snapshot.trouble);

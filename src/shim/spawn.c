@@ -181,9 +181,20 @@ static void open_standard(void)
 		sys_call(SYS_dup, fd, 0, 0, 0, 0, 0);
 }
 
+/* A program with a processor to itself (SCHED_FIFO, SCHED_RR) does not share that privilege with its helpers. */
+static void reset_scheduling(void)
+{
+	static const int none; /* struct sched_param of SCHED_OTHER, which is 0 */
+	long policy = sys_call(SYS_sched_getscheduler, 0, 0, 0, 0, 0, 0);
+
+	if (policy == 1 || policy == 2)
+		sys_call(SYS_sched_setscheduler, 0, 0, (long)&none, 0, 0, 0);
+}
+
 static int become(struct room *room)
 {
 	sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0);
+	reset_scheduling();
 	reset_signals();
 	close_all(room);
 	open_standard();
