@@ -363,14 +363,16 @@ static void give_up(void)
 	store_relaxed(&wait_until_ms, 1);
 }
 
-/* PAUSE_OVER: go on. */
-static enum pause_end wait_for_table(const struct settings *s)
+/* Nothing is held where a dial can be cancelled, or left by a handler. */
+static enum pause_end wait_for_table(const struct settings *s, int fd)
 {
 	enum pause_end end = PAUSE_OVER;
 	uint64_t left_ms;
 
 	for (uint64_t ms = FIRST_PAUSE_MS; end == PAUSE_OVER && (left_ms = time_left_ms(s)); ms = ms < LAST_PAUSE_MS ? ms * 2 : ms) {
 		end = pause_ms((unsigned)(ms < left_ms ? ms : left_ms));
+		if (fd != ATTACH_LOOKUP)
+			next_test_cancel();
 		look(s);
 		if (has_vouched_table())
 			break;
@@ -397,8 +399,8 @@ static const struct attachment *start_and_wait(const struct settings *s, int fd)
 		return load_acquire_ptr(&current);
 	if (s->autostart)
 		start_agent(s);
-	if (s->wait_ms && !has_vouched_table() && time_left_ms(s) && may_wait(fd) &&
-	    wait_for_table(s) == PAUSE_INTERRUPTED && fd != ATTACH_LOOKUP)
+	if (s->wait_ms && !has_vouched_table() && may_wait(fd) && time_left_ms(s) &&
+	    wait_for_table(s, fd) == PAUSE_INTERRUPTED && fd != ATTACH_LOOKUP)
 		return ATTACH_INTERRUPTED;
 	return load_acquire_ptr(&current);
 }

@@ -39,6 +39,7 @@ const struct attachment *attach_get(int fd);
 
 #define ATTACH_LOOKUP	   INT32_MIN
 #define ATTACH_NO_WAIT	   (INT32_MIN + 1) /* a dial of TCP that is not to wait, whatever its socket is like */
+#define ATTACH_NO_SOCKET   (-1) /* a number is looked up: it starts nothing and waits for nothing, whatever will be dialed by it */
 #define ATTACH_INTERRUPTED ((const struct attachment *)UINTPTR_MAX)
 
 /* Neither NULL nor ATTACH_INTERRUPTED, in one comparison. */
