@@ -148,17 +148,18 @@ static bool may_start(void)
 
 /* ---- the binary ---- */
 
-/* One name of a path. It is cut out into `name`. False at the end. */
-static bool next_name(const char **path, char name[SETTINGS_PATH], bool *ret_last)
+/* The next name of a path, in that folder. `*path` becomes what follows it: empty at the end. */
+__attribute__((noinline)) /* the name is not for the stack of what comes after */
+static int open_next(int folder, const char **path)
 {
-	struct text text = text_into(name, SETTINGS_PATH);
+	char name[SETTINGS_PATH];
+	struct text text = text_into(name, sizeof(name));
 
 	while (**path == '/')
 		(*path)++;
 	while (**path && **path != '/')
 		text_add_char(&text, *(*path)++);
-	*ret_last = **path == '\0';
-	return text.len > 0 && !text.full;
+	return text.len == 0 || text.full ? -ENOENT : sys_openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 }
 
 __attribute__((noinline))
@@ -190,22 +191,18 @@ static int check_program(int fd, const struct trust *trust)
 int autostart_check_binary(const char *path, const struct trust *trust)
 {
 	int at = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0), r = at < 0 ? at : check_folder(at, trust);
-	char name[SETTINGS_PATH];
-	bool last = false;
 
-	while (r == 0 && !last) {
-		int next = -ENOENT;
+	do {
+		int next = r == 0 ? open_next(at, &path) : r;
 
-		if (next_name(&path, name, &last))
-			next = sys_openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-		sys_close(at);
+		if (at >= 0)
+			sys_close(at);
 		at = next;
 		if (at < 0)
 			return at == -ENOTDIR ? -ENOENT : at;
-		r = last ? check_program(at, trust) : check_folder(at, trust);
-	}
-	if (at >= 0)
-		sys_close(at);
+		r = *path ? check_folder(at, trust) : check_program(at, trust);
+	} while (r == 0 && *path);
+	sys_close(at);
 	return r;
 }
 
