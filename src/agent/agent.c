@@ -396,6 +396,7 @@ static bool ends_idle(const struct agent *a, uint64_t now_ms)
 	if (!a->options.idle_ms || now_ms - a->used_ms < a->options.idle_ms)
 		return false;
 	log_line("nobody has dialed by the table, nor holds a connection, for %s: the end", duration_print(a->options.idle_ms, text));
+	started_tell(a->options.started, MARK_ENDED, ""); /* first: who finds no table then waits for the next agent, not for this one */
 	writer_retire(a->writer);
 	return true;
 }

@@ -59,7 +59,7 @@ static const struct trace_word reasons[] = {
 	{ ENOSPC, "no space left" },
 	{ EBUSY, "another process is replacing it" },
 	{ EROFS, "read-only file system" },
-	{ EAGAIN, "nobody has vouched for its list yet" },
+	{ EAGAIN, "it is empty as yet" },
 	{ 0, NULL },
 };
 
@@ -71,7 +71,7 @@ struct search {
 	struct table table;
 	struct file_id id;
 	struct ledger ledger;
-	bool only_vouched;
+	bool not_empty; /* an empty one is passed over */
 	char user_dir[40];
 	char ledger_path[SETTINGS_PATH + 8];
 	char line[2 * SETTINGS_PATH];
@@ -116,11 +116,12 @@ static bool is_retired(const struct table *table)
 }
 
 /* An agent's first table is an empty one, until it has heard of its source. */
-static bool is_vouched(const struct table *table)
+static bool has_services(const struct table *table)
 {
-	const struct table_head *head = table_head(table);
+	struct table_view view;
 
-	return (head->flags & TABLE_STATIC) || load_relaxed(&head->heartbeat_ms);
+	return (table_head(table)->flags & TABLE_STATIC) ||
+	       (table_begin(table, &view) && table_count(&view, SECTION_SERVICES) > 0 && table_end(&view));
 }
 
 static void ledger_path(const struct settings *s, const char *dir, char path[SETTINGS_PATH + 8])
@@ -206,7 +207,7 @@ static int map_table(struct search *search)
 		r = table_map(search->dir, &search->trust, &search->table, &search->id);
 	if (r == 0 && !boot_matches(&search->table))
 		r = -ESTALE;
-	else if (r == 0 && search->only_vouched && !is_vouched(&search->table))
+	else if (r == 0 && search->not_empty && !has_services(&search->table))
 		r = -EAGAIN;
 	if (r == -ESTALE || r == -EAGAIN)
 		table_unmap(&search->table);
@@ -264,7 +265,7 @@ static uint64_t monotonic_ms(void)
  * Who would wait for a table does not take one that says nothing yet: while it waits, and, where nobody has waited so far, as long
  * after the first look as it would have.
  */
-static bool takes_only_vouched(const struct settings *s)
+static bool takes_no_empty_one(const struct settings *s)
 {
 	uint64_t now_ms = monotonic_ms(), until_ms = load_relaxed(&wait_until_ms);
 
@@ -281,7 +282,7 @@ static void look(const struct settings *s)
 	if (!search)
 		return;
 	search->settings = s;
-	search->only_vouched = takes_only_vouched(s);
+	search->not_empty = takes_no_empty_one(s);
 	search_in_turn(search);
 	scratch_give(search, sizeof(*search));
 }
@@ -315,11 +316,11 @@ static bool has_table(void)
 	return attachment && !is_retired(&attachment->table);
 }
 
-static bool has_vouched_table(void)
+static bool has_full_table(void)
 {
 	const struct attachment *attachment = load_acquire_ptr(&current);
 
-	return attachment && !is_retired(&attachment->table) && is_vouched(&attachment->table);
+	return attachment && !is_retired(&attachment->table) && has_services(&attachment->table);
 }
 
 /* Of another kind of socket, whose dials are never ours: connect(2) is also how programs ask name servers. */
@@ -363,6 +364,12 @@ static void give_up(void)
 	store_relaxed(&wait_until_ms, 1);
 }
 
+/* There is nothing to wait for. */
+static bool is_settled(enum autostart_result result)
+{
+	return result == AUTOSTART_FAILED || result == AUTOSTART_RUNS;
+}
+
 /* Nothing is held where a dial can be cancelled, or left by a handler. */
 static enum pause_end wait_for_table(const struct settings *s, int fd)
 {
@@ -374,11 +381,12 @@ static enum pause_end wait_for_table(const struct settings *s, int fd)
 		if (fd != ATTACH_LOOKUP)
 			next_test_cancel();
 		look(s);
-		if (has_vouched_table())
-			break;
-		if (s->autostart && autostart_agent(s) == AUTOSTART_FAILED)
+		if (has_full_table())
+			return end;
+		if (s->autostart && is_settled(autostart_agent(s)))
 			give_up();
 	}
+	look(s); /* one that is empty after all, or was published between the two */
 	return end;
 }
 
@@ -388,8 +396,10 @@ static void start_agent(const struct settings *s)
 	if (!is_due(&last_start_ms))
 		return;
 	look(s); /* one may have come */
-	if (!has_table() && autostart_agent(s) == AUTOSTART_FAILED)
-		give_up();
+	if (has_table() || !is_settled(autostart_agent(s)))
+		return;
+	give_up();
+	look(s); /* it was published between the two */
 }
 
 __attribute__((noinline)) /* off unless asked for, and not for the stack of other dials */
@@ -399,7 +409,7 @@ static const struct attachment *start_and_wait(const struct settings *s, int fd)
 		return load_acquire_ptr(&current);
 	if (s->autostart)
 		start_agent(s);
-	if (s->wait_ms && !has_vouched_table() && may_wait(fd) && time_left_ms(s) &&
+	if (s->wait_ms && !has_full_table() && may_wait(fd) && time_left_ms(s) &&
 	    wait_for_table(s, fd) == PAUSE_INTERRUPTED && fd != ATTACH_LOOKUP)
 		return ATTACH_INTERRUPTED;
 	return load_acquire_ptr(&current);

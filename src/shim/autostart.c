@@ -334,6 +334,8 @@ static enum autostart_result decide(struct work *w, int fd, bool may)
 		return start(w, fd);
 	if (w->mark.state == MARK_NONE)
 		return AUTOSTART_NO;
+	if (w->mark.state == MARK_RUNNING && held)
+		return AUTOSTART_RUNS;
 	return mark_has_failed(&w->mark, held, now_ms) ? AUTOSTART_FAILED : AUTOSTART_COMING;
 }
 

@@ -26,7 +26,8 @@
 
 enum autostart_result {
 	AUTOSTART_NO,	   /* not from this process, or into no directory */
-	AUTOSTART_COMING,  /* an agent was started, by whomever, or runs */
+	AUTOSTART_COMING,  /* an agent was started, by whomever */
+	AUTOSTART_RUNS,	   /* and has published what its source says */
 	AUTOSTART_FAILED,  /* it came to nothing, and its pause is not over */
 };
 

@@ -6,7 +6,7 @@
  * that process ends. It notes the start before it begins, so that one that comes to nothing, however it ends, is paid for with a
  * pause: a second, twice that after the next, a minute at most. The agent holds a record lock (fcntl(2), F_SETLK) on it for as long as it
  * lives, which anybody may ask for, and which no pid, no clock and no crash can make a lie. It notes when it has
- * published, and why it could not.
+ * published, why it could not, and that it ends because nobody uses it.
  *
  * Times are CLOCK_BOOTTIME in milliseconds, with the boot id. What is of another boot, of a time that has not come yet, or damaged is
  * as if it were not there; so no clock and no dead process can put off a start for longer than a pause.
@@ -31,7 +31,8 @@ enum mark_state {
 	MARK_NONE,    /* nobody has started one */
 	MARK_STARTED, /* an agent is on its way */
 	MARK_RUNNING, /* it has published */
-	MARK_FAILED,  /* it could not be started, or has given up: `text` says why */
+	MARK_FAILED,  /* it could not be started, or cannot follow its source: `text` says why */
+	MARK_ENDED,   /* nobody used it: it takes its table back, and is about to let go */
 	MARK_STATES
 };
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/api_server.h"
 #include "support/autostarts.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
@@ -95,6 +96,23 @@ static void assert_passes(const struct scene *scene, const char *const *env, con
 
 	assert_string_equal(s.answer, "backend-1");
 	assert_string_equal(s.seen, "clean");
+}
+
+static void wait_for_file(const char *path)
+{
+	for (long begun = now_ms(); access(path, F_OK) < 0; usleep(1000))
+		if (now_ms() - begun > LIMIT_MS)
+			fail_msg("%s does not come", path);
+}
+
+/* Where there is no table. */
+static void assert_status_says(const struct autostarts *a, const char *text)
+{
+	struct process *p = run(NULL, built("fairdial"), "status", "--dir", a->dir, NULL);
+
+	assert_error(p, 1);
+	if (!strstr(p->err_text, text))
+		fail_msg("expected \"%s\": %s", text, p->err_text);
 }
 
 static struct mark mark_of(const struct autostarts *a)
@@ -213,6 +231,24 @@ static void agent_has_nothing_of_the_program(void **state)
 	}
 }
 
+/* However it came about that another process decides: it may have stopped in the middle. */
+static void nobody_starts_one_while_another_decides(void **state)
+{
+	struct scene scene = scene_of();
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdir(scene.a->dir, 0755), 0);
+	fd = open(format("%s/" MARK_NAME, scene.a->dir), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	assert_int_equal(mark_lock(fd), 0);
+	assert_passes(&scene, scene.a->env, "watch");
+	autostarts_expect(scene.a, 0);
+	assert_int_equal(mark_of(scene.a).state, MARK_NONE);
+	close(fd);
+	assert_passes(&scene, scene.a->env, "watch");
+	autostarts_expect(scene.a, 1);
+}
+
 /* ---- who starts none ---- */
 
 static void neither_pid_1_nor_who_adopts_orphans_starts_one(void **state)
@@ -308,7 +344,6 @@ static void binary_that_is_unfit_is_not_started_and_not_waited_for(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(unfit) / sizeof(*unfit); i++) {
 		struct scene scene;
-		struct process *p;
 
 		if (unfit[i].change == make_foreign && geteuid())
 			continue;
@@ -318,10 +353,7 @@ static void binary_that_is_unfit_is_not_started_and_not_waited_for(void **state)
 			assert_true(start_to(autostarts_waiting(scene.a, "60s"), "watch", scene.host, scene.port).ms < LONG_MS);
 		autostarts_expect(scene.a, 0);
 		assert_int_equal(mark_of(scene.a).tries, 1);
-		p = run(NULL, built("fairdial"), "status", "--dir", scene.a->dir, NULL);
-		assert_error(p, 1);
-		if (!strstr(p->err_text, unfit[i].why))
-			fail_msg("row %zu: expected \"%s\": %s", i, unfit[i].why, p->err_text);
+		assert_status_says(scene.a, unfit[i].why);
 	}
 }
 
@@ -358,15 +390,12 @@ static void agent_that_cannot_follow_is_not_waited_for(void **state)
 {
 	struct scene scene = scene_of();
 	const char *const *env = with_env(autostarts_waiting(scene.a, "60s"), format("FAIRDIAL_SERVICES=%s/none.json", scene.a->root), NULL);
-	struct process *p;
 
 	(void)state;
 	assert_true(start_to(env, "watch", scene.host, scene.port).ms < LONG_MS);
 	autostarts_expect(scene.a, 1);
 	assert_int_equal(mark_of(scene.a).state, MARK_FAILED);
-	p = run(NULL, built("fairdial"), "status", "--dir", scene.a->dir, NULL);
-	assert_error(p, 1);
-	assert_non_null(strstr(p->err_text, "none.json"));
+	assert_status_says(scene.a, "none.json");
 }
 
 /* ---- where the table is to be ---- */
@@ -524,6 +553,33 @@ static void lookup_and_dial_wait_for_a_table_that_is_being_made(void **state)
 	}
 }
 
+/* An agent's first table is an empty one; what is waited for is the API's list. */
+static void dial_waits_until_the_api_has_answered(void **state)
+{
+	struct scene scene = scene_of();
+	struct api_server *api = api_start(NULL);
+	const char *kubeconfig = format("%s/kubeconfig", scene.a->root);
+	struct process *p;
+
+	(void)state;
+	api_write_kubeconfig(api, kubeconfig, &(struct api_kubeconfig){ .namespace = "shop" });
+	api_put_service(api, "web", SERVICE_ADDRESS, "http:80");
+	api_put_slice(api, "web-1", "web", format("http:%s", scene.port), scene.host);
+	api_script(api, &(struct api_script){ .count = API_ALWAYS, .hold = true });
+	p = process_start(&(struct start){
+		.argv = ARGV(built("helpers/starter"), "watch", SERVICE_ADDRESS, "80"),
+		.env = with_env(autostarts_waiting(scene.a, "60s"), "FAIRDIAL_SERVICES", "KUBERNETES_SERVICE_HOST=127.0.0.1",
+				format("KUBECONFIG=%s", kubeconfig), NULL) });
+	api_wait_held(api, 1, LIMIT_MS);
+	wait_for_file(format("%s/table", scene.a->dir));
+	api_unscript(api);
+	api_release(api);
+	process_wait(p, LIMIT_MS);
+	assert_clean(p);
+	assert_string_equal(take(p->out_text).answer, "backend-1");
+	autostarts_expect(scene.a, 1);
+}
+
 static void process_waits_once_and_no_longer_than_it_was_told(void **state)
 {
 	struct backends *b = backends_start(1, ONE_PORT);
@@ -583,9 +639,7 @@ static struct process *agent_of(const struct autostarts *a, const char *idle)
 		.end_with = SIGTERM });
 
 	autostarts_wait(a->dir);
-	for (long begun = now_ms(); access(format("%s/table", a->dir), F_OK) < 0; usleep(1000))
-		if (now_ms() - begun > LIMIT_MS)
-			fail_msg("the agent publishes nothing");
+	wait_for_file(format("%s/table", a->dir));
 	return p;
 }
 
@@ -605,6 +659,7 @@ static void agent_that_nobody_uses_ends_and_the_next_dial_starts_another(void **
 	assert_int_equal(agent->exit_status, 0);
 	assert_int_equal(access(format("%s/table", scene.a->dir), F_OK), -1);
 	autostarts_expect(scene.a, 0);
+	assert_status_says(scene.a, "as it does when nobody dials");
 	process_say(p, "\n");
 	assert_int_equal(strncmp(process_line(p, LIMIT_MS), "backend-", 8), 0);
 	process_close_input(p);
@@ -678,6 +733,7 @@ int main(void)
 		TEST(program_sees_no_child_and_no_signal_of_it),
 		TEST(threads_that_dial_at_once_start_one_agent),
 		TEST(agent_has_nothing_of_the_program),
+		TEST(nobody_starts_one_while_another_decides),
 		TEST(neither_pid_1_nor_who_adopts_orphans_starts_one),
 		TEST(only_dials_of_tcp_and_lookups_start_one_where_there_is_something_to_follow),
 		TEST(binary_that_is_unfit_is_not_started_and_not_waited_for),
@@ -691,6 +747,7 @@ int main(void)
 		TEST(table_that_was_published_for_good_needs_none),
 		TEST(dial_that_does_not_block_does_not_wait),
 		TEST(lookup_and_dial_wait_for_a_table_that_is_being_made),
+		TEST(dial_waits_until_the_api_has_answered),
 		TEST(process_waits_once_and_no_longer_than_it_was_told),
 		TEST(handler_ends_a_wait_as_it_ends_a_dial),
 		TEST(agent_that_nobody_uses_ends_and_the_next_dial_starts_another),
