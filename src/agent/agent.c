@@ -308,9 +308,9 @@ static uint64_t delay_of(const struct agent *a)
 }
 
 /*
- * Use is a dial that a shim has counted, or a connection that is open: to whoever holds one, the agent still owes the truth of its
- * list, and the counts of the others. Attached processes that do not dial are no use of it; at their next dial they find the table
- * retired, and look for another, which starts one.
+ * Use is a dial that a shim has counted, or a connection that is open: to whoever holds one, the agent still owes the truth of
+ * its list, and the counts of the others. Attached processes that do not dial are no use of it; at their next dial they find the
+ * table retired, and look for another, which starts one.
  */
 static void look_for_use(struct agent *a, uint64_t now_ms)
 {
@@ -395,8 +395,9 @@ static bool ends_idle(const struct agent *a, uint64_t now_ms)
 
 	if (!a->options.idle_ms || now_ms - a->used_ms < a->options.idle_ms)
 		return false;
-	log_line("nobody has dialed by the table, nor holds a connection, for %s: the end", duration_print(a->options.idle_ms, text));
-	started_tell(a->options.started, MARK_ENDED, ""); /* first: who finds no table then waits for the next agent, not for this one */
+	log_line("nobody has dialed by the table, nor holds a connection, for %s: the end",
+		 duration_print(a->options.idle_ms, text));
+	started_tell(a->options.started, MARK_ENDED, ""); /* first: who finds no table then waits for the next agent */
 	writer_retire(a->writer);
 	return true;
 }

@@ -40,7 +40,8 @@ struct agent_options {
 
 /*
  * Takes the directory; waits for another agent there to end, and goes on where that one was. 0; -EINTR where agent_stop was called
- * meanwhile; else a negative errno and a line. One that a program started waits a second at most: -EBUSY. A services file that cannot be read is refused here; later on the last one stays.
+ * meanwhile; else a negative errno and a line. One that a program started waits a second at most: -EBUSY. A services file that
+ * cannot be read is refused here; later on the last one stays.
  */
 int agent_open(const struct agent_options *options, struct agent **ret_agent, struct report *report);
 

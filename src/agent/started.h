@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's side of DIR/autostart (table/mark.h): that it lives, that it has published, and why it could not. Its log goes nowhere, so
- * what it lacks before there is a table is told there.
+ * The agent's side of DIR/autostart (table/mark.h): that it lives, that it has published, and why it could not. Its log goes
+ * nowhere, so what it lacks before there is a table is told there.
  */
 #ifndef FAIRDIAL_AGENT_STARTED_H
 #define FAIRDIAL_AGENT_STARTED_H
@@ -23,7 +23,7 @@ void started_tell(struct started *started, enum mark_state state, const char *te
 /* Lets go of it, as the end of the process does. NULL is accepted. */
 void started_close(struct started *started);
 
-/* Another agent has the directory: what a predecessor that was started so said is of no use, and it is not to have a successor. */
+/* Another agent has the directory: what a predecessor that was started so said is of no use, and it gets no successor. */
 void started_forget(const char *dir);
 
 #endif

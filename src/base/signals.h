@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals as the kernel has them: for code that must not ask the C library, which hides two or three of the 64 and keeps its own
- * idea of the rest. Async-signal-safe.
+ * Signals as the kernel has them: for code that must not ask the C library, which hides two or three of the 64 and keeps its
+ * own idea of the rest. Async-signal-safe.
  */
 #ifndef FAIRDIAL_BASE_SIGNALS_H
 #define FAIRDIAL_BASE_SIGNALS_H

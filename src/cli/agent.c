@@ -44,8 +44,8 @@ static const struct cli_option options[] = {
 	[OPT_SHARE_LEDGER] = { "share-ledger", NULL, "the directory is this pod's own: all its users share the counts" },
 	[OPT_IGNORE_MESH] = { "ignore-mesh", NULL, "spread also where a service mesh listens in this pod" },
 	[OPT_BACKOFF] = { "backoff", "DURATION", "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
-	[OPT_IDLE] = { "exit-when-idle", "DURATION", "end, and take the table back, when nobody has dialed by it, nor holds a connection, for so long" },
-	[OPT_STARTED] = { "autostarted", NULL, "as a program starts it (FAIRDIAL_AUTOSTART): ends where another agent is, and after 10m idle" },
+	[OPT_IDLE] = { "exit-when-idle", "DURATION", "end, and take the table back, when nobody has used it for so long" },
+	[OPT_STARTED] = { "autostarted", NULL, "as a program starts it: end where another agent is, and when idle (10m)" },
 	{ 0 },
 };
 

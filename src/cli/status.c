@@ -256,14 +256,16 @@ static const char *why_no_agent(const char *dir, char *buf, size_t size)
 	else if (held && mark.state == MARK_STARTED)
 		snprintf(buf, size, "there is none yet: an agent that a program started %llu s ago is about to make it", ago_s);
 	else if (mark.state == MARK_ENDED)
-		snprintf(buf, size, "there is none: the agent that a program started has ended, as it does when nobody dials; the next dial "
-				    "starts another");
+		snprintf(buf, size, "there is none: the agent that a program started has ended, as it does when nobody dials; the "
+				    "next dial starts another");
 	else if (mark.state == MARK_RUNNING)
 		snprintf(buf, size, "there is none, though an agent that a program started had made one: it was removed%s",
 			 held ? "; end that agent, and the next dial starts another" : "; the next dial starts another");
 	else
-		snprintf(buf, size, "there is none: the agent that a program started %llu s ago ended without a word; a dial starts another "
-				    "%llu s after the last one: run `fairdial agent --dir %s` in its place to see why", ago_s, again_s, dir);
+		snprintf(buf, size,
+			 "there is none: the agent that a program started %llu s ago ended without a word; a dial starts another "
+			 "%llu s after the last one: run `fairdial agent --dir %s` in its place to see why",
+			 ago_s, again_s, dir);
 	return buf;
 }
 

@@ -262,8 +262,8 @@ static uint64_t monotonic_ms(void)
 }
 
 /*
- * Who would wait for a table does not take one that says nothing yet: while it waits, and, where nobody has waited so far, as long
- * after the first look as it would have.
+ * Who would wait for a table does not take one that says nothing yet: while it waits, and, where nobody has waited so far, as
+ * long after the first look as it would have.
  */
 static bool takes_no_empty_one(const struct settings *s)
 {
@@ -342,8 +342,9 @@ static bool may_wait(int fd)
 	if (fd == ATTACH_LOOKUP || fd == ATTACH_NO_WAIT)
 		return fd == ATTACH_LOOKUP;
 	flags = sys_fcntl_getfl(fd);
-	return flags >= 0 && !(flags & O_NONBLOCK) && sys_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &len) == 0 && !own.tv_sec &&
-	       !own.tv_usec;
+	if (flags < 0 || (flags & O_NONBLOCK))
+		return false;
+	return sys_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &len) == 0 && !own.tv_sec && !own.tv_usec;
 }
 
 /* Whoever comes first decides until when all wait: threads, and children that are forked later. */
@@ -374,9 +375,9 @@ static bool is_settled(enum autostart_result result)
 static enum pause_end wait_for_table(const struct settings *s, int fd)
 {
 	enum pause_end end = PAUSE_OVER;
-	uint64_t left_ms;
+	uint64_t ms = FIRST_PAUSE_MS, left_ms;
 
-	for (uint64_t ms = FIRST_PAUSE_MS; end == PAUSE_OVER && (left_ms = time_left_ms(s)); ms = ms < LAST_PAUSE_MS ? ms * 2 : ms) {
+	for (; end == PAUSE_OVER && (left_ms = time_left_ms(s)); ms = ms < LAST_PAUSE_MS ? ms * 2 : ms) {
 		end = pause_ms((unsigned)(ms < left_ms ? ms : left_ms));
 		if (fd != ATTACH_LOOKUP)
 			next_test_cancel();

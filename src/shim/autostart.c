@@ -22,8 +22,9 @@
 enum variable_kind { AS_IT_IS, A_PATH, SERVICES };
 
 /*
- * What the agent reads, and what its libraries do to reach the API. Nothing else of the program's is handed on: it may have secrets, and
- * LD_PRELOAD and its like are the program's own. Relative paths are made absolute: the agent's directory is the root.
+ * What the agent reads, and what its libraries do to reach the API. Nothing else of the program's is handed on: it may have
+ * secrets, and LD_PRELOAD and its like are the program's own. Relative paths are made absolute: the agent's directory is the
+ * root.
  */
 static const struct variable {
 	const char *name;
@@ -278,8 +279,8 @@ static void fill_environment(struct work *w)
 
 static const struct trace_word errors[] = {
 	{ ENOENT, "there is no fairdial beside libfairdial.so, nor bin/fairdial or ../bin/fairdial" },
-	{ EPERM, "the fairdial beside libfairdial.so is not to be trusted: it, or a folder above it, belongs to another user, can be changed "
-		 "by others, or is a symbolic link" },
+	{ EPERM, "the fairdial beside libfairdial.so is not to be trusted: it, or a folder above it, belongs to another user, can be "
+		 "changed by others, or is a symbolic link" },
 	{ EACCES, "the fairdial beside libfairdial.so is no program that this user may run" },
 	{ ENOEXEC, "the fairdial beside libfairdial.so is no program for this machine" },
 	{ EAGAIN, "this user has too many processes" },

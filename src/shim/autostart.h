@@ -6,16 +6,17 @@
  * It is started where
  *	- there is something to follow: KUBERNETES_SERVICE_HOST or FAIRDIAL_SERVICES;
  *	- the process is neither PID 1 of its pid namespace nor a subreaper: the agent, once it has lost its parents, would be
- *	  its child, and its end a SIGCHLD, and a stranger to its wait(2); nor one whose next child would be PID 1 of a new namespace;
+ *	  its child, and its end a SIGCHLD, and a stranger to its wait(2); nor one whose next child would be PID 1 of a new
+ *	  namespace;
  *	- the process has no rights but its user's (AT_SECURE, or a user or group that it has put on for a while);
- *	- the binary, and every folder above it up to the root, belong to whom a table is believed (table/map.h), and nobody else can
- *	  write them; none of them is a symbolic link. Whoever could put another in its place between that look and execve(2) is one of
- *	  those, who run code in this process anyway: the path is as good as a descriptor, and the tool needs its path to find what lies
- *	  beside it;
+ *	- the binary, and every folder above it up to the root, belong to whom a table is believed (table/map.h), and nobody
+ *	  else can write them; none of them is a symbolic link. Whoever could put another in its place between that look and
+ *	  execve(2) is one of those, who run code in this process anyway: the path is as good as a descriptor, and the tool
+ *	  needs its path to find what lies beside it;
  *	- a directory can be had for the table, under the same rule, and its mark (table/mark.h) says that it is time.
  *
- * Where a filter of system calls kills who calls clone(2) or execve(2) (seccomp(2)), it kills: this is for programs that may have
- * children, and is off unless asked for.
+ * Where a filter of system calls kills who calls clone(2) or execve(2) (seccomp(2)), it kills: this is for programs that may
+ * have children, and is off unless asked for.
  *
  * Async-signal-safe, but for autostart_keep_environment.
  */

@@ -60,8 +60,8 @@ struct dial_choice {
 };
 
 /*
- * Whether the destination is a Service's: all that a dial which is not ours costs. 1 or 0; -EINTR where it waited for a table, and is to
- * end (attach.h).
+ * Whether the destination is a Service's: all that a dial which is not ours costs. 1 or 0; -EINTR where it waited for a table,
+ * and is to end (attach.h).
  */
 int dial_is_service(int fd, const struct sockaddr *sa, uint32_t len);
 

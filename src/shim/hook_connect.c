@@ -435,9 +435,9 @@ static int connect_service(int fd, const struct sockaddr *sa, socklen_t len)
 }
 
 /*
- * A handler without SA_RESTART ran while the dial waited for a table, before the kernel had heard of it. To the program that is a dial
- * which was interrupted: it fails with EINTR, and the connection comes about all the same (connect(2)), for which the program
- * may wait now. So the request is sent, with the least patience that there is: the kernel's own clock has it back at once.
+ * A handler without SA_RESTART ran while the dial waited for a table, before the kernel had heard of it. To the program that is
+ * a dial which was interrupted: it fails with EINTR, and the connection comes about all the same (connect(2)), for which the
+ * program may wait now. So the request is sent, with the least patience that there is: the kernel's own clock has it back at once.
  */
 __attribute__((noinline))
 static int connect_interrupted(int fd, const struct sockaddr *sa, socklen_t len)

@@ -33,8 +33,8 @@ ssize_t next_send_flat(int fd, const void *buf, size_t n, int flags, const struc
 ssize_t next_send(int fd, const struct msghdr *msg, int flags);
 
 /*
- * A cancellation point, where connect is one: does not return to a thread that is cancelled. A connect without a socket, which comes to
- * nothing; glibc sends a thread no signal as long as it is in none.
+ * A cancellation point, where connect is one: does not return to a thread that is cancelled. A connect without a socket, which
+ * comes to nothing; glibc sends a thread no signal as long as it is in none.
  */
 void next_test_cancel(void);
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The program becomes the child of a child that ends at once, so that it is nobody's whom we know. Both are made by clone(2) with
- * these:
- *	exit signal 0	the end of one sends no signal, and only a wait with __WALL or __WCLONE sees it: PID 1 alone waits for the other
+ * The program becomes the child of a child that ends at once, so that it is nobody's whom we know. Both are made by clone(2)
+ * with these:
+ *	exit signal 0	the end of one sends no signal, and only a wait with __WALL or __WCLONE sees it
  *	CLONE_VM	nothing is copied, however large the process is, and no page of it becomes read-only for a fork's sake
  *	CLONE_VFORK	this thread sleeps until the child has a memory of its own, or has ended: the stack and the strings stay
  *
- * All signals are blocked meanwhile: a handler of the program must not run in a child that shares its memory. What the children
- * change is theirs alone (no CLONE_FILES, CLONE_FS or CLONE_SIGHAND): descriptors, directory, umask, what signals do. They call nothing
- * but the kernel, so the libc's thread pointer, which they share with the thread that sleeps, is not used.
+ * All signals are blocked meanwhile: a handler of the program must not run in a child that shares its memory. What the
+ * children change is theirs alone (no CLONE_FILES, CLONE_FS or CLONE_SIGHAND): descriptors, directory, umask, what signals
+ * do. They call nothing but the kernel, so the libc's thread pointer, which they share with the thread that sleeps, is not
+ * used.
  *
  * The first child is a zombie between its end and our wait, a few instructions. A thread that waits for anybody's child by
  * __WALL may find it there; then ours is told that there is none, and goes on.
@@ -168,8 +169,8 @@ static void close_all(struct room *room)
 }
 
 /*
- * 0, 1 and 2. They have to be something, or the program's first sockets would be what it logs to. Where there is no /dev/null, a
- * directory, which neither gives nor takes anything.
+ * 0, 1 and 2. They have to be something, or the program's first sockets would be what it logs to. Where there is no
+ * /dev/null, a directory, which neither gives nor takes anything.
  */
 static void open_standard(void)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starts a program that has nothing to do with the process that starts it: no child of it, no descriptor, no terminal, no signal. From
- * within any call that a program makes, and unseen by it: no SIGCHLD, no zombie, nothing for its wait(2) to find, and no
- * other thread stops.
+ * Starts a program that has nothing to do with the process that starts it: no child of it, no descriptor, no terminal, no
+ * signal. From within any call that a program makes, and unseen by it: no SIGCHLD, no zombie, nothing for its wait(2) to
+ * find, and no other thread stops.
  *
- * Async-signal-safe; errno stays. The calling thread is held up until the program runs, or cannot: as long as an execve(2) takes.
+ * Async-signal-safe; errno stays. The calling thread is held up until the program runs, or cannot: as long as an execve(2)
+ * takes.
  */
 #ifndef FAIRDIAL_SHIM_SPAWN_H
 #define FAIRDIAL_SHIM_SPAWN_H

@@ -56,7 +56,8 @@ static bool is_of_this_boot(const struct mark *mark)
 	uint8_t boot_id[16];
 
 	host_boot_id(boot_id);
-	return memcmp(mark->boot_id, boot_id, 16) == 0 || memcmp(mark->boot_id, unknown, 16) == 0 || memcmp(boot_id, unknown, 16) == 0;
+	return memcmp(mark->boot_id, boot_id, 16) == 0 || memcmp(mark->boot_id, unknown, 16) == 0 ||
+	       memcmp(boot_id, unknown, 16) == 0;
 }
 
 static bool is_sound(const struct mark *mark)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DIR/autostart: what the processes that may start an agent for a directory, and the agent that one of them started, tell each other.
+ * DIR/autostart: what the processes that may start an agent for a directory, and the agent that one of them started, tell
+ * each other.
  *
- * Whoever may start one first takes flock(2) on the file, so of any number that race one decides; the kernel lets go of it when
- * that process ends. It notes the start before it begins, so that one that comes to nothing, however it ends, is paid for with a
- * pause: a second, twice that after the next, a minute at most. The agent holds a record lock (fcntl(2), F_SETLK) on it for as long as it
- * lives, which anybody may ask for, and which no pid, no clock and no crash can make a lie. It notes when it has
- * published, why it could not, and that it ends because nobody uses it.
+ * Whoever may start one first takes flock(2) on the file, so of any number that race one decides; the kernel lets go of it
+ * when that process ends. It notes the start before it begins, so that one that comes to nothing, however it ends, is paid
+ * for with a pause: a second, twice that after the next, a minute at most. The agent holds a record lock (fcntl(2), F_SETLK)
+ * on it for as long as it lives, which anybody may ask for, and which no pid, no clock and no crash can make a lie. It notes
+ * when it has published, why it could not, and that it ends because nobody uses it.
  *
- * Times are CLOCK_BOOTTIME in milliseconds, with the boot id. What is of another boot, of a time that has not come yet, or damaged is
- * as if it were not there; so no clock and no dead process can put off a start for longer than a pause.
+ * Times are CLOCK_BOOTTIME in milliseconds, with the boot id. What is of another boot, of a time that has not come yet, or
+ * damaged is as if it were not there; so no clock and no dead process can put off a start for longer than a pause.
  *
  * System calls only; async-signal-safe. Results are 0 or more, or a negative errno.
  */

@@ -113,8 +113,8 @@ void writer_heartbeat(struct table_writer *writer);
 const struct table *writer_table(const struct table_writer *writer);
 
 /*
- * Takes the table back, for a writer that ends: whoever looks finds none, and who has it mapped is told to look again. Nothing may be
- * published afterwards.
+ * Takes the table back, for a writer that ends: whoever looks finds none, and who has it mapped is told to look again. Nothing
+ * may be published afterwards.
  */
 void writer_retire(struct table_writer *writer);
 

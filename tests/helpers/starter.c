@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * starter HOW HOST PORT: a program that dials once, and looks at itself. Prints one line: what came of the dial (the server's answer, or
- * the name of the errno; NONAME: not resolved), how many milliseconds name and dial took, and "clean", or what it has seen of
- * other people's children.
+ * starter HOW HOST PORT: a program that dials once, and looks at itself. Prints one line: what came of the dial (the server's
+ * answer, or the name of the errno; NONAME: not resolved), how many milliseconds name and dial took, and "clean", or what it
+ * has seen of other people's children.
  *
  *	watch		SIGCHLD is blocked, and must not wait; no child is to be found
  *	reap		a thread waits for any child meanwhile, and is to get the program's own
+ *	forks		16 children dial at once: how many of them were answered, "16 of 16"
  *	subreaper	it adopts orphans (PR_SET_CHILD_SUBREAPER)
  *	udp		connects a datagram socket: "udp"
- *	interrupt	a handler without SA_RESTART runs in the middle, and the connection comes about all the same: "EINTR backend-1"
+ *	interrupt	a handler without SA_RESTART runs in the middle; the connection comes about all the same: "EINTR backend-1"
  *	restart		the handler has SA_RESTART: "handled backend-1"
  *	cancel		the thread that dials is cancelled: "cancelled"
  */
@@ -36,7 +37,7 @@
 #define __WALL 0x40000000
 #endif
 
-enum { LIMIT_S = 120, SIGNAL_AFTER_US = 100000 };
+enum { LIMIT_S = 120, SIGNAL_AFTER_US = 100000, CHILDREN = 16 };
 
 static const char *how, *host, *port;
 static long begun_ms, took_ms;
@@ -149,6 +150,25 @@ static const char *reap_meanwhile(const char **ret_answer)
 	return found == child ? "clean" : "a stranger was reaped";
 }
 
+/* Each child tells by its exit status; and there are no other children than these. */
+static const char *fork_and_dial(void)
+{
+	static char text[32];
+	int good = 0, status;
+	sigset_t child;
+
+	for (int i = 0; i < CHILDREN; i++)
+		if (fork() == 0)
+			_exit(strncmp(dial(), "backend-", 8) ? 1 : 0);
+	for (int i = 0; i < CHILDREN; i++)
+		good += waitpid(-1, &status, 0) > 0 && status == 0;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigwait(&child, &status); /* its own children's */
+	snprintf(text, sizeof(text), "%d of %d", good, CHILDREN);
+	return text;
+}
+
 static void on_alarm(int number)
 {
 	(void)number;
@@ -202,6 +222,8 @@ int main(int argc, char **argv)
 		send_a_signal_later();
 	if (is("reap"))
 		seen = reap_meanwhile(&answer);
+	else if (is("forks"))
+		answer = fork_and_dial();
 	else
 		answer = is("cancel") ? dial_and_be_cancelled() : dial();
 	printf("%s %ld %s\n", answer, took_ms, seen ? seen : look());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FAIRDIAL_AUTOSTART and FAIRDIAL_WAIT: a dial that finds no table starts the agent beside the shim, the program sees nothing of it, and
- * waits no longer than it was told to.
+ * FAIRDIAL_AUTOSTART and FAIRDIAL_WAIT: a dial that finds no table starts the agent beside the shim, the program sees nothing
+ * of it, and waits no longer than it was told to.
  */
 #include "support/testing.h"
 
@@ -54,10 +54,11 @@ static struct saying take(const char *line)
 	struct saying s = { "", "", -1 };
 	const char *number = line;
 
-	/* The answer may have spaces in it, and ends where the number begins. */
-	while ((number = strchr(number, ' ')) && !(number[1] >= '0' && number[1] <= '9'))
-		number++;
-	if (!number || sscanf(number, " %ld %63[^\n]", &s.ms, s.seen) != 2)
+	/* The answer may have spaces in it; behind the number there is what was seen, which has no digits. */
+	for (const char *at = line; (at = strchr(at, ' ')); at++)
+		if (at[1] >= '0' && at[1] <= '9')
+			number = at;
+	if (*number != ' ' || sscanf(number, " %ld %63[^\n]", &s.ms, s.seen) != 2)
 		fail_msg("not a line of starter: \"%s\"", line);
 	snprintf(s.answer, sizeof(s.answer), "%.*s", (int)(number - line), line);
 	return s;
@@ -171,12 +172,22 @@ static void program_sees_no_child_and_no_signal_of_it(void **state)
 static void threads_that_dial_at_once_start_one_agent(void **state)
 {
 	struct scene scene = scene_of();
-	struct process *p = run(autostarts_waiting(scene.a, LONG), built("helpers/dialer"), "--threads", "16", "--count", "64", "web", "80",
-				NULL);
+	struct process *p = run(autostarts_waiting(scene.a, LONG), built("helpers/dialer"), "--threads", "16", "--count", "64",
+				"web", "80", NULL);
 
 	(void)state;
 	assert_clean(p);
 	assert_even_answers(p->out_text, BACKENDS, 64, 1);
+	autostarts_expect(scene.a, 1);
+}
+
+/* Of one program, which dial before they have anything of their own. */
+static void children_that_dial_at_once_start_one_agent(void **state)
+{
+	struct scene scene = scene_of();
+
+	(void)state;
+	assert_string_equal(start_by_name(autostarts_waiting(scene.a, LONG), "forks").answer, "16 of 16");
 	autostarts_expect(scene.a, 1);
 }
 
@@ -206,7 +217,8 @@ static char *proc_file(pid_t pid, const char *name, size_t *size)
 static void agent_has_nothing_of_the_program(void **state)
 {
 	struct scene scene = scene_of();
-	const char *const *env = with_env(autostarts_waiting(scene.a, LONG), "SECRET=1", "LD_LIBRARY_PATH=/nowhere", "POD_NAME=web-0", NULL);
+	const char *const *env = with_env(autostarts_waiting(scene.a, LONG), "SECRET=1", "LD_LIBRARY_PATH=/nowhere",
+					  "POD_NAME=web-0", NULL);
 	char target[256], *text;
 	pid_t agent;
 	size_t size;
@@ -266,8 +278,8 @@ static void neither_pid_1_nor_who_adopts_orphans_starts_one(void **state)
 	autostarts_expect(scene.a, 0);
 	assert_int_equal(access(scene.a->dir, F_OK), -1);
 	/* But one of its children does; the namespace ends with its PID 1. */
-	assert_clean(run_shell(scene.a->env, "unshare -pf sh -c '%s watch %s %s; until [ -s %s ]; do sleep 0.01; done'", starter,
-			       scene.host, scene.port, scene.a->log));
+	assert_clean(run_shell(scene.a->env, "unshare -pf sh -c '%s watch %s %s; until [ -s %s ]; do sleep 0.01; done'",
+			       starter, scene.host, scene.port, scene.a->log));
 	autostarts_expect(scene.a, 1);
 }
 
@@ -275,7 +287,8 @@ static void only_dials_of_tcp_and_lookups_start_one_where_there_is_something_to_
 {
 	struct scene scene = scene_of();
 	const char *const *nothing = with_env(scene.a->env, "FAIRDIAL_SERVICES", "KUBERNETES_SERVICE_HOST", NULL);
-	const char *const *off = with_env(scene.a->env, "FAIRDIAL=off", NULL), *const *unasked = with_env(scene.a->env, "FAIRDIAL_AUTOSTART", NULL);
+	const char *const *off = with_env(scene.a->env, "FAIRDIAL=off", NULL);
+	const char *const *unasked = with_env(scene.a->env, "FAIRDIAL_AUTOSTART", NULL);
 
 	(void)state;
 	assert_clean(run(scene.a->env, "true", NULL));
@@ -333,8 +346,12 @@ static const struct {
 	void (*change)(const struct autostarts *a);
 	const char *why;
 } unfit[] = {
-	{ make_foreign, "not to be trusted" },	    { open_to_group, "not to be trusted" }, { open_to_all, "not to be trusted" },
-	{ put_behind_a_link, "not to be trusted" }, { take_away, "there is no fairdial" },  { make_no_program, "no program that this user" },
+	{ make_foreign, "not to be trusted" },
+	{ open_to_group, "not to be trusted" },
+	{ open_to_all, "not to be trusted" },
+	{ put_behind_a_link, "not to be trusted" },
+	{ take_away, "there is no fairdial" },
+	{ make_no_program, "no program that this user" },
 	{ make_garbage, "no program for this machine" },
 };
 
@@ -360,14 +377,15 @@ static void binary_that_is_unfit_is_not_started_and_not_waited_for(void **state)
 static void binary_on_a_mount_without_programs_is_not_started(void **state)
 {
 	struct scene scene = scene_of();
-	const char *mount = format("mount -t tmpfs -o noexec,mode=755 none %s && cp /bin/true %s/fairdial", scene.a->bin, scene.a->bin);
+	const char *mount =
+		format("mount -t tmpfs -o noexec,mode=755 none %s && cp /bin/true %s/fairdial", scene.a->bin, scene.a->bin);
 	struct process *p = run_shell(NULL, "unshare -m sh -c '%s'", mount);
 
 	(void)state;
 	if (p->exit_status)
 		skip_because("cannot mount here: %s", p->err_text);
-	p = run_shell(autostarts_waiting(scene.a, "60s"), "unshare -m sh -c '%s && exec %s watch %s %s'", mount, built("helpers/starter"),
-		      scene.host, scene.port);
+	p = run_shell(autostarts_waiting(scene.a, "60s"), "unshare -m sh -c '%s && exec %s watch %s %s'", mount,
+		      built("helpers/starter"), scene.host, scene.port);
 	assert_clean(p);
 	assert_true(take(p->out_text).ms < LONG_MS);
 	assert_int_equal(mark_of(scene.a).state, MARK_FAILED);
@@ -389,7 +407,8 @@ static void agent_that_fails_at_once_is_started_once_a_pause(void **state)
 static void agent_that_cannot_follow_is_not_waited_for(void **state)
 {
 	struct scene scene = scene_of();
-	const char *const *env = with_env(autostarts_waiting(scene.a, "60s"), format("FAIRDIAL_SERVICES=%s/none.json", scene.a->root), NULL);
+	const char *services = format("FAIRDIAL_SERVICES=%s/none.json", scene.a->root);
+	const char *const *env = with_env(autostarts_waiting(scene.a, "60s"), services, NULL);
 
 	(void)state;
 	assert_true(start_to(env, "watch", scene.host, scene.port).ms < LONG_MS);
@@ -507,7 +526,8 @@ static void dial_that_does_not_block_does_not_wait(void **state)
 	struct scene scene = scene_of();
 	struct process *p = process_start(&(struct start){
 		.argv = ARGV(built("helpers/dialer"), "--nonblocking", scene.host, scene.port),
-		.env = with_env(NULL, format("LD_PRELOAD=%s", built("libfairdial.so")), "FAIRDIAL_DIR=/nowhere", "FAIRDIAL_WAIT=60s", NULL) });
+		.env = with_env(NULL, format("LD_PRELOAD=%s", built("libfairdial.so")), "FAIRDIAL_DIR=/nowhere",
+				"FAIRDIAL_WAIT=60s", NULL) });
 
 	(void)state;
 	process_wait(p, LONG_MS);
@@ -596,7 +616,8 @@ static void process_waits_once_and_no_longer_than_it_was_told(void **state)
 	assert_true(saying.ms < LONG_MS);
 	/* A second for each of a hundred dials would be more than the bound. */
 	begun = now_ms();
-	p = run(waiting_env(s, "1s"), built("helpers/dialer"), "--count", "100", "--threads", "4", backends_address(b, 0), port, NULL);
+	p = run(waiting_env(s, "1s"), built("helpers/dialer"), "--count", "100", "--threads", "4", backends_address(b, 0), port,
+		NULL);
 	assert_clean(p);
 	assert_true(now_ms() - begun >= 1000);
 	assert_true(now_ms() - begun < 20000);
@@ -732,6 +753,7 @@ int main(void)
 		TEST(thousand_commands_that_race_start_one_agent),
 		TEST(program_sees_no_child_and_no_signal_of_it),
 		TEST(threads_that_dial_at_once_start_one_agent),
+		TEST(children_that_dial_at_once_start_one_agent),
 		TEST(agent_has_nothing_of_the_program),
 		TEST(nobody_starts_one_while_another_decides),
 		TEST(neither_pid_1_nor_who_adopts_orphans_starts_one),

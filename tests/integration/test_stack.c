@@ -311,7 +311,8 @@ static void measure_start(const char *libc, const char *program, const char *cal
 	const char *const *env = waits ? autostarts_waiting(a, "30s") : a->env;
 	struct depth native = natively(&scene, call), here;
 
-	here = depth_of(ARGV(program, call, scene.host, scene.port), with_env(env, format("FAIRDIAL_SERVICES=%s", scene.s->file), NULL));
+	here = depth_of(ARGV(program, call, scene.host, scene.port),
+			with_env(env, format("FAIRDIAL_SERVICES=%s", scene.s->file), NULL));
 	autostarts_expect(a, 1);
 	if (waits)
 		assert_redirected(here);

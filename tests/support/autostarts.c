@@ -114,8 +114,8 @@ struct autostarts *autostarts_open(const struct backends *b)
 	assert_int_equal(chmod(a->log, 0666), 0); /* whoever starts one */
 	autostarts_become(a, format("exec %s \"$@\"", built("fairdial")));
 	assert_clean(run(NULL, "cp", built("libfairdial.so"), a->root, NULL));
-	a->env = with_env(NULL, format("LD_PRELOAD=%s/libfairdial.so", a->root), format("FAIRDIAL_DIR=%s", a->dir), "FAIRDIAL_AUTOSTART=1",
-			  "FAIRDIAL_BALANCE=round_robin", services_of(b), NULL);
+	a->env = with_env(NULL, format("LD_PRELOAD=%s/libfairdial.so", a->root), format("FAIRDIAL_DIR=%s", a->dir),
+			  "FAIRDIAL_AUTOSTART=1", "FAIRDIAL_BALANCE=round_robin", services_of(b), NULL);
 	after_test(end_all, a);
 	return a;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An installation of its own: a copy of the shim with a `bin/fairdial` beside it, which notes each start and then becomes the real one;
- * and the environment of programs that may start it. Agents that were started end with the test. For TEST() ones.
+ * An installation of its own: a copy of the shim with a `bin/fairdial` beside it, which notes each start and then becomes the
+ * real one; and the environment of programs that may start it. Agents that were started end with the test. For TEST() ones.
  */
 #ifndef FAIRDIAL_TESTS_AUTOSTARTS_H
 #define FAIRDIAL_TESTS_AUTOSTARTS_H
@@ -16,7 +16,7 @@ struct autostarts {
 	char *binary; /* root/bin/fairdial */
 	char *dir;    /* root/run: FAIRDIAL_DIR */
 	char *log;    /* a line for each start: its pid */
-	const char *const *env; /* with FAIRDIAL_AUTOSTART=1, no wait, and Service `web`, port 80, over the backends by round_robin */
+	const char *const *env; /* FAIRDIAL_AUTOSTART=1, no wait, and Service `web`, port 80, over the backends by round_robin */
 };
 
 /* Nothing has been started yet, and there is no `dir`. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which file beside the shim may be started: it, and each folder above it, is of somebody trusted, and nobody else's to change. */
+/* Which file beside the shim may be started: it, and each folder above it, is of somebody trusted, and nobody else's. */
 #include "support/testing.h"
 
 #include <errno.h>

@@ -149,8 +149,9 @@ static void what_is_written_is_read(void **state)
 /* One that says nothing puts nothing off. */
 static void damaged_or_of_another_boot_is_as_none(void **state)
 {
-	static const size_t at[] = { offsetof(struct mark, boot_id), offsetof(struct mark, time_ms), offsetof(struct mark, state),
-				     offsetof(struct mark, tries), offsetof(struct mark, text), offsetof(struct mark, sum) };
+	static const size_t at[] = { offsetof(struct mark, boot_id), offsetof(struct mark, time_ms),
+				     offsetof(struct mark, state),   offsetof(struct mark, tries),
+				     offsetof(struct mark, text),    offsetof(struct mark, sum) };
 	const char *dir = scratch_dir(), *path = format("%s/" MARK_NAME, dir);
 	int fd = opened_new(dir);
 
