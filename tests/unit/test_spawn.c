@@ -21,9 +21,10 @@ enum { LIMIT_MS = 60000 };
 
 /* ---- a program that tells what it has ---- */
 
+/* Its mask as a child of it has that: a shell that waits blocks signals. */
 static const char tell[] =
 	"{ echo \"arguments $*\"; echo \"directory $(pwd)\"; echo \"umask $(umask)\"; tr '\\0' '\\n' </proc/$$/environ | sort; "
-	"for i in 0 1 2; do readlink /proc/$$/fd/$i; done; ls /proc/$$/fd | wc -l; grep ^Sig[BIP] /proc/$$/status; "
+	"for i in 0 1 2; do readlink /proc/$$/fd/$i; done; ls /proc/$$/fd | wc -l; grep ^Sig[BIP] /proc/self/status; "
 	"cut -d' ' -f5-7 </proc/$$/stat; echo $$; } >\"$OUT.part\" 2>&1; mv \"$OUT.part\" \"$OUT\"";
 
 static char *told(const char *file)
