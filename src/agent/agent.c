@@ -16,8 +16,11 @@
 #include "agent/publish.h"
 #include "agent/services_file.h"
 #include "agent/shelf.h"
+#include "agent/started.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "table/layout.h"
+#include "table/table.h"
 #include "table/writer.h"
 
 #define EVERY_MS	 1000
@@ -26,6 +29,7 @@
 #define HOLD_MS		 10000 /* what a predecessor published stays so long while ours is not complete */
 #define WHOLE_GAP	 10    /* times as long as the last whole publish took: it may take a tenth of a processor */
 #define TOLD_MAX	 8
+#define STARTED_WAIT_MS	 1000 /* for an agent that is about to end, and has taken its table back already */
 
 struct agent {
 	struct agent_options options;
@@ -39,7 +43,8 @@ struct agent {
 	uint16_t mesh;
 	bool continues;	 /* a predecessor's table is there, and ours has not taken its place yet */
 	bool awaits;	 /* the first tables are many: they are made once, of what is complete */
-	bool published;
+	bool published, has_vouched;
+	uint64_t used_ms; /* when somebody was last seen to use the table */
 	uint64_t begun_ms, tick_ms, mesh_ms, whole_ms; /* the last two: when the next one may be */
 
 	char publish_trouble[560];
@@ -101,6 +106,8 @@ static void tell_trouble(struct agent *a)
 		return;
 	snprintf(a->note, sizeof(a->note), "%s", text);
 	shelf_note(a->shelf, a->note);
+	if (a->note[0] && !a->has_vouched) /* those who wait for the first list have nothing to wait for */
+		started_tell(a->options.started, MARK_FAILED, a->note);
 	if (a->note[0] && !was_told(a, a->note)) {
 		log_line("%s", text);
 		memcpy(a->told[a->told_count++ % TOLD_MAX], a->note, sizeof(a->note));
@@ -188,6 +195,13 @@ static bool vouches(const struct agent *a)
 	return a->published && !a->publish_trouble[0] && (!a->source || source_kube_vouches(a->source));
 }
 
+static void vouch(struct agent *a)
+{
+	shelf_heartbeat(a->shelf);
+	a->has_vouched = true;
+	started_tell(a->options.started, MARK_RUNNING, "");
+}
+
 static void publish(struct agent *a, uint64_t now_ms)
 {
 	struct report why;
@@ -214,7 +228,7 @@ static void publish(struct agent *a, uint64_t now_ms)
 	a->published = true;
 	a->continues = a->awaits = false;
 	if (vouches(a)) /* at once: to whom waits for it the list is as old as its last heartbeat */
-		shelf_heartbeat(a->shelf);
+		vouch(a);
 }
 
 /* ---- what is looked at now and then ---- */
@@ -246,6 +260,17 @@ static uint64_t delay_of(const struct agent *a)
 	return delay_ms == UINT32_MAX ? UINT64_MAX : delay_ms;
 }
 
+/*
+ * Use is a dial that a shim has counted, or a connection that is open: to whoever holds one, the agent still owes the truth of
+ * its list, and the counts of the others. Attached processes that do not dial are no use of it; at their next dial they find the
+ * table retired, and look for another, which starts one.
+ */
+static void look_for_use(struct agent *a, uint64_t now_ms)
+{
+	if (a->options.idle_ms && keeper_was_used(a->keeper))
+		a->used_ms = now_ms;
+}
+
 static void tick(struct agent *a, uint64_t now_ms)
 {
 	if (is_reloading || now_ms >= a->tick_ms)
@@ -257,8 +282,9 @@ static void tick(struct agent *a, uint64_t now_ms)
 		return;
 	a->tick_ms = now_ms + EVERY_MS;
 	shelf_alive(a->shelf, delay_of(a));
-	if (vouches(a))
-		shelf_heartbeat(a->shelf);
+	look_for_use(a, now_ms);
+	if (vouches(a) && (a->has_vouched || !model_is_touched(a->model))) /* for the first time, with what was heard */
+		vouch(a);
 }
 
 /* ---- the keeper ---- */
@@ -316,6 +342,21 @@ static void wait_for_anything(struct agent *a, uint64_t now_ms, int timeout_ms)
 		keeper_read(a->keeper, clock_boot_ms());
 }
 
+/* ---- the end of one that nobody uses ---- */
+
+static bool ends_idle(const struct agent *a, uint64_t now_ms)
+{
+	char text[DURATION_TEXT];
+
+	if (!a->options.idle_ms || now_ms - a->used_ms < a->options.idle_ms)
+		return false;
+	log_line("nobody has dialed by the table, nor holds a connection, for %s: the end",
+		 duration_print(a->options.idle_ms, text));
+	started_tell(a->options.started, MARK_ENDED, ""); /* first: who finds no table then waits for the next agent */
+	shelf_retire(a->shelf);
+	return true;
+}
+
 bool agent_step(struct agent *a, int timeout_ms)
 {
 	uint64_t now_ms = clock_boot_ms();
@@ -331,10 +372,40 @@ bool agent_step(struct agent *a, int timeout_ms)
 	if (a->keeper)
 		keeper_run(a->keeper, now_ms);
 	tell_trouble(a);
-	return !is_stopping;
+	return !is_stopping && !ends_idle(a, now_ms);
 }
 
 /* ---- beginning and end ---- */
+
+/* One that was started needlessly, or a moment before another one ended. */
+static int wait_a_moment(struct agent *a, struct report *why)
+{
+	const struct agent_options *o = &a->options;
+	int r = -EBUSY;
+
+	for (int i = 0; i < STARTED_WAIT_MS / BUSY_EVERY_MS && r == -EBUSY && !is_stopping; i++) {
+		poll(NULL, 0, BUSY_EVERY_MS);
+		r = shelf_open(o->dir, o->per_namespace, &a->shelf, why);
+	}
+	return r;
+}
+
+/* What was published for good is not for one to follow that nobody asked for. */
+static bool is_static(const struct agent *a)
+{
+	const struct table *table = shelf_table(a->shelf);
+
+	return table && (table_head(table)->flags & TABLE_STATIC);
+}
+
+static int settle_start(struct agent *a, struct report *why)
+{
+	if (!a->options.started)
+		started_forget(a->options.dir);
+	else if (is_static(a))
+		return report(why, -EBUSY, "%s has a table that was published once, and needs no agent", a->options.dir);
+	return 0;
+}
 
 /*
  * Says so before it waits: the other one may never end. It looks now and then, for a wait in flock(2) would miss a signal that comes
@@ -349,6 +420,8 @@ static int take_directory(struct agent *a, struct report *why)
 
 	if (r != -EBUSY)
 		return r;
+	if (o->started)
+		return wait_a_moment(a, why);
 	log_line("another fairdial publishes into %s: waiting for it to end", o->dir);
 	while (!is_stopping && r == -EBUSY) {
 		if (poll(&woken, 1, BUSY_EVERY_MS) > 0 && read(wake_fd, &count, sizeof(count)) < 0)
@@ -386,6 +459,8 @@ static int begin(struct agent *a, struct report *why)
 	r = services_file_load(&a->file, a->model, why);
 	if (r == 0)
 		r = take_directory(a, why);
+	if (r == 0)
+		r = settle_start(a, why);
 	if (r == 0 && o->config)
 		r = source_kube_new(o->config, a->model, &o->kube, &a->source, why);
 	if (r == 0)
@@ -408,7 +483,7 @@ int agent_open(const struct agent_options *options, struct agent **ret_agent, st
 		agent_close(a);
 		return r;
 	}
-	a->begun_ms = clock_boot_ms();
+	a->begun_ms = a->used_ms = clock_boot_ms();
 	a->continues = shelf_has_services(a->shelf);
 	a->awaits = a->options.per_namespace;
 	shelf_note(a->shelf, ""); /* the last one's troubles are not ours */

@@ -19,6 +19,7 @@
 
 struct agent;
 struct kube_config;
+struct started;
 
 /* All texts must last as long as the agent. */
 struct agent_options {
@@ -34,16 +35,18 @@ struct agent_options {
 	bool shares_ledger;   /* the directory is the pod's own: its users share the counts (mode 0666) */
 	bool shared_network;  /* hostNetwork: the kernel's list of sockets is the node's */
 	bool ignores_mesh;
+	uint32_t idle_ms; /* ends, and takes its table back, when nobody has used it for so long; 0: never */
+	struct started *started; /* a program started it, which waits for what it tells there; NULL: a person, or a pod */
 };
 
 /*
  * Takes the directory; waits for another agent there to end, and goes on where that one was. 0; -EINTR where agent_stop was called
- * meanwhile; else a negative errno and a line. A services file that cannot be read is refused here, unless it may be missing;
- * later on the last good one stays (services_file.h).
+ * meanwhile; else a negative errno and a line. One that a program started waits a second at most: -EBUSY. A services file that
+ * cannot be read is refused here, unless it may be missing; later on the last good one stays (services_file.h).
  */
 int agent_open(const struct agent_options *options, struct agent **ret_agent, struct report *report);
 
-/* One turn of the loop, which waits at most so long. False once agent_stop was called. */
+/* One turn of the loop, which waits at most so long. False once agent_stop was called, or it is idle. */
 bool agent_step(struct agent *agent, int timeout_ms);
 
 /* Async-signal-safe, of every agent of the process: end; read the services file again now. */

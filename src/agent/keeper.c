@@ -63,6 +63,8 @@ struct keeper {
 
 	uint64_t swept_ms, sweep_every_ms;
 	uint64_t rest_until_ms; /* no mend before */
+
+	uint64_t claims; /* of all backends, when keeper_was_used asked */
 };
 
 static const struct table *table_now(const struct keeper *k)
@@ -413,6 +415,25 @@ void keeper_run(struct keeper *k, uint64_t now_ms)
 	count_backends(k, now_ms);
 	if (k->ledger.base && k->census.count)
 		mend_what_is_due(k, now_ms);
+}
+
+/* By the dials that were counted, which only grow; those to a Service whose place was given back at once are among them. */
+bool keeper_was_used(struct keeper *k)
+{
+	uint64_t claims = 0;
+	bool open = false, used;
+
+	if (!k->ledger.base)
+		return table_now(k) != NULL;
+	for (uint32_t i = 0; i < k->census.count; i++) {
+		struct ledger_score score = ledger_score(&k->ledger, k->census.entries[i].key, 0);
+
+		claims += score.dials;
+		open |= score.active > 0;
+	}
+	used = open || claims != k->claims;
+	k->claims = claims;
+	return used;
 }
 
 void keeper_close(struct keeper *k)

@@ -46,6 +46,12 @@ int keeper_due_ms(const struct keeper *keeper, uint64_t now_ms);
 /* Does what is due: its sign of life, the ledger opened anew where it became too small or another file, mends. */
 void keeper_run(struct keeper *keeper, uint64_t now_ms);
 
+/*
+ * Whether anybody has used the backends since the last call: dialed one, or holds a connection to one now. True also where that
+ * cannot be told, there being no ledger.
+ */
+bool keeper_was_used(struct keeper *keeper);
+
 /* The shims mend again from now on. NULL is accepted. */
 void keeper_close(struct keeper *keeper);
 

@@ -101,6 +101,12 @@ void shelf_heartbeat(struct shelf *s)
 		namespaces_heartbeat(s->namespaces);
 }
 
+void shelf_retire(struct shelf *s)
+{
+	if (s->writer)
+		writer_retire(s->writer);
+}
+
 const struct table *shelf_table(const struct shelf *s)
 {
 	return s->writer ? writer_table(s->writer) : NULL;

@@ -40,6 +40,9 @@ void shelf_note(struct shelf *shelf, const char *text);
 void shelf_alive(struct shelf *shelf, uint64_t delay_ms);
 void shelf_heartbeat(struct shelf *shelf);
 
+/* Of the one table: a shelf of many is never taken back. */
+void shelf_retire(struct shelf *shelf);
+
 /* The one table; NULL before the first publish, and where there is one a namespace. */
 const struct table *shelf_table(const struct shelf *shelf);
 

@@ -14,6 +14,7 @@
 #include "agent/kube_config.h"
 #include "agent/log.h"
 #include "agent/policy.h"
+#include "agent/started.h"
 #include "base/addr.h"
 #include "base/duration.h"
 #include "base/text.h"
@@ -21,12 +22,13 @@
 #include "install/self.h"
 
 #define STEP_MS	      1000
+#define STARTED_IDLE  600000
 #define MAX_ADDRESSES 32
 #define MAX_NAMES     64
 
 enum {
 	OPT_SERVICES, OPT_KUBECONFIG, OPT_NAMESPACE, OPT_ALL, OPT_SERVICE, OPT_DIR, OPT_RANGE, OPT_NODE, OPT_ZONE, OPT_HOST_NETWORK,
-	OPT_NO_LEDGER, OPT_SHARE_LEDGER, OPT_IGNORE_MESH, OPT_BACKOFF, OPT_MODE, OPT_PER_NAMESPACE,
+	OPT_NO_LEDGER, OPT_SHARE_LEDGER, OPT_IGNORE_MESH, OPT_BACKOFF, OPT_MODE, OPT_PER_NAMESPACE, OPT_IDLE, OPT_STARTED,
 };
 
 static const struct cli_option options[] = {
@@ -47,6 +49,8 @@ static const struct cli_option options[] = {
 	[OPT_BACKOFF] = { "backoff", "DURATION", "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
 	[OPT_MODE] = { "mode", "on|observe|off", "of Services whose mode nobody else says (default: on)" },
 	[OPT_PER_NAMESPACE] = { "per-namespace", NULL, "DIR/NS/table for each namespace, for one agent a node; no ledger" },
+	[OPT_IDLE] = { "exit-when-idle", "DURATION", "end, and take the table back, when nobody has used it for so long" },
+	[OPT_STARTED] = { "autostarted", NULL, "as a program starts it: end where another agent is, and when idle (10m)" },
 	{ 0 },
 };
 
@@ -56,7 +60,8 @@ struct names {
 };
 
 struct arguments {
-	const char *kubeconfig, *backoff;
+	const char *kubeconfig, *backoff, *idle;
+	bool autostarted;
 	struct names namespaces, services;
 	struct table_policy policy;
 	struct agent_options agent;
@@ -88,6 +93,20 @@ static bool take_mode(struct arguments *a, const char *mode)
 	return true;
 }
 
+static int parse_idle(const struct verb *verb, struct arguments *a)
+{
+	uint32_t *idle_ms = &a->agent.idle_ms;
+
+	if (a->autostarted)
+		*idle_ms = STARTED_IDLE;
+	if (a->idle && (duration_parse(a->idle, strlen(a->idle), idle_ms) < 0 || *idle_ms < 1000))
+		return cli_fail(verb, EXIT_USAGE, "--exit-when-idle %s: expected a duration such as 10m, at least 1s", a->idle);
+	if (*idle_ms && (a->agent.keeps_no_ledger || a->agent.per_namespace))
+		return cli_fail(verb, EXIT_USAGE, "--%s and --%s exclude each other: use is what the ledger tells",
+				a->agent.per_namespace ? "per-namespace" : "no-ledger", a->idle ? "exit-when-idle" : "autostarted");
+	return 0;
+}
+
 static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
 {
 	struct agent_options *o = &a->agent;
@@ -113,6 +132,8 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 			if (!take_mode(a, optarg))
 				return cli_fail(verb, EXIT_USAGE, "--mode %s: expected on, observe or off", optarg);
 			break;
+		case OPT_IDLE: a->idle = optarg; break;
+		case OPT_STARTED: a->autostarted = true; break;
 		default:
 			if (!split(optarg, option == OPT_NAMESPACE ? &a->namespaces : &a->services))
 				return cli_fail(verb, EXIT_USAGE, "--%s: name 1 to %d, with commas between", options[option].name,
@@ -136,7 +157,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		o->kube.timing.healthy_ms = o->kube.timing.backoff_ms * 150;
 		o->kube.timing.garbled_ms = o->kube.timing.backoff_ms * 75;
 	}
-	return 0;
+	return parse_idle(verb, a);
 }
 
 /* Inline services, or a file's path, as everywhere. */
@@ -268,6 +289,13 @@ static void leave_shim(char **argv)
 
 /* ---- the verb ---- */
 
+/* What a program that started us waits for; and where its user will look, as our log goes nowhere. */
+static int fail(const struct verb *verb, const struct arguments *a, const char *text)
+{
+	started_tell(a->agent.started, MARK_FAILED, text);
+	return cli_fail(verb, EXIT_FAILED, "%s", text);
+}
+
 static int serve(const struct verb *verb, const struct arguments *a)
 {
 	struct agent *agent = NULL;
@@ -276,21 +304,42 @@ static int serve(const struct verb *verb, const struct arguments *a)
 
 	handle_signals();
 	r = agent_open(&a->agent, &agent, &why);
-	if (r == -EINTR)
+	if (r == -EINTR || (r == -EBUSY && a->autostarted))
 		return EXIT_DONE;
 	if (r < 0)
-		return cli_fail(verb, EXIT_FAILED, "%s", why.text);
+		return fail(verb, a, why.text);
 	while (agent_step(agent, STEP_MS))
 		;
 	agent_close(agent);
 	return EXIT_DONE;
 }
 
+static int follow(const struct verb *verb, struct arguments *a)
+{
+	struct addr addresses[MAX_ADDRESSES];
+	struct kube_config config = { 0 };
+	struct report why;
+	int r = find_api(a, &config, &why);
+
+	if (r < 0)
+		return fail(verb, a, why.text);
+	a->agent.config = r ? &config : NULL;
+	a->agent.kube.own = variable("POD_NAMESPACE") ? variable("POD_NAMESPACE") : config.namespace ? config.namespace : "default";
+	a->agent.kube.namespaces = a->namespaces.at;
+	a->agent.kube.namespace_count = a->namespaces.count;
+	a->agent.kube.services = a->services.at;
+	a->agent.kube.service_count = a->services.count;
+	a->agent.model.namespace = a->agent.kube.own;
+	a->agent.model.pod = pod_name();
+	find_addresses(&a->agent, addresses);
+	r = serve(verb, a);
+	kube_config_done(&config);
+	return r;
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	struct arguments a = { .policy = policy_defaults(), .agent = { .kube.timing = kube_timing_defaults() } };
-	struct addr addresses[MAX_ADDRESSES];
-	struct kube_config config = { 0 };
 	struct report why;
 	int r;
 
@@ -299,20 +348,13 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (r)
 		return r;
 	take_variables(&a.agent);
-	r = find_api(&a, &config, &why);
+	r = a.autostarted ? started_open(a.agent.dir, &a.agent.started, &why) : 0;
+	if (r == -EBUSY)
+		return EXIT_DONE;
 	if (r < 0)
 		return cli_fail(verb, EXIT_FAILED, "%s", why.text);
-	a.agent.config = r ? &config : NULL;
-	a.agent.kube.own = variable("POD_NAMESPACE") ? variable("POD_NAMESPACE") : config.namespace ? config.namespace : "default";
-	a.agent.kube.namespaces = a.namespaces.at;
-	a.agent.kube.namespace_count = a.namespaces.count;
-	a.agent.kube.services = a.services.at;
-	a.agent.kube.service_count = a.services.count;
-	a.agent.model.namespace = a.agent.kube.own;
-	a.agent.model.pod = pod_name();
-	find_addresses(&a.agent, addresses);
-	r = serve(verb, &a);
-	kube_config_done(&config);
+	r = follow(verb, &a);
+	started_close(a.agent.started);
 	return r;
 }
 

@@ -13,11 +13,12 @@
 #include "agent/yaml_json.h"
 #include "cli/cli.h"
 #include "install/self.h"
+#include "table/mark.h"
 
 static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_verb, &status_verb, &install_verb, &inject_verb };
 
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
-#define MAX_OPTIONS 16
+#define MAX_OPTIONS 32
 
 static void print_help(void)
 {
@@ -134,11 +135,16 @@ struct trust cli_trust(void)
 	return trust;
 }
 
-static bool holds_table(const char *dir)
+static bool holds(const char *dir, const char *name)
 {
 	char path[PATH_MAX];
 
-	return snprintf(path, sizeof(path), "%s/table", dir) < (int)sizeof(path) && access(path, R_OK) == 0;
+	return snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) && access(path, R_OK) == 0;
+}
+
+static bool holds_table(const char *dir)
+{
+	return holds(dir, "table");
 }
 
 int cli_table_dir(const char *given, char ret_dir[PATH_MAX])
@@ -159,7 +165,9 @@ int cli_table_dir(const char *given, char ret_dir[PATH_MAX])
 	snprintf(ret_dir, PATH_MAX, "/tmp/fairdial-%u", (unsigned)geteuid());
 	if (!holds_table("/run/fairdial") && holds_table(ret_dir))
 		return 0;
-	strcpy(ret_dir, "/run/fairdial");
+	/* Without a table: where a program has tried to start an agent. */
+	if (holds_table("/run/fairdial") || !holds(ret_dir, MARK_NAME))
+		strcpy(ret_dir, "/run/fairdial");
 	return holds_table(ret_dir) ? 0 : -ENOENT;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fairdial status: services, endpoints, who holds how many connections, how even it is, how old the table is. */
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -14,11 +13,11 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/coverage.h"
+#include "cli/no_table.h"
 #include "cli/snapshot.h"
 
 #define SILENT_MS  5000
 #define SHARES_MAX 12
-#define NAMED_MAX  4
 
 enum { OPT_JSON, OPT_COVERAGE, OPT_DIR };
 
@@ -251,59 +250,6 @@ static int print_text(const struct snapshot *snapshot)
 
 /* ---- the verb ---- */
 
-static const char *why_no_table(int error)
-{
-	switch (error) {
-	case -ENOENT:
-		return "there is none: make one with `fairdial publish --services FILE --dir DIR`, or name its directory with --dir";
-	case -EPERM:
-		return "it, or its directory, belongs to another user or may be changed by one, so no program of yours trusts "
-		       "it: make both yours, and chmod go-w them";
-	case -EPROTO:
-		return "it was made by another version of fairdial: publish it anew";
-	case -EBADMSG:
-		return "it is damaged: publish it anew";
-	default:
-		return strerror(-error);
-	}
-}
-
-/* Where an agent keeps a table for each namespace: "shop, web, ..." into `buf`; how many there are. */
-static size_t find_namespaces(const char *dir, char *buf, size_t size)
-{
-	struct text names = text_into(buf, size);
-	struct dirent **entries;
-	size_t found = 0;
-	int n = scandir(dir, &entries, NULL, alphasort);
-
-	for (int i = 0; i < n; i++) {
-		char path[PATH_MAX];
-
-		if (entries[i]->d_name[0] != '.' &&
-		    snprintf(path, sizeof(path), "%s/%s/table", dir, entries[i]->d_name) < (int)sizeof(path) &&
-		    access(path, F_OK) == 0 && found++ < NAMED_MAX) {
-			text_add(&names, found > 1 ? ", " : "");
-			text_add(&names, entries[i]->d_name);
-		}
-		free(entries[i]);
-	}
-	if (n >= 0)
-		free(entries);
-	text_add(&names, found > NAMED_MAX ? ", ..." : "");
-	return found;
-}
-
-static int fail_without_table(const struct verb *verb, const char *dir, int error, const char *why)
-{
-	char names[NAMED_MAX * (TABLE_NAME_SIZE + 2) + sizeof(", ...")];
-	size_t n = error == -ENOENT ? find_namespaces(dir, names, sizeof(names)) : 0;
-
-	if (n)
-		return cli_fail(verb, EXIT_FAILED, "%s holds the tables of %zu namespace%s (%s): name one with --dir %s/NAMESPACE",
-				dir, n, n == 1 ? "" : "s", names, dir);
-	return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, why[0] ? why : why_no_table(error));
-}
-
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	const char *given = NULL, *name = NULL;
@@ -329,7 +275,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	why.text[0] = '\0';
 	r = snapshot_take(dir, name, &snapshot, &why);
 	if (r < 0)
-		return fail_without_table(verb, dir, r, why.text);
+		return no_table_fail(verb, dir, r, why.text);
 	if (name && snapshot.service_count == 0) {
 		cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table, whose source is %s%s%s", name, dir, snapshot.source,
 			 snapshot.trouble[0] ? "; " : "", snapshot.trouble);

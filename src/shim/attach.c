@@ -2,7 +2,9 @@
 #include "shim/attach.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
+#include <sys/time.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -10,12 +12,16 @@
 #include "base/scratch.h"
 #include "base/sys.h"
 #include "base/trace.h"
+#include "shim/autostart.h"
 #include "shim/next.h"
+#include "shim/pause.h"
 #include "table/atomics.h"
 
 #define MAX_ATTACHMENTS 16
 #define LOOK_EVERY_MS	1000
 #define QUIET_AFTER_MS	5000
+#define FIRST_PAUSE_MS	1
+#define LAST_PAUSE_MS	16
 
 static struct settings settings;
 static int settings_state; /* 0: not read, 1: being read, 2: read */
@@ -24,6 +30,9 @@ static struct attachment attachments[MAX_ATTACHMENTS];
 static uint64_t attachments_used; /* claimed by add_relaxed: each place is filled by one thread, once */
 static void *current;		  /* struct attachment *: released when its place is whole */
 static uint64_t last_look_ms;	  /* whoever moves it on looks */
+static uint64_t last_start_ms;	  /* likewise, and may start an agent */
+static uint64_t first_look_ms;	  /* CLOCK_MONOTONIC, where somebody would wait; 0: not yet. So is the next */
+static uint64_t wait_until_ms;
 
 const struct settings *attach_settings(void)
 {
@@ -34,6 +43,8 @@ const struct settings *attach_settings(void)
 	if (state == 1 || !swap_if_int(&settings_state, 0, 1))
 		return NULL;
 	settings_read(&settings);
+	if (settings.autostart)
+		autostart_keep_environment();
 	store_release_int(&settings_state, 2);
 	return &settings;
 }
@@ -48,6 +59,7 @@ static const struct trace_word reasons[] = {
 	{ ENOSPC, "no space left" },
 	{ EBUSY, "another process is replacing it" },
 	{ EROFS, "read-only file system" },
+	{ EAGAIN, "it is empty as yet" },
 	{ 0, NULL },
 };
 
@@ -59,6 +71,7 @@ struct search {
 	struct table table;
 	struct file_id id;
 	struct ledger ledger;
+	bool not_empty; /* an empty one is passed over */
 	char user_dir[40];
 	char ledger_path[SETTINGS_PATH + 8];
 	char line[2 * SETTINGS_PATH];
@@ -95,6 +108,20 @@ static bool boot_matches(const struct table *table)
 	if (memcmp(boot_id, unknown, 16) == 0 || memcmp(head->boot_id, unknown, 16) == 0)
 		return load_relaxed(&head->heartbeat_ms) <= clock_boot_ms() + QUIET_AFTER_MS;
 	return memcmp(head->boot_id, boot_id, 16) == 0;
+}
+
+static bool is_retired(const struct table *table)
+{
+	return load_relaxed(&table_head(table)->retired) != 0;
+}
+
+/* An agent's first table is an empty one, until it has heard of its source. */
+static bool has_services(const struct table *table)
+{
+	struct table_view view;
+
+	return (table_head(table)->flags & TABLE_STATIC) ||
+	       (table_begin(table, &view) && table_count(&view, SECTION_SERVICES) > 0 && table_end(&view));
 }
 
 static void ledger_path(const struct settings *s, const char *dir, char path[SETTINGS_PATH + 8])
@@ -178,10 +205,12 @@ static int map_table(struct search *search)
 
 	if (r == -EPERM && ask_who_we_are(search))
 		r = table_map(search->dir, &search->trust, &search->table, &search->id);
-	if (r == 0 && !boot_matches(&search->table)) {
-		table_unmap(&search->table);
+	if (r == 0 && !boot_matches(&search->table))
 		r = -ESTALE;
-	}
+	else if (r == 0 && search->not_empty && !has_services(&search->table))
+		r = -EAGAIN;
+	if (r == -ESTALE || r == -EAGAIN)
+		table_unmap(&search->table);
 	trace_attach(search, search->dir, "/table", r);
 	return r;
 }
@@ -227,6 +256,25 @@ static void search_in_turn(struct search *search)
 	attach_user_dir(search);
 }
 
+static uint64_t monotonic_ms(void)
+{
+	return clock_read_ns(CLOCK_MONOTONIC) / 1000000u;
+}
+
+/*
+ * Who would wait for a table does not take one that says nothing yet: while it waits, and, where nobody has waited so far, as
+ * long after the first look as it would have.
+ */
+static bool takes_no_empty_one(const struct settings *s)
+{
+	uint64_t now_ms = monotonic_ms(), until_ms = load_relaxed(&wait_until_ms);
+
+	if (!s->wait_ms)
+		return false;
+	swap_if(&first_look_ms, 0, now_ms);
+	return now_ms < (until_ms ? until_ms : load_relaxed(&first_look_ms) + s->wait_ms);
+}
+
 static void look(const struct settings *s)
 {
 	struct search *search = scratch_take(sizeof(*search));
@@ -234,18 +282,24 @@ static void look(const struct settings *s)
 	if (!search)
 		return;
 	search->settings = s;
+	search->not_empty = takes_no_empty_one(s);
 	search_in_turn(search);
 	scratch_give(search, sizeof(*search));
 }
 
 /* True for one caller a second. The coarse clock costs five nanoseconds; its grain is enough. */
-static bool look_is_due(void)
+static bool is_due(uint64_t *last_ms)
 {
 	uint64_t now = clock_read_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
-	uint64_t last = load_relaxed(&last_look_ms);
+	uint64_t last = load_relaxed(last_ms);
 
 	/* Signed: another thread may have stored a later time than ours. */
-	return (last == 0 || (int64_t)(now - last) >= LOOK_EVERY_MS) && swap_if(&last_look_ms, last, now);
+	return (last == 0 || (int64_t)(now - last) >= LOOK_EVERY_MS) && swap_if(last_ms, last, now);
+}
+
+static bool look_is_due(void)
+{
+	return is_due(&last_look_ms);
 }
 
 const struct attachment *attach_current(void)
@@ -253,20 +307,137 @@ const struct attachment *attach_current(void)
 	return load_acquire_ptr(&current);
 }
 
-const struct attachment *attach_get(void)
+/* ---- without a table: an agent is started, and waited for ---- */
+
+static bool has_table(void)
 {
 	const struct attachment *attachment = load_acquire_ptr(&current);
-	const struct settings *s;
 
-	if (attachment && !load_relaxed(&table_head(&attachment->table)->retired))
-		return attachment;
-	s = attach_settings();
+	return attachment && !is_retired(&attachment->table);
+}
+
+static bool has_full_table(void)
+{
+	const struct attachment *attachment = load_acquire_ptr(&current);
+
+	return attachment && !is_retired(&attachment->table) && has_services(&attachment->table);
+}
+
+/* Of another kind of socket, whose dials are never ours: connect(2) is also how programs ask name servers. */
+static bool dials_tcp(int fd)
+{
+	int protocol;
+
+	return fd == ATTACH_LOOKUP || fd == ATTACH_NO_WAIT ||
+	       (sys_getsockopt_int(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) == 0 && protocol == IPPROTO_TCP);
+}
+
+/* A program that has bounded its dials itself (SO_SNDTIMEO) is not patient either. */
+static bool may_wait(int fd)
+{
+	struct timeval own = { 0, 0 };
+	uint32_t len = sizeof(own);
+	int flags;
+
+	if (fd == ATTACH_LOOKUP || fd == ATTACH_NO_WAIT)
+		return fd == ATTACH_LOOKUP;
+	flags = sys_fcntl_getfl(fd);
+	if (flags < 0 || (flags & O_NONBLOCK))
+		return false;
+	return sys_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &len) == 0 && !own.tv_sec && !own.tv_usec;
+}
+
+/* Whoever comes first decides until when all wait: threads, and children that are forked later. */
+static uint64_t time_left_ms(const struct settings *s)
+{
+	uint64_t now_ms = monotonic_ms(), until_ms = load_relaxed(&wait_until_ms);
+
+	if (until_ms == 0) {
+		swap_if(&wait_until_ms, 0, now_ms + s->wait_ms);
+		until_ms = load_relaxed(&wait_until_ms);
+	}
+	return until_ms > now_ms ? until_ms - now_ms : 0;
+}
+
+/* Nobody waits any more, in this process. */
+static void give_up(void)
+{
+	store_relaxed(&wait_until_ms, 1);
+}
+
+/* There is nothing to wait for. */
+static bool is_settled(enum autostart_result result)
+{
+	return result == AUTOSTART_FAILED || result == AUTOSTART_RUNS;
+}
+
+/* Nothing is held where a dial can be cancelled, or left by a handler. */
+static enum pause_end wait_for_table(const struct settings *s, int fd)
+{
+	enum pause_end end = PAUSE_OVER;
+	uint64_t ms = FIRST_PAUSE_MS, left_ms;
+
+	for (; end == PAUSE_OVER && (left_ms = time_left_ms(s)); ms = ms < LAST_PAUSE_MS ? ms * 2 : ms) {
+		end = pause_ms((unsigned)(ms < left_ms ? ms : left_ms));
+		if (fd != ATTACH_LOOKUP)
+			next_test_cancel();
+		look(s);
+		if (has_full_table())
+			return end;
+		if (s->autostart && is_settled(autostart_agent(s)))
+			give_up();
+	}
+	look(s); /* one that is empty after all, or was published between the two */
+	return end;
+}
+
+/* Its own gate: that of looks may have been passed a moment ago, when the program was loaded. */
+static void start_agent(const struct settings *s)
+{
+	if (!is_due(&last_start_ms))
+		return;
+	look(s); /* one may have come */
+	if (has_table() || !is_settled(autostart_agent(s)))
+		return;
+	give_up();
+	look(s); /* it was published between the two */
+}
+
+__attribute__((noinline)) /* off unless asked for, and not for the stack of other dials */
+static const struct attachment *start_and_wait(const struct settings *s, int fd)
+{
+	if (!dials_tcp(fd))
+		return load_acquire_ptr(&current);
+	if (s->autostart)
+		start_agent(s);
+	if (s->wait_ms && !has_full_table() && may_wait(fd) && time_left_ms(s) &&
+	    wait_for_table(s, fd) == PAUSE_INTERRUPTED && fd != ATTACH_LOOKUP)
+		return ATTACH_INTERRUPTED;
+	return load_acquire_ptr(&current);
+}
+
+__attribute__((noinline))
+static const struct attachment *get_slowly(int fd)
+{
+	const struct settings *s = attach_settings();
+
 	if (!s || s->mode == MODE_OFF)
 		return NULL;
 	if (look_is_due())
 		look(s);
+	if ((s->autostart || s->wait_ms) && !has_table())
+		return start_and_wait(s, fd);
 	/* Where the successor cannot be opened any more (another root, another user), the last list goes on. */
 	return load_acquire_ptr(&current);
+}
+
+const struct attachment *attach_get(int fd)
+{
+	const struct attachment *attachment = load_acquire_ptr(&current);
+
+	if (attachment && !is_retired(&attachment->table))
+		return attachment;
+	return get_slowly(fd);
 }
 
 enum freshness attach_freshness(const struct attachment *attachment, uint32_t stale_after_ms, uint64_t now_ms)
@@ -305,6 +476,8 @@ void attach_refresh(const struct attachment *attachment)
 	s = attach_settings();
 	if (s && !is_as_on_disk(s, attachment))
 		look(s);
+	if (s && s->autostart && !(table_head(&attachment->table)->flags & TABLE_STATIC))
+		autostart_replace(s, attachment->dir);
 }
 
 /* Early, while the program still has the root and the user it started with. A hook that runs before does the same. */
@@ -316,4 +489,7 @@ __attribute__((constructor)) static void attach_at_load(void)
 	s = attach_settings();
 	if (s && s->mode != MODE_OFF && look_is_due())
 		look(s);
+	/* A program of one dial is to see, at that, whether its agent is gone. */
+	if (s && s->autostart)
+		store_relaxed(&last_look_ms, 0);
 }

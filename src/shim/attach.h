@@ -28,8 +28,25 @@ struct attachment {
 /* The settings, read at the first call. NULL while another thread reads them, or a handler interrupted that. */
 const struct settings *attach_settings(void);
 
-/* Looks for a table where there is none. NULL where there is still none: the dial goes through. */
-const struct attachment *attach_get(void);
+/*
+ * Looks for a table where there is none. NULL where there is still none: the dial goes through.
+ *
+ * `fd`: the socket that dials; ATTACH_LOOKUP: a name is looked up. Where it is asked for, a dial of TCP and a lookup start an
+ * agent (autostart.h), and those that may block wait for a table that is being made: all of a process together no longer than
+ * FAIRDIAL_WAIT. A signal handler without SA_RESTART ends the wait of a dial, and is to end the dial: ATTACH_INTERRUPTED.
+ */
+const struct attachment *attach_get(int fd);
+
+#define ATTACH_LOOKUP	   INT32_MIN
+#define ATTACH_NO_WAIT	   (INT32_MIN + 1) /* a dial of TCP that is not to wait, whatever its socket is like */
+#define ATTACH_NO_SOCKET   (-1) /* a number is looked up, which starts nothing and waits for nothing: its dial does */
+#define ATTACH_INTERRUPTED ((const struct attachment *)UINTPTR_MAX)
+
+/* Neither NULL nor ATTACH_INTERRUPTED, in one comparison. */
+static inline bool attach_is(const struct attachment *attachment)
+{
+	return (uintptr_t)attachment + 1 > 1;
+}
 
 /* What it was the last time; looks for nothing. */
 const struct attachment *attach_current(void);

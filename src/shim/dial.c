@@ -56,16 +56,18 @@ static void count_miss(const struct attachment *attachment)
 		attach_refresh(attachment);
 }
 
-bool dial_is_service(const struct sockaddr *sa, uint32_t len)
+int dial_is_service(int fd, const struct sockaddr *sa, uint32_t len)
 {
 	const struct attachment *attachment;
 	struct table_view view;
 	struct addr dest;
 
 	/* In this order: where there is no table, not even the caller's address is looked at, which may be a bad one. */
-	attachment = attach_get();
-	if (!attachment || !addr_from_sockaddr(&dest, sa, len))
-		return false;
+	attachment = attach_get(fd);
+	if (!attach_is(attachment))
+		return attachment ? -EINTR : 0;
+	if (!addr_from_sockaddr(&dest, sa, len))
+		return 0;
 	for (int i = 0; i < TABLE_TRIES; i++) {
 		int r;
 
@@ -80,7 +82,7 @@ bool dial_is_service(const struct sockaddr *sa, uint32_t len)
 			attach_refresh(attachment);
 		return r >= 0;
 	}
-	return false;
+	return 0;
 }
 
 /* ---- its rules ---- */

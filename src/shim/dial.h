@@ -59,8 +59,11 @@ struct dial_choice {
 	bool doubted; /* its last dial failed: success has to be seen, not assumed */
 };
 
-/* Whether the destination is a Service's: all that a dial which is not ours costs. */
-bool dial_is_service(const struct sockaddr *sa, uint32_t len);
+/*
+ * Whether the destination is a Service's: all that a dial which is not ours costs. 1 or 0; -EINTR where it waited for a table,
+ * and is to end (attach.h).
+ */
+int dial_is_service(int fd, const struct sockaddr *sa, uint32_t len);
 
 /* Reads the Service's rules. DIAL_OURS or DIAL_OBSERVED, or why not. */
 enum dial_reason dial_prepare(struct dial *ret_dial, const struct sockaddr *sa, uint32_t len);

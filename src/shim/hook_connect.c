@@ -434,11 +434,38 @@ static int connect_service(int fd, const struct sockaddr *sa, socklen_t len)
 	return c.error ? -1 : 0;
 }
 
+/*
+ * A handler without SA_RESTART ran while the dial waited for a table, before the kernel had heard of it. To the program that is
+ * a dial which was interrupted: it fails with EINTR, and the connection comes about all the same (connect(2)), for which the
+ * program may wait now. So the request is sent, with the least patience that there is: the kernel's own clock has it back at once.
+ */
+__attribute__((noinline))
+static int connect_interrupted(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	static const struct timeval least = { .tv_usec = 1 };
+	struct timeval none = { 0, 0 };
+	int before = errno_get(), error;
+
+	/* Only a dial without a bound of its own has waited: none is put back. */
+	if (sys_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &least, sizeof(least)) < 0)
+		return next_connect(fd, sa, len);
+	error = -next_dial(fd, sa, len);
+	sys_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
+	if (error == EINPROGRESS)
+		error = EINTR;
+	errno_set(error ? error : before);
+	return error ? -1 : 0;
+}
+
 HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	if (!dial_is_service(sa, len))
-		return next_connect(fd, sa, len);
-	return connect_service(fd, sa, len);
+	int service = dial_is_service(fd, sa, len);
+
+	if (service > 0)
+		return connect_service(fd, sa, len);
+	if (service < 0)
+		return connect_interrupted(fd, sa, len);
+	return next_connect(fd, sa, len);
 }
 
 /* ---- MSG_FASTOPEN ---- */
@@ -514,7 +541,7 @@ static ssize_t fastopen_service(int fd, const struct message *m)
 
 static bool dials(const void *sa, uint32_t len, int flags)
 {
-	return (flags & MSG_FASTOPEN) && sa && dial_is_service(sa, len);
+	return (flags & MSG_FASTOPEN) && sa && dial_is_service(ATTACH_NO_WAIT, sa, len) > 0;
 }
 
 HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)

@@ -445,7 +445,9 @@ static enum names_result look_up(const struct attachment *attachment, const stru
 
 static enum names_result find_answer(const struct settings *s, struct slice host, struct answer *ret_answer)
 {
-	const struct attachment *attachment = attach_get();
+	struct addr number;
+	bool is_number = addr_parse_ip(host.at, host.len, &number) == 0;
+	const struct attachment *attachment = attach_get(is_number ? ATTACH_NO_SOCKET : ATTACH_LOOKUP);
 	enum names_result result;
 	struct work *work;
 

@@ -133,6 +133,16 @@ int next_dial(int fd, const struct sockaddr *sa, socklen_t len)
 	return next->connect ? (int)from_errno(next->connect(fd, sa, len)) : sys_connect(fd, sa, len);
 }
 
+void next_test_cancel(void)
+{
+	const struct next *next = next_functions();
+	int before = errno_get();
+
+	if (next->connect)
+		next->connect(-1, NULL, 0);
+	errno_set(before);
+}
+
 ssize_t next_send_flat(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
 	const struct next *next = next_functions();

@@ -32,6 +32,12 @@ int next_dial(int fd, const struct sockaddr *sa, socklen_t len);
 ssize_t next_send_flat(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len);
 ssize_t next_send(int fd, const struct msghdr *msg, int flags);
 
+/*
+ * A cancellation point, where connect is one: does not return to a thread that is cancelled. A connect without a socket, which
+ * comes to nothing; glibc sends a thread no signal as long as it is in none.
+ */
+void next_test_cancel(void);
+
 /* The caller's errno, where there is a libc to keep one. */
 int errno_get(void);
 void errno_set(int value);

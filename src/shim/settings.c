@@ -3,6 +3,7 @@
 
 #include "balance/balance.h"
 #include "base/bytes.h"
+#include "base/duration.h"
 #include "base/service_list.h"
 #include "base/sys.h"
 #include "base/trace.h"
@@ -20,7 +21,7 @@ static bool copy_value(char *to, size_t size, struct slice value)
 }
 
 /* As long as the program is where it was started; it may change its directory later. */
-static void make_absolute(char path[SETTINGS_PATH])
+void settings_make_absolute(char path[SETTINGS_PATH])
 {
 	char absolute[SETTINGS_PATH];
 	struct text text;
@@ -57,6 +58,23 @@ static int8_t parse_balance(struct slice value)
 		if (slice_is(value, balance_policy((uint8_t)i)->name))
 			return (int8_t)i;
 	return -1;
+}
+
+/* What cannot be read is no wait. */
+static uint32_t parse_wait(struct slice value)
+{
+	uint32_t ms = 0;
+
+	if (duration_parse(value.at, value.len, &ms) < 0)
+		return 0;
+	return ms < SETTINGS_LONGEST_WAIT_MS ? ms : SETTINGS_LONGEST_WAIT_MS;
+}
+
+/* Where there is nothing that an agent could follow, none is started. */
+static bool wants_autostart(void)
+{
+	return slice_is(variable("FAIRDIAL_AUTOSTART"), "1") &&
+	       (variable("KUBERNETES_SERVICE_HOST").len || variable("FAIRDIAL_SERVICES").len);
 }
 
 static bool ends_with(struct slice text, struct slice end)
@@ -121,6 +139,8 @@ void settings_read(struct settings *s)
 	s->start_euid = next_start_euid();
 	s->mode = parse_mode(variable("FAIRDIAL"));
 	s->balance = parse_balance(variable("FAIRDIAL_BALANCE"));
+	s->autostart = wants_autostart();
+	s->wait_ms = parse_wait(variable("FAIRDIAL_WAIT"));
 	s->has_dir = variable("FAIRDIAL_DIR").len > 0;
 	copy_value(s->dir, sizeof(s->dir), variable("FAIRDIAL_DIR"));
 	copy_value(s->ledger, sizeof(s->ledger), variable("FAIRDIAL_LEDGER"));
@@ -133,10 +153,10 @@ void settings_read(struct settings *s)
 	if (!kept)
 		s->mode = MODE_OFF;
 	find_shim(s);
-	make_absolute(s->dir);
-	make_absolute(s->ledger);
-	make_absolute(s->beside);
-	make_absolute(s->trace_path);
+	settings_make_absolute(s->dir);
+	settings_make_absolute(s->ledger);
+	settings_make_absolute(s->beside);
+	settings_make_absolute(s->trace_path);
 	if (trace_path.len && !s->trace_path[0])
 		s->trace = 0; /* never to the program's standard error instead */
 }

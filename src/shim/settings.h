@@ -20,6 +20,8 @@ struct settings {
 	int8_t balance;	 /* enum balance, or -1: as the table says */
 	uint8_t trace;	 /* enum trace_part */
 	bool has_dir;	 /* FAIRDIAL_DIR is set: look nowhere else */
+	bool autostart;	 /* FAIRDIAL_AUTOSTART, where there is an API or a list that an agent could follow */
+	uint32_t wait_ms; /* FAIRDIAL_WAIT */
 	char dir[SETTINGS_PATH];
 	char ledger[SETTINGS_PATH]; /* empty: beside the table */
 	char beside[SETTINGS_PATH]; /* `run` beside libfairdial.so; empty where it is not known */
@@ -29,8 +31,13 @@ struct settings {
 	uint32_t shim_uid; /* the owner of libfairdial.so; UINT32_MAX: unknown */
 };
 
+#define SETTINGS_LONGEST_WAIT_MS 60000
+
 /* Reads the environment. Not async-signal-safe (getenv(3)). */
 void settings_read(struct settings *ret_settings);
+
+/* A path as seen from the directory that the process is in now; empty where that does not fit, or cannot be told. */
+void settings_make_absolute(char path[SETTINGS_PATH]);
 
 /* Whether this process spreads a Service: FAIRDIAL_ONLY and FAIRDIAL_EXCEPT. Pure. */
 bool settings_allow(const struct settings *settings, struct slice name, struct slice namespace);

@@ -50,7 +50,7 @@ static int map_file(int fd, const struct trust *trust, struct table *ret_table, 
 }
 
 __attribute__((noinline)) /* what it asks need not lie on a hook's stack beside what the file is asked */
-static int open_directory(const char *dir, const struct trust *trust)
+int trust_open_directory(const char *dir, const struct trust *trust)
 {
 	int fd = sys_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (trust->no_link ? O_NOFOLLOW : 0), 0);
 	struct stat st;
@@ -69,7 +69,7 @@ static int open_directory(const char *dir, const struct trust *trust)
 
 int table_map(const char *dir, const struct trust *trust, struct table *ret_table, struct file_id *ret_id)
 {
-	int dir_fd = open_directory(dir, trust), fd, r;
+	int dir_fd = trust_open_directory(dir, trust), fd, r;
 
 	if (dir_fd < 0)
 		return dir_fd;

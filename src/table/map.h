@@ -23,6 +23,9 @@ struct trust {
 bool trust_file(const struct trust *trust, const struct stat *st);
 bool trust_directory(const struct trust *trust, const struct stat *st);
 
+/* A descriptor of such a directory, for the caller to close; -EPERM for another; else an error of open(2). */
+int trust_open_directory(const char *dir, const struct trust *trust);
+
 /*
  * Maps DIR/table. 0; -ENOENT and other errors of open(2); -EPERM where it is not trusted; -EBADMSG, -EPROTO
  * (another version) as table_attach. `ret_id`, which may be NULL, tells the file from a later one of its name.

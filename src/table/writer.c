@@ -557,6 +557,15 @@ const struct table *writer_table(const struct table_writer *w)
 	return w->table.base ? &w->table : NULL;
 }
 
+/* In this order: who is told finds no name. */
+void writer_retire(struct table_writer *w)
+{
+	if (!w->table.base)
+		return;
+	unlinkat(w->dir_fd, "table", 0);
+	store_release(&head_of(w)->retired, 1);
+}
+
 void writer_close(struct table_writer *w)
 {
 	if (!w)

@@ -113,6 +113,12 @@ void writer_heartbeat(struct table_writer *writer);
 /* The table as readers see it, mapped for as long as the writer is open; NULL before the first publish. */
 const struct table *writer_table(const struct table_writer *writer);
 
+/*
+ * Takes the table back, for a writer that ends: whoever looks finds none, and who has it mapped is told to look again. Nothing
+ * may be published afterwards.
+ */
+void writer_retire(struct table_writer *writer);
+
 /* Lets go of the directory; the table stays. NULL is accepted. */
 void writer_close(struct table_writer *writer);
 

@@ -38,7 +38,7 @@ __attribute__((noinline)) static bool one_dial(const struct sockaddr *sa)
 	struct dial_choice choice;
 	struct dial dial;
 
-	if (!dial_is_service(sa, sizeof(struct sockaddr_in)) ||
+	if (!dial_is_service(-1, sa, sizeof(struct sockaddr_in)) ||
 	    dial_prepare(&dial, sa, sizeof(struct sockaddr_in)) != DIAL_OURS || !dial_choose(&dial, &choice))
 		return false;
 	dial_landed(&dial, &choice, true);
@@ -47,7 +47,7 @@ __attribute__((noinline)) static bool one_dial(const struct sockaddr *sa)
 
 __attribute__((noinline)) static bool one_decline(const struct sockaddr *sa)
 {
-	return !dial_is_service(sa, sizeof(struct sockaddr_in));
+	return !dial_is_service(-1, sa, sizeof(struct sockaddr_in));
 }
 
 static void dial_next(unsigned services)

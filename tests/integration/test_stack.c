@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ledger/layout.h"
+#include "support/autostarts.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/compile.h"
@@ -301,6 +302,37 @@ static void dials_before_the_shims_constructor_take_little_stack(void **state)
 	assert_int_equal(above, 0);
 }
 
+/* ---- dials that start an agent, and wait for its table ---- */
+
+static void measure_start(const char *libc, const char *program, const char *call, bool waits)
+{
+	struct scene scene = scene_of(libc, program, LEAST_CONN); /* for its services file alone */
+	struct autostarts *a = autostarts_open(scene.b);
+	const char *const *env = waits ? autostarts_waiting(a, "30s") : a->env;
+	struct depth native = natively(&scene, call), here;
+
+	here = depth_of(ARGV(program, call, scene.host, scene.port),
+			with_env(env, format("FAIRDIAL_SERVICES=%s", scene.s->file), NULL));
+	autostarts_expect(a, 1);
+	if (waits)
+		assert_redirected(here);
+	compare(libc, format("%s, starts an agent%s", call, waits ? " and waits" : ""), native, here);
+}
+
+static void measure_starts(const char *libc, const char *program)
+{
+	measure_start(libc, program, "connect", false);
+	measure_start(libc, program, "connect", true);
+	measure_start(libc, program, "nonblocking", false);
+	measure_start(libc, program, "fastopen", false);
+}
+
+static void dials_that_start_an_agent_take_little_stack(void **state)
+{
+	(void)state;
+	measure_all(measure_starts);
+}
+
 /* ---- the trace ---- */
 
 static void measure_traced(const char *libc, const char *program)
@@ -392,6 +424,7 @@ int main(void)
 		TEST(dials_that_go_on_to_the_next_take_little_stack),
 		TEST(dials_that_find_a_table_take_little_stack),
 		TEST(dials_before_the_shims_constructor_take_little_stack),
+		TEST(dials_that_start_an_agent_take_little_stack),
 		TEST(dials_that_are_traced_take_little_stack),
 		TEST(names_take_little_stack),
 		TEST(names_are_answered_on_the_smallest_stack),

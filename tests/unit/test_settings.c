@@ -9,8 +9,10 @@
 #include "support/cleanup.h"
 #include "support/process.h"
 
-static const char *const variables[] = { "FAIRDIAL",        "FAIRDIAL_ONLY",    "FAIRDIAL_EXCEPT", "FAIRDIAL_DIR",
-					 "FAIRDIAL_LEDGER", "FAIRDIAL_BALANCE", "FAIRDIAL_TRACE",  "LD_PRELOAD" };
+static const char *const variables[] = { "FAIRDIAL",	      "FAIRDIAL_ONLY",	  "FAIRDIAL_EXCEPT", "FAIRDIAL_DIR",
+					 "FAIRDIAL_LEDGER",   "FAIRDIAL_BALANCE", "FAIRDIAL_TRACE",  "LD_PRELOAD",
+					 "FAIRDIAL_SERVICES", "FAIRDIAL_WAIT",	  "FAIRDIAL_AUTOSTART",
+					 "KUBERNETES_SERVICE_HOST" };
 
 /* Of an environment that has just this variable (NULL: none); read over old bytes. */
 static struct settings *read_with(const char *name, const char *value)
@@ -49,6 +51,8 @@ static void without_variables_all_is_as_the_table_says(void **state)
 	assert_int_equal(s->balance, -1);
 	assert_int_equal(s->trace, 0);
 	assert_false(s->has_dir);
+	assert_false(s->autostart);
+	assert_int_equal(s->wait_ms, 0);
 	assert_string_equal(s->ledger, "");
 	assert_false(settings_choose(s));
 	assert_true(allows(s, "web", "shop"));
@@ -118,6 +122,41 @@ static void the_trace_has_parts_and_a_path(void **state)
 	s = read_with("FAIRDIAL_TRACE", "all");
 	assert_int_equal(s->trace, TRACE_ALL);
 	assert_string_equal(s->trace_path, "");
+}
+
+static void agent_is_started_only_where_it_is_asked_for_and_can_follow_something(void **state)
+{
+	static const char *const sources[] = { "KUBERNETES_SERVICE_HOST", "FAIRDIAL_SERVICES" };
+	struct settings s;
+
+	(void)state;
+	assert_false(read_with("FAIRDIAL_AUTOSTART", "1")->autostart);
+	for (size_t i = 0; i < 2; i++) {
+		assert_false(read_with(sources[i], "10.96.0.1")->autostart);
+		setenv("FAIRDIAL_AUTOSTART", "1", 1);
+		settings_read(&s);
+		assert_true(s.autostart);
+		setenv(sources[i], "", 1);
+		settings_read(&s);
+		assert_false(s.autostart);
+	}
+	read_with("FAIRDIAL_SERVICES", "web:80=10.0.0.1:80");
+	setenv("FAIRDIAL_AUTOSTART", "0", 1);
+	settings_read(&s);
+	assert_false(s.autostart);
+}
+
+static void wait_is_a_duration_of_a_minute_at_most(void **state)
+{
+	static const struct {
+		const char *value;
+		uint32_t ms;
+	} known[] = { { "500ms", 500 }, { "2s", 2000 }, { "1m", 60000 }, { "0", 0 },   { "61s", 60000 },
+		      { "24h", 60000 }, { "", 0 },	{ "2", 0 },	  { "soon", 0 }, { "-1s", 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		assert_int_equal(read_with("FAIRDIAL_WAIT", known[i].value)->wait_ms, known[i].ms);
 }
 
 static void only_names_all_that_is_spread(void **state)
@@ -192,6 +231,8 @@ int main(void)
 		TEST(paths_are_copied),
 		TEST(half_a_path_is_none),
 		TEST(the_trace_has_parts_and_a_path),
+		TEST(agent_is_started_only_where_it_is_asked_for_and_can_follow_something),
+		TEST(wait_is_a_duration_of_a_minute_at_most),
 		TEST(only_names_all_that_is_spread),
 		TEST(except_names_what_is_not),
 		TEST(an_empty_list_is_none),

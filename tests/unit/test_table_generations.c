@@ -363,6 +363,27 @@ static void a_reserve_is_room_for_the_first_real_list(void **state)
 	assert_int_equal(generation_of(table), 3);
 }
 
+/* ---- the end ---- */
+
+static void a_table_that_is_taken_back_is_found_by_nobody(void **state)
+{
+	const char *dir = scratch_dir();
+	struct table_writer *writer = open_writer(dir);
+	struct table *table;
+
+	(void)state;
+	writer_retire(writer); /* there is none yet */
+	publish(writer, web_of(0, 5));
+	table = map_table(dir);
+	writer_retire(writer);
+	assert_int_equal(files_in(dir), 0);
+	assert_true(table_head(table)->retired != 0);
+	assert_whole(table); /* who has it may use it */
+	close_writer(writer);
+	publish(open_writer(dir), web_of(0, 3));
+	assert_true(table_head(map_table(dir))->instance != table_head(table)->instance);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +402,7 @@ int main(void)
 		TEST(growth_makes_a_new_file_and_retires_the_old),
 		TEST(what_grew_is_published_in_place_from_then_on),
 		TEST(a_reserve_is_room_for_the_first_real_list),
+		TEST(a_table_that_is_taken_back_is_found_by_nobody),
 	};
 
 	return RUN_TESTS(tests);

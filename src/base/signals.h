@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signals as the kernel has them: for code that must not ask the C library, which hides two or three of the 64 and keeps its
+ * own idea of the rest. Async-signal-safe.
+ */
+#ifndef FAIRDIAL_BASE_SIGNALS_H
+#define FAIRDIAL_BASE_SIGNALS_H
+
+#include <stdint.h>
+
+#include "base/sys.h"
+
+#define SIGNALS_LAST 64
+#define SIGNALS_ALL  UINT64_MAX /* but for those that nobody can block */
+
+/* struct sigaction of the kernel, on x86-64 and aarch64 alike. */
+struct signal_action {
+	uint64_t handler; /* 0: as by default; 1: ignored */
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+#define SIGNAL_DEFAULT	0u
+#define SIGNAL_IGNORED	1u
+#define SIGNAL_RESTARTS 0x10000000u /* SA_RESTART */
+
+static inline uint64_t signal_bit(int number)
+{
+	return 1ull << (number - 1);
+}
+
+/* The thread's mask becomes `set`. What it was. */
+static inline uint64_t signals_mask(uint64_t set)
+{
+	uint64_t before = 0;
+
+	sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, (long)&set, (long)&before, sizeof(set), 0, 0);
+	return before;
+}
+
+/* Those that wait for this thread, or for any of the process. */
+static inline uint64_t signals_pending(void)
+{
+	uint64_t set = 0;
+
+	sys_call(SYS_rt_sigpending, (long)&set, sizeof(set), 0, 0, 0, 0);
+	return set;
+}
+
+static inline struct signal_action signal_action(int number)
+{
+	struct signal_action action = { 0, 0, 0, 0 };
+
+	sys_call(SYS_rt_sigaction, number, 0, (long)&action, sizeof(action.mask), 0, 0);
+	return action;
+}
+
+static inline void signal_set_default(int number)
+{
+	const struct signal_action action = { 0, 0, 0, 0 };
+
+	sys_call(SYS_rt_sigaction, number, (long)&action, 0, sizeof(action.mask), 0, 0);
+}
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A program that is started from within another one: what it is given, and that the other one sees nothing of it. */
+#include "support/testing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shim/spawn.h"
+#include "support/cleanup.h"
+#include "support/process.h"
+#include "support/services.h"
+
+enum { LIMIT_MS = 60000 };
+
+/* ---- a program that tells what it has ---- */
+
+/* Its mask as a child of it has that: a shell that waits blocks signals. */
+static const char tell[] =
+	"{ echo \"arguments $*\"; echo \"directory $(pwd)\"; echo \"umask $(umask)\"; tr '\\0' '\\n' </proc/$$/environ | sort; "
+	"for i in 0 1 2; do readlink /proc/$$/fd/$i; done; ls /proc/$$/fd | wc -l; grep ^Sig[BIP] /proc/self/status; "
+	"cut -d' ' -f5-7 </proc/$$/stat; echo $$; } >\"$OUT.part\" 2>&1; mv \"$OUT.part\" \"$OUT\"";
+
+static char *told(const char *file)
+{
+	for (long begun = now_ms(); access(file, F_OK) < 0; usleep(1000))
+		if (now_ms() - begun > LIMIT_MS)
+			fail_msg("%s: the program that was started says nothing", file);
+	return read_file(file, NULL);
+}
+
+static int start_shell(const char *script, const char *const *more)
+{
+	char *const argv[] = { (char *)"sh", (char *)"-c", (char *)script, (char *)"sh", (char *)"one", NULL };
+
+	return spawn_detached("/bin/sh", argv, (char *const *)more);
+}
+
+static void program_has_nothing_of_who_started_it(void **state)
+{
+	const char *out = format("%s/out", scratch_dir());
+	sigset_t some, before, after;
+	char *text, *sid, expected[64];
+
+	(void)state;
+	sigemptyset(&some);
+	sigaddset(&some, SIGUSR1);
+	sigaddset(&some, SIGRTMAX);
+	sigprocmask(SIG_BLOCK, &some, &before);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGRTMIN + 3, SIG_IGN);
+	assert_int_equal(start_shell(tell, ARGV("PATH=/usr/bin:/bin", format("OUT=%s", out))), 0);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGRTMIN + 3, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &before, &after);
+	assert_true(sigismember(&after, SIGUSR1) && sigismember(&after, SIGRTMAX) && !sigismember(&after, SIGUSR2));
+	text = told(out);
+	assert_non_null(strstr(text, "arguments one\ndirectory /\numask 0022\n"));
+	assert_non_null(strstr(text, format("OUT=%s\nPATH=/usr/bin:/bin\n", out)));
+	assert_null(strstr(text, "HOME="));
+	assert_non_null(strstr(text, "/dev/null\n"));
+	assert_non_null(strstr(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"));
+	/* Its group and its session are its own, and it has no terminal. */
+	sid = strrchr(strstr(text, "SigIgn"), '\n');
+	*sid = '\0';
+	sid = strrchr(text, '\n') + 1;
+	snprintf(expected, sizeof(expected), "\n%s %s 0\n", sid, sid);
+	assert_non_null(strstr(text, expected));
+}
+
+static void program_that_cannot_be_started_is_told_why(void **state)
+{
+	const char *file = format("%s/file", scratch_dir());
+	char *const argv[] = { (char *)"file", NULL }, *const envp[] = { NULL };
+
+	(void)state;
+	assert_int_equal(spawn_detached(file, argv, envp), -ENOENT);
+	write_file(file, "text\n", 5);
+	assert_int_equal(spawn_detached(file, argv, envp), -EACCES);
+	assert_int_equal(chmod(file, 0755), 0);
+	assert_int_equal(spawn_detached(file, argv, envp), -ENOEXEC);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
+static unsigned mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	unsigned n = 0;
+	int c;
+
+	while ((c = fgetc(file)) != EOF)
+		n += c == '\n';
+	fclose(file);
+	return n;
+}
+
+static unsigned descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void who_starts_one_sees_nothing_of_it(void **state)
+{
+	unsigned maps, fds = descriptors();
+	sigset_t child, before, pending;
+
+	(void)state;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, &before);
+	assert_int_equal(start_shell(":", ARGV("PATH=/bin")), 0);
+	maps = mappings();
+	for (int i = 0; i < 50; i++) {
+		errno = 4711;
+		assert_int_equal(start_shell(":", ARGV("PATH=/bin")), 0);
+		assert_int_equal(errno, 4711);
+		assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+		assert_int_equal(errno, ECHILD);
+	}
+	assert_int_equal(mappings(), maps);
+	assert_int_equal(descriptors(), fds);
+	sigpending(&pending);
+	assert_false(sigismember(&pending, SIGCHLD));
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* A thread that waits for any child gets the program's own, and none of ours. */
+static void *wait_for_any(void *ret)
+{
+	int status;
+
+	*(pid_t *)ret = waitpid(-1, &status, 0);
+	return NULL;
+}
+
+static void thread_that_waits_for_children_gets_the_programs_own(void **state)
+{
+	pid_t child = fork(), found = 0;
+	pthread_t thread;
+
+	(void)state;
+	if (child == 0)
+		for (;;)
+			pause();
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_any, &found), 0);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(start_shell(":", ARGV("PATH=/bin")), 0);
+	kill(child, SIGKILL);
+	pthread_join(thread, NULL);
+	assert_int_equal(found, child);
+}
+
+/* As the child of a program whose pid namespace is that of its own: it may have thousands. */
+static void no_process_to_be_had_is_an_error(void **state)
+{
+	const struct rlimit none = { 0, 0 };
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) { /* root may have as many as it likes */
+		if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
+			_exit(2);
+		setrlimit(RLIMIT_NPROC, &none);
+		_exit(start_shell(":", ARGV("PATH=/bin")) == -EAGAIN && waitpid(-1, NULL, WNOHANG | __WALL) == -1 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(program_has_nothing_of_who_started_it),
+		TEST(program_that_cannot_be_started_is_told_why),
+		TEST(who_starts_one_sees_nothing_of_it),
+		TEST(thread_that_waits_for_children_gets_the_programs_own),
+		TEST(no_process_to_be_had_is_an_error),
+	};
+
+	return RUN_TESTS(tests);
+}
