@@ -4,13 +4,10 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/policy.h"
 #include "base/clock.h"
-#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/coverage.h"
 #include "cli/no_table.h"
