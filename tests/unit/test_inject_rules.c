@@ -57,6 +57,8 @@ static void assert_said(const char *text, const char *expected)
 static void what_cannot_be_injected_stays_and_is_said(void **state)
 {
 	static const char *const specs[][2] = {
+		{ "{'containers':[{'name':'c','env':[{'name':'LD_PRELOAD','value':'/a.so\\u0000b'}]}]}",
+		  "container c: the value of variable LD_PRELOAD is no text" },
 		{ "{'os':{'name':'windows'},'containers':[{'name':'c'}]}", "Deployment/shop/web: is for Windows" },
 		{ "{'nodeSelector':{'kubernetes.io/os':'windows'},'containers':[{'name':'c'}]}", "is for Windows" },
 		{ "{'containers':[]}", "has no containers" },
