@@ -14,7 +14,7 @@ enum { OPT_REMOVE, OPT_ROLE, OPT_IMAGE, OPT_PULL_POLICY, OPT_EXISTING };
 
 static const struct cli_option options[] = {
 	[OPT_REMOVE] = { "remove", NULL, "take fairdial out again" },
-	[OPT_ROLE] = { "role", NULL, "print what the pods' service accounts need instead: a Role and a RoleBinding" },
+	[OPT_ROLE] = { "role", NULL, "print what the pods' service accounts need instead: a Roles and RoleBindings" },
 	[OPT_IMAGE] = { "image", "IMAGE", "of fairdial's two containers (default: fairdial:" FAIRDIAL_VERSION ")" },
 	[OPT_PULL_POLICY] = { "image-pull-policy", "POLICY", "Always, IfNotPresent or Never (default: the cluster's)" },
 	[OPT_EXISTING] = { "existing-preload", "PATH", "the LD_PRELOAD that the images set themselves, to keep before ours" },

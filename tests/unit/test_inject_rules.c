@@ -142,6 +142,7 @@ static void a_wrong_annotation_is_refused_with_key_and_value(void **state)
 		{ "'fairdial.dev/services':' , '", "annotation fairdial.dev/services is \" , \": name 1 to 64" },
 		{ "'fairdial.dev/services':'$(POD_NAME)'", "annotation fairdial.dev/services is" },
 		{ "'fairdial.dev/services':'web,--dir'", "annotation fairdial.dev/services is" },
+		{ "'fairdial.dev/services':'web.'", "annotation fairdial.dev/services is" },
 		{ "'fairdial.dev/services':'a b'", "annotation fairdial.dev/services is" },
 	};
 	char *many = format("%s", "s0");
@@ -464,14 +465,13 @@ static char *roles(const char *objects, char **said)
 															   "}" \
 															   "]" \
 															   "}"
-#define BINDING(namespace, subjects)                                                                                           \
-	"{'apiVersion':'rbac.authorization.k8s.io/"                                                                            \
-	"v1','kind':'RoleBinding','metadata':{'name':'fairdial','namespace':'" namespace "'},"                                 \
-											 "'roleRef':{'apiGroup':'rbac."        \
-											 "authorization.k8s.io','kind':'Role'" \
-											 ",'name':'fairdial'},'subjects':"     \
-											 "[" subjects "]}"
+#define BINDING(namespace, name, account)                                                                                      \
+	"{'apiVersion':'rbac.authorization.k8s.io/v1','kind':'RoleBinding',"                                                   \
+	"'metadata':{'name':'" name "','namespace':'" namespace "'},"                                                          \
+	"'roleRef':{'apiGroup':'rbac.authorization.k8s.io','kind':'Role','name':'fairdial'},'subjects':[" account "]}"
 #define ACCOUNT(namespace, name) "{'kind':'ServiceAccount','name':'" name "','namespace':'" namespace "'}"
+
+#define ROLES(items) "{'apiVersion':'v1','kind':'List','items':[" items "]}"
 
 static char *pod_of(const char *namespace, const char *spec)
 {
@@ -491,12 +491,10 @@ static void each_namespace_gets_a_role_for_its_accounts(void **state)
 				  &said);
 
 	(void)state;
-	assert_string_equal(
-		text,
-		"{'apiVersion':'v1','kind':'List','items':[" ROLE("shop") "," BINDING(
-			"shop", ACCOUNT("shop", "web") "," ACCOUNT("shop", "old") "," ACCOUNT(
-					"shop", "default")) "," ROLE("batch") "," BINDING("batch",
-											  ACCOUNT("batch", "default")) "]}");
+	assert_string_equal(text, ROLES(ROLE("shop") "," BINDING("shop", "fairdial:web", ACCOUNT("shop", "web")) ","
+				  BINDING("shop", "fairdial:old", ACCOUNT("shop", "old")) ","
+				  BINDING("shop", "fairdial:default", ACCOUNT("shop", "default")) ","
+				  ROLE("batch") "," BINDING("batch", "fairdial:default", ACCOUNT("batch", "default"))));
 	assert_string_equal(said, "");
 }
 
@@ -505,9 +503,34 @@ static void an_object_without_a_namespace_is_said_to_be_in_default(void **state)
 	char *said, *text = roles(format("[%s]", pod_of("", "")), &said);
 
 	(void)state;
-	assert_string_equal(text, "{'apiVersion':'v1','kind':'List','items':[" ROLE("default") "," BINDING(
-					  "default", ACCOUNT("default", "default")) "]}");
+	assert_string_equal(text, ROLES(ROLE("default") ","
+				  BINDING("default", "fairdial:default", ACCOUNT("default", "default"))));
 	assert_string_equal(said, "Pod/p: says no namespace: its account is taken to be in \"default\"\n");
+}
+
+/* Applied one after the other: the second replaces the subjects of a RoleBinding that it names too. */
+static void roles_of_two_workloads_do_not_undo_each_other(void **state)
+{
+	const char *shop = ",\"namespace\":\"shop\"";
+	char *said, *one = roles(format("[%s]", pod_of(shop, "\"serviceAccountName\":\"web\",")), &said);
+	char *two = roles(format("[%s]", pod_of(shop, "\"serviceAccountName\":\"api\",")), &said);
+
+	(void)state;
+	assert_non_null(strstr(one, "'fairdial:web'"));
+	assert_null(strstr(two, "'fairdial:web'"));
+}
+
+static void services_of_other_namespaces_are_read_there(void **state)
+{
+	static const char web[] = ",\"namespace\":\"web\",\"annotations\":{\"fairdial.dev/services\":\"%s\"}";
+	char *said, *text = roles(format("[%s]", pod_of(format(web, "near, mysql.shop,redis.shop"), "")), &said);
+
+	(void)state;
+	assert_string_equal(text, ROLES(ROLE("web") "," BINDING("web", "fairdial:default", ACCOUNT("web", "default")) ","
+				  ROLE("shop") "," BINDING("shop", "fairdial:web:default", ACCOUNT("web", "default"))));
+	text = roles(format("[%s]", pod_of(format(web, "mysql.shop"), "")), &said);
+	assert_string_equal(text, ROLES(ROLE("shop") ","
+				  BINDING("shop", "fairdial:web:default", ACCOUNT("web", "default"))));
 }
 
 static void what_is_left_alone_needs_no_role(void **state)
@@ -533,6 +556,8 @@ int main(void)
 		TEST(a_name_with_control_characters_makes_no_second_line),
 		TEST(each_namespace_gets_a_role_for_its_accounts),
 		TEST(an_object_without_a_namespace_is_said_to_be_in_default),
+		TEST(roles_of_two_workloads_do_not_undo_each_other),
+		TEST(services_of_other_namespaces_are_read_there),
 		TEST(what_is_left_alone_needs_no_role),
 	};
 
