@@ -256,6 +256,65 @@ static void where_a_change_does_not_arrive_is_said(void **state)
 		    "anew\n");
 }
 
+#define LIVE(applied)                                                                                                          \
+	"{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'web','uid':'u','annotations':{"                       \
+	"'kubectl.kubernetes.io/last-applied-configuration':'" applied "'}},'spec':{'replicas':30,'template':{"                \
+	"'spec':{'containers':[{'name':'c'}]}}}}"
+
+static void replicas_that_were_not_applied_are_said_to_be_in_danger(void **state)
+{
+	(void)state;
+	assert_said(quoted(LIVE("{\\'spec\\':{\\'replicas\\':3}}")), "");
+	assert_said(quoted(LIVE("nonsense")), "");
+	assert_said(quoted(LIVE("{\\'spec\\':{}}")),
+		    "Deployment/web: was applied without replicas, which an autoscaler may set: if this is applied, the next "
+		    "kubectl apply without them makes it 1; inject the manifest that was applied, not what the cluster has\n");
+}
+
+#define INJECTED(metadata)                                                                                                     \
+	"{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p'," metadata "'fairdial.dev/injected':'{}'}},"                   \
+	"'spec':{'containers':[{'name':'c'}]}}"
+
+static void what_apply_would_not_take_out_is_said(void **state)
+{
+	static const char said[] =
+		"Pod/p: was not injected by kubectl apply, which therefore takes nothing out of it: use kubectl replace\n";
+
+	(void)state;
+	assert_string_equal(removed(quoted(INJECTED("'annotations':{"))).said, "");
+	assert_string_equal(removed(quoted(INJECTED("'uid':'u','annotations':{"))).said, said);
+	assert_string_equal(
+		removed(quoted(INJECTED("'uid':'u','annotations':{'kubectl.kubernetes.io/last-applied-configuration':'{}',"))).said,
+		said);
+	assert_string_equal(removed(quoted(INJECTED("'uid':'u','annotations':{'kubectl.kubernetes.io/"
+						    "last-applied-configuration':'{\\'fairdial.dev/injected\\':1}',")))
+				    .said,
+			    "");
+}
+
+static void a_guaranteed_pod_is_said_to_be_one_no_longer(void **state)
+{
+	static const char said[] =
+		"Deployment/shop/web: has the QoS class Guaranteed, and Burstable with fairdial's containers, whose limits are "
+		"above their requests: it gets no CPUs of its own any more, and is evicted before others\n";
+	static const struct {
+		const char *resources, *more, *said;
+	} pods[] = {
+		{ "{'limits':{'cpu':'2','memory':'1Gi'}}", "", said },
+		{ "{'limits':{'cpu':'2','memory':'1Gi'},'requests':{'cpu':'2','memory':'1Gi'}}", "", said },
+		{ "{'limits':{'cpu':'2','memory':'1Gi'},'requests':{'cpu':'1'}}", "", "" },
+		{ "{'limits':{'memory':'1Gi'}}", "", "" },
+		{ "{'limits':{'cpu':'2','memory':'1Gi'}}", ",'initContainers':[{'name':'i'}]", "" },
+		{ "{'limits':{'cpu':'2','memory':'1Gi'}}", ",'resources':{'limits':{'cpu':'4','memory':'2Gi'}}", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pods) / sizeof(*pods); i++)
+		assert_said(with_spec(quoted(format("{'containers':[{'name':'c','resources':%s}]%s}", pods[i].resources,
+						    pods[i].more))),
+			    pods[i].said);
+}
+
 static void a_name_with_control_characters_makes_no_second_line(void **state)
 {
 	struct injection in =
@@ -553,6 +612,9 @@ int main(void)
 		TEST(what_one_should_know_is_said),
 		TEST(an_annotation_in_the_wrong_place_is_said),
 		TEST(where_a_change_does_not_arrive_is_said),
+		TEST(replicas_that_were_not_applied_are_said_to_be_in_danger),
+		TEST(what_apply_would_not_take_out_is_said),
+		TEST(a_guaranteed_pod_is_said_to_be_one_no_longer),
 		TEST(a_name_with_control_characters_makes_no_second_line),
 		TEST(each_namespace_gets_a_role_for_its_accounts),
 		TEST(an_object_without_a_namespace_is_said_to_be_in_default),
