@@ -105,8 +105,8 @@ static void note_replicas(const struct workload *w, struct troubles *t)
 
 	if (applied && replicas && !json_object_get(json_object_get(applied, "spec"), "replicas"))
 		trouble_note(t, w,
-			     "was applied without replicas, which an autoscaler may set: if this is applied, the next kubectl apply "
-			     "without them makes it 1; inject the manifest that was applied, not what the cluster has");
+			     "was applied without replicas, which an autoscaler may set: if this is applied, the next kubectl "
+			     "apply without them makes it 1; inject the manifest that was applied, not what the cluster has");
 	json_decref(applied);
 }
 
@@ -145,8 +145,8 @@ static void note_class(const struct workload *w, struct troubles *t)
 	if (!json_object_get(spec, "resources") && is_guaranteed(json_object_get(spec, "initContainers")) &&
 	    is_guaranteed(json_object_get(spec, "containers")))
 		trouble_note(t, w,
-			     "has the QoS class Guaranteed, and Burstable with fairdial's containers, whose limits are above their "
-			     "requests: it gets no CPUs of its own any more, and is evicted before others");
+			     "has the QoS class Guaranteed, and Burstable with fairdial's containers, whose limits are above "
+			     "their requests: it gets no CPUs of its own any more, and is evicted before others");
 }
 
 void notes_say(const struct workload *w, const struct wishes *wishes, struct troubles *t)

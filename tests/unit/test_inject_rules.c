@@ -284,7 +284,8 @@ static void what_apply_would_not_take_out_is_said(void **state)
 	assert_string_equal(removed(quoted(INJECTED("'annotations':{"))).said, "");
 	assert_string_equal(removed(quoted(INJECTED("'uid':'u','annotations':{"))).said, said);
 	assert_string_equal(
-		removed(quoted(INJECTED("'uid':'u','annotations':{'kubectl.kubernetes.io/last-applied-configuration':'{}',"))).said,
+		removed(quoted(INJECTED("'uid':'u','annotations':{'kubectl.kubernetes.io/last-applied-configuration':'{}',")))
+			.said,
 		said);
 	assert_string_equal(removed(quoted(INJECTED("'uid':'u','annotations':{'kubectl.kubernetes.io/"
 						    "last-applied-configuration':'{\\'fairdial.dev/injected\\':1}',")))
