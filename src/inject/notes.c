@@ -8,6 +8,17 @@
 #include "inject/record.h"
 #include "inject/strip.h"
 
+/* NULL: kubectl apply knows nothing of it. */
+static const char *last_applied(const struct workload *w)
+{
+	return kinds_text(json_object_get(json_object_get(w->object, "metadata"), "annotations"), LAST_APPLIED);
+}
+
+static bool is_live(const struct workload *w)
+{
+	return json_object_get(json_object_get(w->object, "metadata"), "uid") != NULL;
+}
+
 /* Whether a source of variables can hold one named LD_PRELOAD: each of its names begins with the prefix. */
 static bool may_preload(const json_t *source)
 {
@@ -35,8 +46,11 @@ static void note_variables(const struct workload *w, const json_t *container, st
 		trouble_note(
 			t, w,
 			"container %s has its LD_PRELOAD by valueFrom, which cannot be seen here: it is kept as " PRELOAD_BEFORE
-			", and has to be there also where it is optional",
-			kinds_name(container));
+			", and has to be there also where it is optional%s",
+			kinds_name(container),
+			!is_live(w) || last_applied(w) ? ""
+						       : "; kubectl apply leaves valueFrom beside our value, which the "
+							 "API refuses: use kubectl replace");
 	if (value && preload_names_us(value) && !strstr(value, SHIM_PATH))
 		trouble_note(t, w, "container %s preloads a " SHIM_FILE " of its own already, which stays",
 			     kinds_name(container));
@@ -88,11 +102,6 @@ static void note_life(const struct workload *w, struct troubles *t)
 
 /* ---- what kubectl apply knows ---- */
 
-static const char *last_applied(const struct workload *w)
-{
-	return kinds_text(json_object_get(json_object_get(w->object, "metadata"), "annotations"), LAST_APPLIED);
-}
-
 /*
  * An autoscaler sets the number of a workload that was applied without one. Applied once with it, kubectl takes the field out
  * again when it is next applied without, and the API puts its default in: 1.
@@ -115,7 +124,7 @@ void notes_say_of_removal(const struct workload *w, struct troubles *t)
 {
 	const char *applied = last_applied(w);
 
-	if (json_object_get(json_object_get(w->object, "metadata"), "uid") && !(applied && strstr(applied, RECORD_ANNOTATION)))
+	if (is_live(w) && !(applied && strstr(applied, RECORD_ANNOTATION)))
 		trouble_note(t, w,
 			     "was not injected by kubectl apply, which therefore takes nothing out of it: use kubectl replace");
 }

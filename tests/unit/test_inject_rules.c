@@ -275,6 +275,17 @@ static void replicas_that_were_not_applied_are_said_to_be_in_danger(void **state
 	"{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p'," metadata "'fairdial.dev/injected':'{}'}},"                   \
 	"'spec':{'containers':[{'name':'c'}]}}"
 
+static void a_preload_from_elsewhere_that_was_not_applied_has_to_be_replaced(void **state)
+{
+	static const char pod[] = "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p','uid':'u','annotations':{%s}},"
+				  "'spec':{'containers':[{'name':'c','env':[{'name':'LD_PRELOAD','valueFrom':{}}]}]}}";
+	static const char applied[] = "'kubectl.kubernetes.io/last-applied-configuration':'{}'";
+
+	(void)state;
+	assert_non_null(strstr(injected(quoted(format(pod, "")), NULL).said, "use kubectl replace\n"));
+	assert_null(strstr(injected(quoted(format(pod, applied)), NULL).said, "kubectl replace"));
+}
+
 static void what_apply_would_not_take_out_is_said(void **state)
 {
 	static const char said[] =
@@ -614,6 +625,7 @@ int main(void)
 		TEST(an_annotation_in_the_wrong_place_is_said),
 		TEST(where_a_change_does_not_arrive_is_said),
 		TEST(replicas_that_were_not_applied_are_said_to_be_in_danger),
+		TEST(a_preload_from_elsewhere_that_was_not_applied_has_to_be_replaced),
 		TEST(what_apply_would_not_take_out_is_said),
 		TEST(a_guaranteed_pod_is_said_to_be_one_no_longer),
 		TEST(a_name_with_control_characters_makes_no_second_line),
