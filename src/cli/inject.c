@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "inject/documents.h"
@@ -14,7 +15,7 @@ enum { OPT_REMOVE, OPT_ROLE, OPT_IMAGE, OPT_PULL_POLICY, OPT_EXISTING };
 
 static const struct cli_option options[] = {
 	[OPT_REMOVE] = { "remove", NULL, "take fairdial out again" },
-	[OPT_ROLE] = { "role", NULL, "print what the pods' service accounts need instead: a Role and a RoleBinding" },
+	[OPT_ROLE] = { "role", NULL, "print what the pods' service accounts need instead: a Roles and RoleBindings" },
 	[OPT_IMAGE] = { "image", "IMAGE", "of fairdial's two containers (default: fairdial:" FAIRDIAL_VERSION ")" },
 	[OPT_PULL_POLICY] = { "image-pull-policy", "POLICY", "Always, IfNotPresent or Never (default: the cluster's)" },
 	[OPT_EXISTING] = { "existing-preload", "PATH", "the LD_PRELOAD that the images set themselves, to keep before ours" },
@@ -89,7 +90,7 @@ static char *read_input(size_t *ret_length)
 	FILE *memory = open_memstream(&text, ret_length);
 	size_t n;
 
-	while (memory && (n = fread(buffer, 1, sizeof(buffer), stdin)) > 0)
+	while (memory && !feof(stdin) && (n = fread(buffer, 1, sizeof(buffer), stdin)) > 0) /* one Ctrl-D is enough */
 		fwrite(buffer, 1, n, memory);
 	if (!memory || ferror(stdin) || fclose(memory) != 0)
 		return NULL;
@@ -146,6 +147,10 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (r)
 		return r;
 	json_set_alloc_funcs(allocate, free);
+	if (isatty(STDIN_FILENO)) /* else it seems to hang */
+		cli_fail(verb, EXIT_DONE,
+			 "reads objects as JSON from this terminal, up to Ctrl-D: or pipe them into it, as in "
+			 "kubectl get deployment web -o json | fairdial inject");
 	text = read_input(&length);
 	if (!text)
 		return cli_fail(verb, EXIT_FAILED, "cannot read standard input: %s", strerror(errno));

@@ -27,11 +27,13 @@ static bool is_list(const json_t *value)
 	return json_is_array(value);
 }
 
+/* A text. In the one that is added to, no NUL: it would be cut there. */
 static bool is_variable(const json_t *entry)
 {
 	const json_t *value = json_object_get(entry, "value");
+	bool ours = strcmp(kinds_name(entry), PRELOAD_VARIABLE) == 0;
 
-	return is_missing(value) || json_is_string(value);
+	return is_missing(value) || (ours ? kinds_text(entry, "value") != NULL : json_is_string(value));
 }
 
 static bool check_container(const struct workload *w, const char *list, const json_t *container, struct troubles *t)

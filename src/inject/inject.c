@@ -71,6 +71,7 @@ static void remove_one(const struct workload *workload, void *context)
 		trouble_note(troubles, workload, "was not injected: it stays as it is");
 		return;
 	}
+	notes_say_of_removal(workload, troubles);
 	pod_remove(workload->pod);
 	strip_fetched(workload->object);
 }

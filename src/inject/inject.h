@@ -30,8 +30,8 @@ void inject_add(json_t *document, const struct inject_options *options, struct t
 void inject_remove(json_t *document, struct troubles *troubles);
 
 /*
- * A List of a Role and a RoleBinding for each namespace of the array `documents`: what the agents in their pods may ask the
- * API for, given to the service accounts of these pods. The caller's to free.
+ * A List of Roles and RoleBindings, for the pods of the array `documents`: what their agents may ask the API for, in each
+ * namespace whose Services they follow, given to their service accounts. The caller's to free.
  */
 json_t *inject_roles(const json_t *documents, struct troubles *troubles);
 

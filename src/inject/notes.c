@@ -5,6 +5,19 @@
 
 #include "inject/names.h"
 #include "inject/preload.h"
+#include "inject/record.h"
+#include "inject/strip.h"
+
+/* NULL: kubectl apply knows nothing of it. */
+static const char *last_applied(const struct workload *w)
+{
+	return kinds_text(json_object_get(json_object_get(w->object, "metadata"), "annotations"), LAST_APPLIED);
+}
+
+static bool is_live(const struct workload *w)
+{
+	return json_object_get(json_object_get(w->object, "metadata"), "uid") != NULL;
+}
 
 /* Whether a source of variables can hold one named LD_PRELOAD: each of its names begins with the prefix. */
 static bool may_preload(const json_t *source)
@@ -33,8 +46,11 @@ static void note_variables(const struct workload *w, const json_t *container, st
 		trouble_note(
 			t, w,
 			"container %s has its LD_PRELOAD by valueFrom, which cannot be seen here: it is kept as " PRELOAD_BEFORE
-			", and has to be there also where it is optional",
-			kinds_name(container));
+			", and has to be there also where it is optional%s",
+			kinds_name(container),
+			!is_live(w) || last_applied(w) ? ""
+						       : "; kubectl apply leaves valueFrom beside our value, which the "
+							 "API refuses: use kubectl replace");
 	if (value && preload_names_us(value) && !strstr(value, SHIM_PATH))
 		trouble_note(t, w, "container %s preloads a " SHIM_FILE " of its own already, which stays",
 			     kinds_name(container));
@@ -84,11 +100,71 @@ static void note_life(const struct workload *w, struct troubles *t)
 			     "of, or make it anew");
 }
 
+/* ---- what kubectl apply knows ---- */
+
+/*
+ * An autoscaler sets the number of a workload that was applied without one. Applied once with it, kubectl takes the field out
+ * again when it is next applied without, and the API puts its default in: 1.
+ */
+static void note_replicas(const struct workload *w, struct troubles *t)
+{
+	const char *text = last_applied(w);
+	json_t *applied = text ? json_loads(text, 0, NULL) : NULL;
+	const json_t *replicas = json_object_get(json_object_get(w->object, "spec"), "replicas");
+
+	if (applied && replicas && !json_object_get(json_object_get(applied, "spec"), "replicas"))
+		trouble_note(t, w,
+			     "was applied without replicas, which an autoscaler may set: if this is applied, the next kubectl "
+			     "apply without them makes it 1; inject the manifest that was applied, not what the cluster has");
+	json_decref(applied);
+}
+
+/* "How apply calculates differences and merges changes" (Kubernetes): it takes out what it has applied, and nothing else. */
+void notes_say_of_removal(const struct workload *w, struct troubles *t)
+{
+	const char *applied = last_applied(w);
+
+	if (is_live(w) && !(applied && strstr(applied, RECORD_ANNOTATION)))
+		trouble_note(t, w,
+			     "was not injected by kubectl apply, which therefore takes nothing out of it: use kubectl replace");
+}
+
+/* ---- what the kubelet makes of it ---- */
+
+static bool is_guaranteed(const json_t *containers)
+{
+	static const char *const both[] = { "cpu", "memory" };
+
+	for (size_t i = 0; i < 2 * json_array_size(containers); i++) {
+		const json_t *resources = json_object_get(json_array_get(containers, i / 2), "resources");
+		const json_t *limit = json_object_get(json_object_get(resources, "limits"), both[i % 2]);
+		const json_t *request = json_object_get(json_object_get(resources, "requests"), both[i % 2]);
+
+		if (!limit || (request && !json_equal(request, limit)))
+			return false;
+	}
+	return true;
+}
+
+/* GetPodQOS (kubectl's and the kubelet's): of all containers, also those that have ended; or of the pod's own resources. */
+static void note_class(const struct workload *w, struct troubles *t)
+{
+	const json_t *spec = kinds_spec(w);
+
+	if (!json_object_get(spec, "resources") && is_guaranteed(json_object_get(spec, "initContainers")) &&
+	    is_guaranteed(json_object_get(spec, "containers")))
+		trouble_note(t, w,
+			     "has the QoS class Guaranteed, and Burstable with fairdial's containers, whose limits are above "
+			     "their requests: it gets no CPUs of its own any more, and is evicted before others");
+}
+
 void notes_say(const struct workload *w, const struct wishes *wishes, struct troubles *t)
 {
 	const json_t *spec = kinds_spec(w), *containers = json_object_get(spec, "containers");
 
 	note_life(w, t);
+	note_replicas(w, t);
+	note_class(w, t);
 	if (json_is_true(json_object_get(spec, "hostNetwork")))
 		trouble_note(t, w,
 			     "has hostNetwork: the sockets it sees are the node's, so that only connections which its own "

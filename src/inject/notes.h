@@ -5,7 +5,10 @@
 
 #include "inject/wishes.h"
 
-/* Needs a pod that passed checks.h, before anything is added. */
+/* Needs a pod that passed checks.h, before anything is added, and the object as it was fetched. */
 void notes_say(const struct workload *workload, const struct wishes *wishes, struct troubles *troubles);
+
+/* The same where fairdial is taken out: the object as it was fetched. */
+void notes_say_of_removal(const struct workload *workload, struct troubles *troubles);
 
 #endif

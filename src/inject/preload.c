@@ -165,6 +165,9 @@ void preload_remove(json_t *env, const json_t *record)
 	const json_t *was = json_object_get(record, "preload"), *value = json_object_get(was, "value");
 	json_t *entry = preload_entry(env, PRELOAD_VARIABLE, NULL);
 
+	/* Of an annotation that anybody may write; a real among the objects is another thing (documents.h). */
+	if (!json_is_string(value) && !json_is_null(value))
+		value = NULL;
 	if (json_is_object(was)) {
 		if (entry)
 			restore(entry, json_string_value(value), value);

@@ -8,12 +8,6 @@
  */
 static const char *const of_the_server[] = { "resourceVersion", "managedFields", "uid", "creationTimestamp", "generation" };
 
-/*
- * What was applied before: no longer true. `kubectl apply` writes it anew from what it is given, and compares with the
- * cluster's, never with this one; others would store it as it is, and the next apply would overlook what is ours.
- */
-#define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
-
 void strip_fetched(json_t *object)
 {
 	json_t *metadata = json_object_get(object, "metadata"), *annotations = json_object_get(metadata, "annotations");

@@ -5,6 +5,12 @@
 
 #include <jansson.h>
 
+/*
+ * What was applied before: no longer true. `kubectl apply` writes it anew from what it is given, and compares with the
+ * cluster's, never with this one; others would store it as it is, and the next apply would overlook what is ours.
+ */
+#define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
+
 /* Takes it out, for good. */
 void strip_fetched(json_t *object);
 

@@ -43,7 +43,9 @@ static json_t *split(const char *list)
 /* NAME or NAME.NAMESPACE: nothing that the kubelet expands, and nothing that an agent takes for an option. */
 static bool is_service_name(const char *name)
 {
-	return name[0] != '-' && name[0] != '.' && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.")] == '\0';
+	size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.");
+
+	return name[0] != '-' && name[0] != '.' && name[length] == '\0' && name[length - 1] != '.';
 }
 
 static json_t *joined(const json_t *parts)

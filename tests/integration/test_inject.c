@@ -137,6 +137,17 @@ static void bad_input_is_one_line_and_no_output(void **state)
 	assert_error(run_shell(NULL, "%s inject </", built("fairdial")), 1);
 }
 
+static void on_a_terminal_it_says_that_it_reads(void **state)
+{
+	struct process *p = process_start(&(struct start){ .argv = ARGV(built("fairdial"), "inject"), .on_terminal = true });
+
+	(void)state;
+	process_expect(p, "fairdial inject: reads objects as JSON from this terminal", LIMIT_MS);
+	process_say(p, GOOD "\n\x04");
+	process_wait(p, LIMIT_MS);
+	assert_int_equal(p->exit_status, 0);
+}
+
 static void usage_is_checked_before_anything_is_read(void **state)
 {
 	const char *const *const lines[] = {
@@ -231,6 +242,7 @@ int main(void)
 		TEST(what_is_only_said_leaves_the_status_0),
 		TEST(without_a_pod_the_input_comes_out_and_the_status_is_1),
 		TEST(bad_input_is_one_line_and_no_output),
+		TEST(on_a_terminal_it_says_that_it_reads),
 		TEST(usage_is_checked_before_anything_is_read),
 		TEST(help_tells_annotations_and_options),
 		TEST(roles_are_for_the_accounts_of_the_objects),

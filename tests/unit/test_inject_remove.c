@@ -230,6 +230,25 @@ static void a_record_that_cannot_be_read_still_frees_the_pod(void **state)
 	}
 }
 
+/* Anybody may write the annotation: what is put back is text, or nothing. */
+static void a_record_of_another_type_puts_nothing_back(void **state)
+{
+	static const char *const values[] = { "1234567.5", "1e300", "7", "{}", "[]", "true", "null" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		char *in = injected(WEB, NULL).text, *value = strstr(in, "\"{\\\"version");
+		json_t *entry;
+
+		assert_non_null(value);
+		in = format("%.*s\"{\\\"containers\\\":{\\\"web\\\":{\\\"preload\\\":{\\\"value\\\":%s}}}}\"%s",
+			    (int)(value - in), in, values[i], strchr(value, '\n'));
+		entry = value_at(removed(in).text, "spec/template/spec/containers/0/env/0");
+		assert_string_equal(json_string_value(json_object_get(entry, "name")), "LD_PRELOAD");
+		assert_true(!json_object_get(entry, "value") || json_is_null(json_object_get(entry, "value")));
+	}
+}
+
 static void what_comes_back_sorted_from_a_cluster_is_found(void **state)
 {
 	(void)state;
@@ -275,6 +294,7 @@ int main(void)
 		TEST(a_container_that_was_renamed_is_freed_too),
 		TEST(a_variable_of_ours_that_was_changed_is_theirs),
 		TEST(a_record_that_cannot_be_read_still_frees_the_pod),
+		TEST(a_record_of_another_type_puts_nothing_back),
 		TEST(what_comes_back_sorted_from_a_cluster_is_found),
 		TEST(what_was_never_injected_is_said_and_stays),
 	};

@@ -57,6 +57,8 @@ static void assert_said(const char *text, const char *expected)
 static void what_cannot_be_injected_stays_and_is_said(void **state)
 {
 	static const char *const specs[][2] = {
+		{ "{'containers':[{'name':'c','env':[{'name':'LD_PRELOAD','value':'/a.so\\u0000b'}]}]}",
+		  "container c: the value of variable LD_PRELOAD is no text" },
 		{ "{'os':{'name':'windows'},'containers':[{'name':'c'}]}", "Deployment/shop/web: is for Windows" },
 		{ "{'nodeSelector':{'kubernetes.io/os':'windows'},'containers':[{'name':'c'}]}", "is for Windows" },
 		{ "{'containers':[]}", "has no containers" },
@@ -140,6 +142,7 @@ static void a_wrong_annotation_is_refused_with_key_and_value(void **state)
 		{ "'fairdial.dev/services':' , '", "annotation fairdial.dev/services is \" , \": name 1 to 64" },
 		{ "'fairdial.dev/services':'$(POD_NAME)'", "annotation fairdial.dev/services is" },
 		{ "'fairdial.dev/services':'web,--dir'", "annotation fairdial.dev/services is" },
+		{ "'fairdial.dev/services':'web.'", "annotation fairdial.dev/services is" },
 		{ "'fairdial.dev/services':'a b'", "annotation fairdial.dev/services is" },
 	};
 	char *many = format("%s", "s0");
@@ -251,6 +254,77 @@ static void where_a_change_does_not_arrive_is_said(void **state)
 		    "Job/j: exists already, and the API takes no change of a Job's template: inject the manifest it was made "
 		    "of, or make it "
 		    "anew\n");
+}
+
+#define LIVE(applied)                                                                                                          \
+	"{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'web','uid':'u','annotations':{"                       \
+	"'kubectl.kubernetes.io/last-applied-configuration':'" applied "'}},'spec':{'replicas':30,'template':{"                \
+	"'spec':{'containers':[{'name':'c'}]}}}}"
+
+static void replicas_that_were_not_applied_are_said_to_be_in_danger(void **state)
+{
+	(void)state;
+	assert_said(quoted(LIVE("{\\'spec\\':{\\'replicas\\':3}}")), "");
+	assert_said(quoted(LIVE("nonsense")), "");
+	assert_said(quoted(LIVE("{\\'spec\\':{}}")),
+		    "Deployment/web: was applied without replicas, which an autoscaler may set: if this is applied, the next "
+		    "kubectl apply without them makes it 1; inject the manifest that was applied, not what the cluster has\n");
+}
+
+#define INJECTED(metadata)                                                                                                     \
+	"{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p'," metadata "'fairdial.dev/injected':'{}'}},"                   \
+	"'spec':{'containers':[{'name':'c'}]}}"
+
+static void a_preload_from_elsewhere_that_was_not_applied_has_to_be_replaced(void **state)
+{
+	static const char pod[] = "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p','uid':'u','annotations':{%s}},"
+				  "'spec':{'containers':[{'name':'c','env':[{'name':'LD_PRELOAD','valueFrom':{}}]}]}}";
+	static const char applied[] = "'kubectl.kubernetes.io/last-applied-configuration':'{}'";
+
+	(void)state;
+	assert_non_null(strstr(injected(quoted(format(pod, "")), NULL).said, "use kubectl replace\n"));
+	assert_null(strstr(injected(quoted(format(pod, applied)), NULL).said, "kubectl replace"));
+}
+
+static void what_apply_would_not_take_out_is_said(void **state)
+{
+	static const char said[] =
+		"Pod/p: was not injected by kubectl apply, which therefore takes nothing out of it: use kubectl replace\n";
+
+	(void)state;
+	assert_string_equal(removed(quoted(INJECTED("'annotations':{"))).said, "");
+	assert_string_equal(removed(quoted(INJECTED("'uid':'u','annotations':{"))).said, said);
+	assert_string_equal(
+		removed(quoted(INJECTED("'uid':'u','annotations':{'kubectl.kubernetes.io/last-applied-configuration':'{}',")))
+			.said,
+		said);
+	assert_string_equal(removed(quoted(INJECTED("'uid':'u','annotations':{'kubectl.kubernetes.io/"
+						    "last-applied-configuration':'{\\'fairdial.dev/injected\\':1}',")))
+				    .said,
+			    "");
+}
+
+static void a_guaranteed_pod_is_said_to_be_one_no_longer(void **state)
+{
+	static const char said[] =
+		"Deployment/shop/web: has the QoS class Guaranteed, and Burstable with fairdial's containers, whose limits are "
+		"above their requests: it gets no CPUs of its own any more, and is evicted before others\n";
+	static const struct {
+		const char *resources, *more, *said;
+	} pods[] = {
+		{ "{'limits':{'cpu':'2','memory':'1Gi'}}", "", said },
+		{ "{'limits':{'cpu':'2','memory':'1Gi'},'requests':{'cpu':'2','memory':'1Gi'}}", "", said },
+		{ "{'limits':{'cpu':'2','memory':'1Gi'},'requests':{'cpu':'1'}}", "", "" },
+		{ "{'limits':{'memory':'1Gi'}}", "", "" },
+		{ "{'limits':{'cpu':'2','memory':'1Gi'}}", ",'initContainers':[{'name':'i'}]", "" },
+		{ "{'limits':{'cpu':'2','memory':'1Gi'}}", ",'resources':{'limits':{'cpu':'4','memory':'2Gi'}}", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pods) / sizeof(*pods); i++)
+		assert_said(with_spec(quoted(format("{'containers':[{'name':'c','resources':%s}]%s}", pods[i].resources,
+						    pods[i].more))),
+			    pods[i].said);
 }
 
 static void a_name_with_control_characters_makes_no_second_line(void **state)
@@ -462,14 +536,13 @@ static char *roles(const char *objects, char **said)
 															   "}" \
 															   "]" \
 															   "}"
-#define BINDING(namespace, subjects)                                                                                           \
-	"{'apiVersion':'rbac.authorization.k8s.io/"                                                                            \
-	"v1','kind':'RoleBinding','metadata':{'name':'fairdial','namespace':'" namespace "'},"                                 \
-											 "'roleRef':{'apiGroup':'rbac."        \
-											 "authorization.k8s.io','kind':'Role'" \
-											 ",'name':'fairdial'},'subjects':"     \
-											 "[" subjects "]}"
+#define BINDING(namespace, name, account)                                                                                      \
+	"{'apiVersion':'rbac.authorization.k8s.io/v1','kind':'RoleBinding',"                                                   \
+	"'metadata':{'name':'" name "','namespace':'" namespace "'},"                                                          \
+	"'roleRef':{'apiGroup':'rbac.authorization.k8s.io','kind':'Role','name':'fairdial'},'subjects':[" account "]}"
 #define ACCOUNT(namespace, name) "{'kind':'ServiceAccount','name':'" name "','namespace':'" namespace "'}"
+
+#define ROLES(items) "{'apiVersion':'v1','kind':'List','items':[" items "]}"
 
 static char *pod_of(const char *namespace, const char *spec)
 {
@@ -489,12 +562,10 @@ static void each_namespace_gets_a_role_for_its_accounts(void **state)
 				  &said);
 
 	(void)state;
-	assert_string_equal(
-		text,
-		"{'apiVersion':'v1','kind':'List','items':[" ROLE("shop") "," BINDING(
-			"shop", ACCOUNT("shop", "web") "," ACCOUNT("shop", "old") "," ACCOUNT(
-					"shop", "default")) "," ROLE("batch") "," BINDING("batch",
-											  ACCOUNT("batch", "default")) "]}");
+	assert_string_equal(text, ROLES(ROLE("shop") "," BINDING("shop", "fairdial:web", ACCOUNT("shop", "web")) ","
+				  BINDING("shop", "fairdial:old", ACCOUNT("shop", "old")) ","
+				  BINDING("shop", "fairdial:default", ACCOUNT("shop", "default")) ","
+				  ROLE("batch") "," BINDING("batch", "fairdial:default", ACCOUNT("batch", "default"))));
 	assert_string_equal(said, "");
 }
 
@@ -503,9 +574,34 @@ static void an_object_without_a_namespace_is_said_to_be_in_default(void **state)
 	char *said, *text = roles(format("[%s]", pod_of("", "")), &said);
 
 	(void)state;
-	assert_string_equal(text, "{'apiVersion':'v1','kind':'List','items':[" ROLE("default") "," BINDING(
-					  "default", ACCOUNT("default", "default")) "]}");
+	assert_string_equal(text, ROLES(ROLE("default") ","
+				  BINDING("default", "fairdial:default", ACCOUNT("default", "default"))));
 	assert_string_equal(said, "Pod/p: says no namespace: its account is taken to be in \"default\"\n");
+}
+
+/* Applied one after the other: the second replaces the subjects of a RoleBinding that it names too. */
+static void roles_of_two_workloads_do_not_undo_each_other(void **state)
+{
+	const char *shop = ",\"namespace\":\"shop\"";
+	char *said, *one = roles(format("[%s]", pod_of(shop, "\"serviceAccountName\":\"web\",")), &said);
+	char *two = roles(format("[%s]", pod_of(shop, "\"serviceAccountName\":\"api\",")), &said);
+
+	(void)state;
+	assert_non_null(strstr(one, "'fairdial:web'"));
+	assert_null(strstr(two, "'fairdial:web'"));
+}
+
+static void services_of_other_namespaces_are_read_there(void **state)
+{
+	static const char web[] = ",\"namespace\":\"web\",\"annotations\":{\"fairdial.dev/services\":\"%s\"}";
+	char *said, *text = roles(format("[%s]", pod_of(format(web, "near, mysql.shop,redis.shop"), "")), &said);
+
+	(void)state;
+	assert_string_equal(text, ROLES(ROLE("web") "," BINDING("web", "fairdial:default", ACCOUNT("web", "default")) ","
+				  ROLE("shop") "," BINDING("shop", "fairdial:web:default", ACCOUNT("web", "default"))));
+	text = roles(format("[%s]", pod_of(format(web, "mysql.shop"), "")), &said);
+	assert_string_equal(text, ROLES(ROLE("shop") ","
+				  BINDING("shop", "fairdial:web:default", ACCOUNT("web", "default"))));
 }
 
 static void what_is_left_alone_needs_no_role(void **state)
@@ -528,9 +624,15 @@ int main(void)
 		TEST(what_one_should_know_is_said),
 		TEST(an_annotation_in_the_wrong_place_is_said),
 		TEST(where_a_change_does_not_arrive_is_said),
+		TEST(replicas_that_were_not_applied_are_said_to_be_in_danger),
+		TEST(a_preload_from_elsewhere_that_was_not_applied_has_to_be_replaced),
+		TEST(what_apply_would_not_take_out_is_said),
+		TEST(a_guaranteed_pod_is_said_to_be_one_no_longer),
 		TEST(a_name_with_control_characters_makes_no_second_line),
 		TEST(each_namespace_gets_a_role_for_its_accounts),
 		TEST(an_object_without_a_namespace_is_said_to_be_in_default),
+		TEST(roles_of_two_workloads_do_not_undo_each_other),
+		TEST(services_of_other_namespaces_are_read_there),
 		TEST(what_is_left_alone_needs_no_role),
 	};
 
