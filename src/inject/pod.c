@@ -14,7 +14,7 @@ static const char volumes_text[] =
 	"[ { 'name': '" VOLUME_BIN "', 'emptyDir': { 'sizeLimit': '64Mi' } },"
 	"  { 'name': '" VOLUME_RUN "', 'emptyDir': { 'medium': 'Memory', 'sizeLimit': '64Mi' } },"
 	"  { 'name': '" VOLUME_TOKEN "', 'projected': { 'defaultMode': 292, 'sources': ["
-	"      { 'serviceAccountToken': { 'path': 'token', 'expirationSeconds': 3607 } },"
+	"      { 'serviceAccountToken': { 'path': 'token', 'expirationSeconds': 3600 } },"
 	"      { 'configMap': { 'name': 'kube-root-ca.crt', 'items': [ { 'key': 'ca.crt', 'path': 'ca.crt' } ] } },"
 	"      { 'downwardAPI': { 'items': ["
 	"          { 'path': 'namespace', 'fieldRef': { 'fieldPath': 'metadata.namespace' } } ] } } ] } },"

@@ -12,7 +12,7 @@ VOLUMES = {
     'fairdial-bin': {'emptyDir': {'sizeLimit': '64Mi'}},
     'fairdial-run': {'emptyDir': {'medium': 'Memory', 'sizeLimit': '64Mi'}},
     'fairdial-token': {'projected': {'defaultMode': 0o444, 'sources': [
-        {'serviceAccountToken': {'path': 'token', 'expirationSeconds': 3607}},
+        {'serviceAccountToken': {'path': 'token', 'expirationSeconds': 3600}},
         {'configMap': {'name': 'kube-root-ca.crt', 'items': [{'key': 'ca.crt', 'path': 'ca.crt'}]}},
         {'downwardAPI': {'items': [{'path': 'namespace', 'fieldRef': {'fieldPath': 'metadata.namespace'}}]}}]}},
     'fairdial-config': {'configMap': {'name': 'fairdial', 'optional': True}},

@@ -86,7 +86,7 @@ static void the_volumes_are_four(void **state)
 		     "[{'emptyDir':{'sizeLimit':'64Mi'},'name':'fairdial-bin'},"
 		     "{'emptyDir':{'medium':'Memory','sizeLimit':'64Mi'},'name':'fairdial-run'},"
 		     "{'name':'fairdial-token','projected':{'defaultMode':292,'sources':["
-		     "{'serviceAccountToken':{'expirationSeconds':3607,'path':'token'}},"
+		     "{'serviceAccountToken':{'expirationSeconds':3600,'path':'token'}},"
 		     "{'configMap':{'items':[{'key':'ca.crt','path':'ca.crt'}],'name':'kube-root-ca.crt'}},"
 		     "{'downwardAPI':{'items':[{'fieldRef':{'fieldPath':'metadata.namespace'},'path':'namespace'}]}}]}},"
 		     "{'configMap':{'name':'fairdial','optional':true},'name':'fairdial-config'}]");
