@@ -13,10 +13,17 @@
 #include "table/table.h"
 
 #define PICK_MAX_TRIED 256
+#define SHARE_WHOLE    1000u
+
+struct hash_memory;
 
 /* What a pick knows. Candidates are numbered by their place in the port's list. */
 struct pick {
 	struct table_rows rows; /* the endpoints of one family */
+	struct table_tally tally; /* of them; all zero: not known */
+	uint64_t mark; /* table_mark of their generation */
+	struct hash_memory *memory; /* of `hash`; NULL: nothing is remembered */
+	uint32_t slow_start_ms; /* by slow_start_window: 0, or the share of those that are new grows for so long */
 	const struct ledger *ledger;
 	struct ledger_key cursor;
 	uint64_t now_ms;
@@ -33,6 +40,7 @@ struct candidate {
 	uint32_t index;
 	struct ledger_key key;
 	uint16_t weight;
+	uint16_t share; /* of its weight, in SHARE_WHOLE parts: slow_start */
 	struct ledger_load load; /* as it was when it was picked: for ledger_claim_if */
 };
 
@@ -60,6 +68,32 @@ bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
  * have one; whoever dials it pins it.
  */
 bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen);
+
+/*
+ * The window of slow_start, if it matters now: 0 where nobody is new, or all are alike. Of an endpoint's weight counts what its age
+ * is of the window, a tenth at least, and all of it afterwards (as Envoy's slow start does, with its defaults). Shares are
+ * relative: where even the oldest endpoint is new, it has its whole weight, and the others what their age is of its own. `hash` takes
+ * no notice: a client of it has one endpoint, not a share of it.
+ */
+uint32_t slow_start_window(uint32_t window_ms, const struct table_tally *tally, uint64_t now_ms);
+
+/* What an endpoint has of its weight, in SHARE_WHOLE parts, 1 or more. */
+uint16_t slow_start_share(const struct pick *pick, uint32_t i);
+
+/*
+ * What `hash` remembers: of the clients and generations that this process has dialed for, who comes first. Shared by all threads
+ * and signal handlers of a process without a lock: hash.c says why that holds. All zero is empty.
+ */
+#define HASH_MEMORY  16
+#define HASH_RANKING 4
+struct hash_ranking {
+	uint64_t check; /* of whose it is, and of the words that follow */
+	uint64_t rows[HASH_RANKING / 2]; /* two a word, best first */
+	uint64_t zero;
+};
+struct hash_memory {
+	struct hash_ranking rankings[HASH_MEMORY];
+};
 
 /* For policies: candidate `i` if it may be picked now. */
 bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_candidate);

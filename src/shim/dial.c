@@ -142,6 +142,9 @@ static void take_endpoints(struct dial *d, const struct table_view *view, const 
 	d->area = view->area;
 	d->pick.rows.first = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
 	d->pick.rows.count = d->v4 ? port->v4_count : port->v6_count;
+	d->pick.tally = d->v4 ? port->v4 : port->v6;
+	d->pick.mark = table_mark(view);
+	d->pick.slow_start_ms = slow_start_window(port->policy.slow_start_ms, &d->pick.tally, d->pick.now_ms);
 }
 
 void dial_take_port(struct dial *d, const struct table_view *view, const struct table_rules *rules, const struct table_port *port)
@@ -178,6 +181,8 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 
 bool dial_init(struct dial *d)
 {
+	static struct hash_memory memory;
+
 	memset(d, 0, sizeof(*d));
 	d->attachment = attach_current();
 	d->settings = attach_settings();
@@ -187,6 +192,7 @@ bool dial_init(struct dial *d)
 	d->wait_ms = SUSPECT_WAIT_MS;
 	d->pick.ledger = &d->attachment->ledger;
 	d->pick.identity = d->attachment->identity;
+	d->pick.memory = &memory;
 	return true;
 }
 

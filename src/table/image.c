@@ -192,6 +192,20 @@ static int add_string(const struct row_maker *maker, const char *text, uint32_t 
 	return r < 0 ? report(maker->why, r, "no room for the text %.64s", text) : 0;
 }
 
+void image_tally(struct table_tally *tally, const struct table_endpoint *row)
+{
+	if (!(row->flags & ENDPOINT_USABLE))
+		return;
+	if (tally->usable == 0 || row->added_ms < tally->oldest_ms)
+		tally->oldest_ms = row->added_ms;
+	if (row->added_ms > tally->newest_ms)
+		tally->newest_ms = row->added_ms;
+	if (row->weight > tally->heaviest)
+		tally->heaviest = row->weight;
+	tally->weight += row->weight;
+	tally->usable++;
+}
+
 int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port *row,
 		    struct table_endpoint *ret_rows)
 {
@@ -202,6 +216,7 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 	if (port->endpoint_count)
 		qsort(port->endpoints, port->endpoint_count, sizeof(*port->endpoints), compare_endpoints);
 	row->v4_count = row->v6_count = 0;
+	row->v4 = row->v6 = (struct table_tally){ 0 };
 	for (size_t i = 0; i < port->endpoint_count; i++) {
 		const struct spec_endpoint *from = &port->endpoints[i];
 		struct table_endpoint *to = &ret_rows[i];
@@ -236,6 +251,7 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 			row->v4_count++;
 		else
 			row->v6_count++;
+		image_tally(to->is_v4 ? &row->v4 : &row->v6, to);
 	}
 	return 0;
 }

@@ -35,11 +35,15 @@ struct row_maker {
 };
 
 /*
- * The rows of a port's endpoints, which are sorted in place, as those from row->first_endpoint on; `row` gets their counts.
+ * The rows of a port's endpoints, which are sorted in place, as those from row->first_endpoint on; `row` gets their counts and
+ * tallies.
  * 0; -EINVAL for one that is named twice, -ENOSPC, -ENOMEM.
  */
 int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port *row,
 		    struct table_endpoint *ret_rows);
+
+/* One more endpoint of its family. */
+void image_tally(struct table_tally *tally, const struct table_endpoint *row);
 
 /* The rows that so many endpoints of a port are given, so that a few more find room. */
 uint64_t image_block(uint64_t endpoints);

@@ -239,6 +239,15 @@ uint64_t table_generation(const struct table_view *view)
 	return load_acquire(&view->area->generation);
 }
 
+uint64_t table_mark(const struct table_view *view)
+{
+	/*
+	 * The sequence number too: a writer that died before it named its generation leaves it to be read, and its successor
+	 * gives the same number to another one, in the same area, whose sequence number goes on.
+	 */
+	return hash_mix(hash_mix(table_head(view->table)->instance, table_generation(view)), view->seq) | 1;
+}
+
 /* Both hash sections are walked alike: 2^n slots, from the hash onwards, until an empty one. */
 struct probe {
 	const void *slots;
@@ -407,18 +416,6 @@ int table_endpoint_rows(const struct table_view *view, uint32_t first, uint32_t 
 		return -EBADMSG;
 	*ret_rows = (struct table_rows){ area_at(view, s.offset + (uint64_t)first * s.stride), s.stride, count, first };
 	return 0;
-}
-
-struct table_endpoint_brief table_rows_brief(const struct table_rows *rows, uint32_t i)
-{
-	const uint64_t *row = (const uint64_t *)(rows->at + (uint64_t)i * rows->stride);
-	uint64_t slot_word = load_acquire(&row[offsetof(struct table_endpoint, slot) / 8]);
-	uint64_t tag_word = load_acquire(&row[offsetof(struct table_endpoint, tag) / 8]);
-
-	_Static_assert(offsetof(struct table_endpoint, slot) == 20, "high half of word 2");
-	_Static_assert(offsetof(struct table_endpoint, tag) == 24, "low half of word 3");
-	return (struct table_endpoint_brief){ (uint32_t)(slot_word >> 32), (uint32_t)tag_word, (uint16_t)(tag_word >> 32),
-					      (uint16_t)(tag_word >> 48) };
 }
 
 uint64_t table_rows_hash(const struct table_rows *rows, uint32_t i, uint64_t seed)

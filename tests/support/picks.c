@@ -34,6 +34,9 @@ static struct picks *open_picks(const struct table_builder *b)
 	assert_int_equal(table_port(&view, 0, &port), 0);
 	assert_int_equal(rows_of(&view, &port, true, &p->pick.rows), 0);
 	assert_in_range(p->pick.rows.count, 0, MAX_ENDPOINTS);
+	p->pick.tally = port.v4;
+	p->pick.mark = table_mark(&view);
+	p->pick.memory = &p->memory;
 	p->pick.ledger = &p->ledger;
 	p->pick.cursor = (struct ledger_key){ port.cursor, port.cursor_tag };
 	p->pick.now_ms = 1000000;

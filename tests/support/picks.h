@@ -5,12 +5,13 @@
 
 #include "balance/balance.h"
 
-enum { MAX_ENDPOINTS = 512 };
+enum { MAX_ENDPOINTS = 1024 };
 
 struct picks {
 	struct table *table;
 	struct ledger ledger; /* base NULL after picks_forget_ledger */
 	struct pick pick;
+	struct hash_memory memory;
 	unsigned counts[MAX_ENDPOINTS]; /* by place in the list */
 };
 

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one with the fewest open connections for its weight, all endpoints compared. Ties go round, and by weight (as nginx's
+ * least_conn): where connections are short, nobody has any, and turns are all that there is.
+ */
+#include "balance/policies.h"
+
+#include "ledger/words.h"
+
+/* Where the search begins, and so who wins a tie. */
+struct search {
+	uint32_t first;	 /* row */
+	bool by_weight;	 /* the row that has `turn`; else the one after the last that was chosen */
+	uint32_t turn, start;
+};
+
+/* Rows by equal weight: the search goes on behind the last one chosen. */
+static void begin_at_cursor(const struct pick *pick, struct search *search)
+{
+	uint32_t n = pick->rows.count;
+
+	search->start = start_row(pick);
+	search->first = (uint32_t)(((uint64_t)ledger_cursor(pick->ledger, pick->cursor) + search->start) % n);
+	if (!pick->ledger->base)
+		search->first = (uint32_t)(pick->noise % n);
+}
+
+/* By weight, or while some are new: where round_robin would. */
+static void begin_at_turn(const struct pick *pick, const struct line *line, struct search *search)
+{
+	struct candidate owner;
+
+	search->by_weight = true;
+	search->turn = pick->ledger->base ? ledger_cursor(pick->ledger, pick->cursor) : (uint32_t)pick->noise;
+	search->start = start_of(pick, line->total);
+	for (uint32_t refusals = 0; refusals <= line->total; refusals++, search->turn++) {
+		if (!owner_of_turn(pick, line, search->turn + search->start, &owner))
+			break;
+		search->first = owner.index;
+		if (takes_turn(line, search->turn + search->start, &owner))
+			break;
+	}
+}
+
+static bool begin(const struct pick *pick, struct search *search)
+{
+	struct line line;
+
+	*search = (struct search){ 0 };
+	if (pick->rows.count == 0)
+		return false;
+	if (!pick->slow_start_ms && pick->tally.heaviest == 1) {
+		begin_at_cursor(pick, search);
+		return true;
+	}
+	line = measure_line(pick);
+	if (line.total == 0)
+		return false;
+	if (pick->slow_start_ms || line.heaviest > 1)
+		begin_at_turn(pick, &line, search);
+	else
+		begin_at_cursor(pick, search);
+	return true;
+}
+
+static void end(const struct pick *pick, const struct search *search, uint32_t chosen)
+{
+	uint32_t n = pick->rows.count;
+
+	if (!pick->still)
+		ledger_set_cursor(pick->ledger, pick->cursor,
+				  search->by_weight ? search->turn + 1 : chosen + 1 + n - search->start);
+}
+
+static bool is_idle(const struct candidate *candidate)
+{
+	return candidate->load.active == 0 && !candidate->load.ejected;
+}
+
+/* Any candidates: those of a dial that has tried some, or while some are ejected or new. */
+static bool compare_candidates(const struct pick *pick, uint32_t first, struct candidate *ret_chosen)
+{
+	uint32_t n = pick->rows.count;
+	struct candidate candidate;
+	bool found = false;
+
+	for (uint32_t k = 0, i = first; k < n; k++, i = i + 1 == n ? 0 : i + 1) {
+		if (!pick_candidate(pick, i, &candidate))
+			continue;
+		if (!found || is_less_loaded(&candidate, ret_chosen))
+			*ret_chosen = candidate;
+		found = true;
+		if (is_idle(ret_chosen))
+			break;
+	}
+	return found;
+}
+
+/* The emptiest so far of a walk. */
+struct emptiest {
+	uint32_t active, weight, index; /* weight 0: none yet */
+};
+
+/* True: nobody can be emptier. One step for each of a thousand endpoints: what can be known before is, and tests are few. */
+static bool compare_rows(const struct pick *pick, uint32_t from, uint32_t to, struct emptiest *best)
+{
+	const struct ledger ledger = *pick->ledger;
+	const struct table_rows rows = pick->rows;
+	struct emptiest now = *best;
+
+	for (uint32_t i = from; i < to; i++) {
+		struct table_endpoint_brief brief = table_rows_brief(&rows, i);
+		uint32_t active = ledger_glance(&ledger, (struct ledger_key){ brief.slot, brief.tag }).active;
+
+		if (!(brief.flags & ENDPOINT_USABLE) ||
+		    (now.weight && (uint64_t)active * now.weight >= (uint64_t)now.active * brief.weight))
+			continue;
+		now = (struct emptiest){ active, brief.weight, i };
+		if (active == 0 && brief.weight)
+			break;
+	}
+	*best = now;
+	return now.weight && now.active == 0;
+}
+
+/* The same for what nearly every dial is: every usable one is a candidate, of its whole weight. */
+static bool compare_all(const struct pick *pick, uint32_t first, struct candidate *ret_chosen)
+{
+	struct emptiest best = { 0, 0, 0 };
+
+	if (!compare_rows(pick, first, pick->rows.count, &best))
+		compare_rows(pick, 0, first, &best);
+	/* Once more, for a claim that may have come meanwhile, and for all that a candidate is. */
+	return best.weight && pick_candidate(pick, best.index, ret_chosen);
+}
+
+bool least_conn(const struct pick *pick, struct candidate *ret_chosen)
+{
+	struct search search;
+	bool found = false;
+
+	if (!begin(pick, &search))
+		return false;
+	if (!pick->slow_start_ms && all_are_candidates(pick))
+		found = compare_all(pick, search.first, ret_chosen);
+	if (!found)
+		found = compare_candidates(pick, search.first, ret_chosen);
+	if (found)
+		end(pick, &search, ret_chosen->index);
+	return found;
+}
