@@ -98,40 +98,62 @@ static bool compare_candidates(const struct pick *pick, uint32_t first, struct c
 
 /* The emptiest so far of a walk. */
 struct emptiest {
-	uint32_t active, weight, index; /* weight 0: none yet */
+	uint32_t active, weight, index;
+	uint64_t claims_word;
 };
 
-/* True: nobody can be emptier. One step for each of a thousand endpoints: what can be known before is, and tests are few. */
+/* As ledger_load has it, where nobody is ejected. */
+static inline uint32_t active_at(const struct ledger_row *row, uint64_t claims_word, uint32_t tag)
+{
+	return claims_word >> 32 == tag ? active_of((uint32_t)claims_word, word_read(&row->gone, tag)) : 0;
+}
+
+/* True: nobody can be emptier. A step for each of a thousand endpoints: what can be known before is, and tests are few. */
 static bool compare_rows(const struct pick *pick, uint32_t from, uint32_t to, struct emptiest *best)
 {
-	const struct ledger ledger = *pick->ledger;
+	const struct ledger *ledger = pick->ledger;
+	const uint8_t *ledger_rows = ledger->base + ledger->rows_offset;
 	const struct table_rows rows = pick->rows;
+	uint64_t size = ledger->row_size;
+	uint32_t known = ledger->base ? ledger->rows : 0;
 	struct emptiest now = *best;
 
 	for (uint32_t i = from; i < to; i++) {
 		struct table_endpoint_brief brief = table_rows_brief(&rows, i);
-		uint32_t active = ledger_glance(&ledger, (struct ledger_key){ brief.slot, brief.tag }).active;
+		uint64_t claims_word = 0;
+		uint32_t active = 0;
 
-		if (!(brief.flags & ENDPOINT_USABLE) ||
-		    (now.weight && (uint64_t)active * now.weight >= (uint64_t)now.active * brief.weight))
+		if (!(brief.flags & ENDPOINT_USABLE))
 			continue;
-		now = (struct emptiest){ active, brief.weight, i };
-		if (active == 0 && brief.weight)
+		if (brief.slot < known) {
+			const struct ledger_row *row = (const void *)(ledger_rows + brief.slot * size);
+
+			claims_word = load_acquire(&row->claims); /* as in ledger_load */
+			active = active_at(row, claims_word, brief.tag);
+		}
+		if ((uint64_t)active * now.weight >= (uint64_t)now.active * brief.weight)
+			continue;
+		now = (struct emptiest){ active, brief.weight, i, claims_word };
+		if (active == 0)
 			break;
 	}
 	*best = now;
-	return now.weight && now.active == 0;
+	return now.active == 0;
 }
 
 /* The same for what nearly every dial is: every usable one is a candidate, of its whole weight. */
 static bool compare_all(const struct pick *pick, uint32_t first, struct candidate *ret_chosen)
 {
-	struct emptiest best = { 0, 0, 0 };
+	struct emptiest best = { UINT32_MAX, 1, pick->rows.count, 0 }; /* nobody yet */
 
 	if (!compare_rows(pick, first, pick->rows.count, &best))
 		compare_rows(pick, 0, first, &best);
-	/* Once more, for a claim that may have come meanwhile, and for all that a candidate is. */
-	return best.weight && pick_candidate(pick, best.index, ret_chosen);
+	if (best.index == pick->rows.count || !pick_candidate(pick, best.index, ret_chosen))
+		return false;
+	/* As it was when it was compared: a claim that came meanwhile must not pass for one that was seen. */
+	ret_chosen->load.claims_word = best.claims_word;
+	ret_chosen->load.active = best.active;
+	return true;
 }
 
 bool least_conn(const struct pick *pick, struct candidate *ret_chosen)

@@ -73,17 +73,4 @@ static inline uint32_t active_of(uint32_t claims, uint32_t gone)
 	return active <= LEDGER_MAX_ACTIVE ? active : 0;
 }
 
-/* ledger_load for who knows that nobody is ejected: inline, for a walk over all. */
-static inline struct ledger_load ledger_glance(const struct ledger *ledger, struct ledger_key key)
-{
-	const struct ledger_row *row = ledger_row(ledger, key);
-	struct ledger_load load = { 0, 0, false };
-
-	if (!row)
-		return load;
-	load.claims_word = load_acquire(&row->claims);
-	load.active = active_of(word_value(load.claims_word, key.tag), word_read(&row->gone, key.tag));
-	return load;
-}
-
 #endif

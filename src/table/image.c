@@ -192,6 +192,23 @@ static int add_string(const struct row_maker *maker, const char *text, uint32_t 
 	return r < 0 ? report(maker->why, r, "no room for the text %.64s", text) : 0;
 }
 
+bool image_is_in_use(const struct table_port *port, const struct table_endpoint *row)
+{
+	return (row->flags & ENDPOINT_USABLE) && port->stand_down != STAND_DOWN_UNSYNCED;
+}
+
+/* Whether there is anyone beside whom the others are new. Else they were there before anybody looked, or are all alike. */
+static bool has_old_one(const struct row_maker *maker, const struct spec_port *port)
+{
+	for (size_t i = 0; i < port->endpoint_count; i++) {
+		const struct slot_entry *entry = slots_find(maker->rows, image_addr_key(&port->endpoints[i].addr));
+
+		if (entry && (port->endpoints[i].flags & ENDPOINT_USABLE) && slots_was_used(entry, maker->options->generation))
+			return true;
+	}
+	return false;
+}
+
 void image_tally(struct table_tally *tally, const struct table_endpoint *row)
 {
 	if (!(row->flags & ENDPOINT_USABLE))
@@ -211,6 +228,7 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 {
 	const struct image_options *options = maker->options;
 	uint16_t divisor = divisor_of_weights(port);
+	uint64_t since_ms = has_old_one(maker, port) ? options->boot_ms : 0;
 	uint32_t zone = 0, node = 0;
 
 	if (port->endpoint_count)
@@ -226,10 +244,13 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 
 		if (i && compare_endpoints(from - 1, from) == 0)
 			return report(maker->why, -EINVAL, "endpoint %s is named twice", addr_print(&from->addr, text));
-		entry = slots_take(maker->rows, image_addr_key(&from->addr), options->generation, options->boot_ms, &error);
+		entry = slots_take(maker->rows, image_addr_key(&from->addr), options->generation, &error);
 		if (!entry)
 			return report(maker->why, error, "no room for the scores of endpoint %s",
 				      addr_print(&from->addr, text));
+		*to = (struct table_endpoint){ .flags = from->flags };
+		if (image_is_in_use(row, to))
+			slots_use(entry, options->generation, since_ms);
 		error = add_string(maker, from->zone, zone, &zone);
 		if (error == 0)
 			error = add_string(maker, from->node, node, &node);
@@ -271,7 +292,7 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 	struct slot_entry *entry;
 	int r, error = 0;
 
-	entry = slots_take(b->cursors, key, b->options->generation, b->options->boot_ms, &error);
+	entry = slots_take(b->cursors, key, b->options->generation, &error);
 	if (!entry)
 		return report(b->why, error, "no room for the cursor of service %s", service->name);
 	row->service = service_row;
@@ -423,8 +444,8 @@ static int hash_everything(struct builder *b)
 /* Before any slot is given out: who has one keeps it, also where new endpoints come first. */
 static void keep_slots(struct builder *b, const struct spec *spec)
 {
-	slots_begin(b->rows);
-	slots_begin(b->cursors);
+	slots_begin(b->rows, b->options->generation);
+	slots_begin(b->cursors, b->options->generation);
 	for (size_t i = 0; i < spec->service_count; i++) {
 		const struct spec_service *s = &spec->services[i];
 

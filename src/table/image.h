@@ -42,6 +42,9 @@ struct row_maker {
 int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port *row,
 		    struct table_endpoint *ret_rows);
 
+/* Whether a row makes its endpoint an old one, for slow_start: one that may be dialed, of a list that is whole. */
+bool image_is_in_use(const struct table_port *port, const struct table_endpoint *row);
+
 /* One more endpoint of its family. */
 void image_tally(struct table_tally *tally, const struct table_endpoint *row);
 

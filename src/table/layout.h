@@ -295,7 +295,7 @@ struct table_endpoint {
 	uint16_t flags;	   /* enum table_endpoint_flags */
 	uint32_t zone;	   /* string; may be empty */
 	uint32_t node;	   /* string; may be empty */
-	uint64_t added_ms; /* CLOCK_BOOTTIME when first published; 0: before anybody looked */
+	uint64_t added_ms; /* CLOCK_BOOTTIME since when it can be dialed, beside others; 0: before anybody looked */
 	uint32_t given_weight; /* as the source has it, before the common divisor is taken out; for people */
 	uint32_t check;	       /* of the whole row but this: whoever dials it makes sure of this row alone */
 };

@@ -264,7 +264,8 @@ static void drop_endpoints(struct patcher *p, const struct table_port *row)
 		struct table_endpoint endpoint;
 
 		if (table_endpoint(&p->view, row->first_endpoint + i, &endpoint) == 0)
-			slots_drop(p->maker.rows, image_endpoint_key(&endpoint));
+			slots_drop(p->maker.rows, image_endpoint_key(&endpoint), image_is_in_use(row, &endpoint),
+				   p->maker.options->generation);
 	}
 }
 
