@@ -4,6 +4,7 @@
 #define FAIRDIAL_TESTS_PICKS_H
 
 #include "balance/balance.h"
+#include "support/table_builder.h"
 
 enum { MAX_ENDPOINTS = 1024 };
 
@@ -21,8 +22,12 @@ struct picks {
  */
 struct picks *new_picks(const char *endpoints);
 
-/* The same with `count` endpoints of weight 1. */
+/* The same with `count` endpoints of weight 1; or as heavy as `weight_of` says. 10.1.0.0:80 and so on. */
 struct picks *new_picks_of(unsigned count);
+struct picks *new_picks_by(unsigned count, uint16_t (*weight_of)(unsigned i));
+
+/* Of the first port of the first Service. */
+struct picks *new_picks_from(const struct table_builder *b);
 
 void picks_forget_ledger(struct picks *p);
 
