@@ -15,7 +15,7 @@
 /* Yet different for every dial of all processes: a turn, mixed. */
 static uint64_t random_of(const struct pick *pick)
 {
-	return hash_mix(pick->identity ^ pick->cursor.tag, turn_of(pick));
+	return hash_mix(hash_mix(pick->identity, pick->cursor.tag), turn_of(pick));
 }
 
 static uint64_t below(uint64_t random, uint64_t n)

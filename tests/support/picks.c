@@ -38,7 +38,7 @@ struct picks *new_picks_from(const struct table_builder *b)
 	p->pick.mark = table_mark(&view);
 	p->pick.memory = &p->memory;
 	p->pick.ledger = &p->ledger;
-	p->pick.cursor = (struct ledger_key){ port.cursor, port.cursor_tag };
+	p->pick.cursor = (struct ledger_key){ port.cursor, 1 }; /* not the port's, which is by chance: turns are mixed with it */
 	p->pick.now_ms = 1000000;
 	p->pick.identity = 1;
 	p->pick.eject_percent = 100;
