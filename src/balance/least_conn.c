@@ -7,6 +7,8 @@
 
 #include "ledger/words.h"
 
+#define TURNS_MAX 64 /* that come to nothing */
+
 /* Where the search begins, and so who wins a tie. */
 struct search {
 	uint32_t first;	 /* row */
@@ -33,12 +35,11 @@ static void begin_at_turn(const struct pick *pick, const struct line *line, stru
 	search->by_weight = true;
 	search->turn = pick->ledger->base ? ledger_cursor(pick->ledger, pick->cursor) : (uint32_t)pick->noise;
 	search->start = start_of(pick, line->total);
-	for (uint32_t refusals = 0; refusals <= line->total; refusals++, search->turn++) {
-		if (!owner_of_turn(pick, line, search->turn + search->start, &owner))
+	for (int turns = 0; turns < TURNS_MAX; turns++, search->turn++) {
+		if (owner_of_turn(pick, line, search->turn + search->start, &owner)) {
+			search->first = owner.index;
 			break;
-		search->first = owner.index;
-		if (takes_turn(line, search->turn + search->start, &owner))
-			break;
+		}
 	}
 }
 
@@ -77,7 +78,7 @@ static bool is_idle(const struct candidate *candidate)
 	return candidate->load.active == 0 && !candidate->load.ejected;
 }
 
-/* Any candidates: those of a dial that has tried some, or while some are ejected or new. */
+/* Any candidates, one by one: while some are new, or in although they are ejected. */
 static bool compare_candidates(const struct pick *pick, uint32_t first, struct candidate *ret_chosen)
 {
 	uint32_t n = pick->rows.count;
@@ -102,10 +103,17 @@ struct emptiest {
 	uint64_t claims_word;
 };
 
-/* As ledger_load has it, where nobody is ejected. */
+/*
+ * As ledger_load has it, where nobody is ejected. One subtraction tells nearly always: two words of this backend differ by no more. (A
+ * word of a stranger whose tag is the one before ours, one in 2^32, makes us look as much fuller as it says.)
+ */
 static inline uint32_t active_at(const struct ledger_row *row, uint64_t claims_word, uint32_t tag)
 {
-	return claims_word >> 32 == tag ? active_of((uint32_t)claims_word, word_read(&row->gone, tag)) : 0;
+	uint64_t gone_word = load_relaxed(&row->gone), more = claims_word - gone_word;
+
+	if (claims_word >> 32 == tag && more <= LEDGER_MAX_ACTIVE)
+		return (uint32_t)more;
+	return active_of(word_value(claims_word, tag), word_value(gone_word, tag));
 }
 
 /* True: nobody can be emptier. A step for each of a thousand endpoints: what can be known before is, and tests are few. */
@@ -116,7 +124,9 @@ static bool compare_rows(const struct pick *pick, uint32_t from, uint32_t to, st
 	const struct table_rows rows = pick->rows;
 	uint64_t size = ledger->row_size;
 	uint32_t known = ledger->base ? ledger->rows : 0;
+	bool some_are_out = !all_are_candidates(pick);
 	struct emptiest now = *best;
+	struct candidate candidate;
 
 	for (uint32_t i = from; i < to; i++) {
 		struct table_endpoint_brief brief = table_rows_brief(&rows, i);
@@ -131,7 +141,8 @@ static bool compare_rows(const struct pick *pick, uint32_t from, uint32_t to, st
 			claims_word = load_acquire(&row->claims); /* as in ledger_load */
 			active = active_at(row, claims_word, brief.tag);
 		}
-		if ((uint64_t)active * now.weight >= (uint64_t)now.active * brief.weight)
+		if ((uint64_t)active * now.weight >= (uint64_t)now.active * brief.weight ||
+		    (some_are_out && !pick_candidate(pick, i, &candidate)))
 			continue;
 		now = (struct emptiest){ active, brief.weight, i, claims_word };
 		if (active == 0)
@@ -141,7 +152,7 @@ static bool compare_rows(const struct pick *pick, uint32_t from, uint32_t to, st
 	return now.active == 0;
 }
 
-/* The same for what nearly every dial is: every usable one is a candidate, of its whole weight. */
+/* The same for nearly every dial, where a candidate is one that is not ejected, and of its whole weight. */
 static bool compare_all(const struct pick *pick, uint32_t first, struct candidate *ret_chosen)
 {
 	struct emptiest best = { UINT32_MAX, 1, pick->rows.count, 0 }; /* nobody yet */
@@ -163,7 +174,7 @@ bool least_conn(const struct pick *pick, struct candidate *ret_chosen)
 
 	if (!begin(pick, &search))
 		return false;
-	if (!pick->slow_start_ms && all_are_candidates(pick))
+	if (!pick->slow_start_ms && !pick->all_in)
 		found = compare_all(pick, search.first, ret_chosen);
 	if (!found)
 		found = compare_candidates(pick, search.first, ret_chosen);

@@ -59,17 +59,14 @@ uint32_t turn_after(const struct pick *pick, uint32_t turn);
 
 /* ---- round_robin.c ---- */
 
-/* The candidates one after the other, each as long as it is heavy. */
+/* The usable endpoints one after the other, each as long as it is heavy. */
 struct line {
 	uint32_t total; /* 0: nobody */
 	uint32_t heaviest;
 };
 struct line measure_line(const struct pick *pick);
 
-/* Whose turn that is. False where there is nobody. */
+/* Whose turn that is. False where it comes to nothing: the owner is no candidate, or new, and gives this turn of its own up. */
 bool owner_of_turn(const struct pick *pick, const struct line *line, uint32_t turn, struct candidate *ret_owner);
-
-/* Whether one that is new takes this turn of its own. */
-bool takes_turn(const struct line *line, uint32_t turn, const struct candidate *owner);
 
 #endif

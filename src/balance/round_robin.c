@@ -2,46 +2,39 @@
 /* One after the other, over all processes of the pod: a turn is a place on a line that the candidates share by weight. */
 #include "balance/policies.h"
 
-#define REFUSALS_MAX 64 /* of those that are new: enough for a round of them */
-
-static void add_to_line(struct line *line, uint32_t weight)
-{
-	uint64_t total = (uint64_t)line->total + weight;
-
-	line->total = total < UINT32_MAX ? (uint32_t)total : UINT32_MAX; /* who is beyond that has no turn */
-	if (weight > line->heaviest)
-		line->heaviest = weight;
-}
+#define TURNS_MAX 64 /* that come to nothing */
 
 struct line measure_line(const struct pick *pick)
 {
-	struct line line = { 0, 0 };
-	struct candidate candidate;
+	uint64_t total = pick->tally.weight;
+	uint32_t heaviest = pick->tally.heaviest;
 
-	if (pick->tally.usable && pick->tally.weight < UINT32_MAX && all_are_candidates(pick))
-		return (struct line){ (uint32_t)pick->tally.weight, pick->tally.heaviest };
-	for (uint32_t i = 0; i < pick->rows.count; i++)
-		if (pick_candidate(pick, i, &candidate))
-			add_to_line(&line, candidate.weight);
-	return line;
+	for (uint32_t i = 0; !pick->tally.usable && i < pick->rows.count; i++) {
+		struct table_endpoint_brief brief = table_rows_brief(&pick->rows, i);
+
+		if (!(brief.flags & ENDPOINT_USABLE))
+			continue;
+		total += brief.weight;
+		heaviest = brief.weight > heaviest ? brief.weight : heaviest;
+	}
+	return (struct line){ total < UINT32_MAX ? (uint32_t)total : UINT32_MAX, heaviest }; /* who is beyond has no turn */
 }
 
-/* The candidate at that point; the last one where the line has become shorter since it was measured. */
-static bool at_point(const struct pick *pick, uint32_t at, struct candidate *ret_owner)
+/* The row at that point; the number of rows where there is none. */
+static uint32_t row_at_point(const struct pick *pick, uint32_t at)
 {
-	struct candidate candidate;
-	bool found = false;
+	uint32_t i;
 
-	for (uint32_t i = 0; i < pick->rows.count; i++) {
-		if (!pick_candidate(pick, i, &candidate))
+	for (i = 0; i < pick->rows.count; i++) {
+		struct table_endpoint_brief brief = table_rows_brief(&pick->rows, i);
+
+		if (!(brief.flags & ENDPOINT_USABLE))
 			continue;
-		*ret_owner = candidate;
-		found = true;
-		if (at < candidate.weight)
+		if (at < brief.weight)
 			break;
-		at -= candidate.weight;
+		at -= brief.weight;
 	}
-	return found;
+	return i;
 }
 
 static uint32_t greatest_divisor(uint32_t a, uint32_t b)
@@ -65,19 +58,8 @@ static uint32_t stride_for(uint32_t total)
 	return stride ? stride : 1;
 }
 
-bool owner_of_turn(const struct pick *pick, const struct line *line, uint32_t turn, struct candidate *ret_owner)
-{
-	uint32_t at = turn % line->total;
-
-	if (line->heaviest > 1)
-		at = (uint32_t)((uint64_t)at * stride_for(line->total) % line->total);
-	/* As many points as rows: each has its own. */
-	if (line->heaviest == 1 && line->total == pick->rows.count)
-		return pick_candidate(pick, at, ret_owner) || at_point(pick, at, ret_owner);
-	return at_point(pick, at, ret_owner);
-}
-
-bool takes_turn(const struct line *line, uint32_t turn, const struct candidate *owner)
+/* One that is new takes some of its turns, by its share. */
+static bool takes_turn(const struct line *line, uint32_t turn, const struct candidate *owner)
 {
 	/* Multiples of the golden section, which fill the range of numbers evenly, a step a round; of each endpoint by itself. */
 	uint32_t at = turn / line->total * 0x9e3779b9u + owner->index * 0x85ebca6bu;
@@ -85,7 +67,29 @@ bool takes_turn(const struct line *line, uint32_t turn, const struct candidate *
 	return owner->share == SHARE_WHOLE || ((uint64_t)at * SHARE_WHOLE >> 32) < owner->share;
 }
 
-/* Who is new gives up some of its turns, and the dial takes the next one: so all others keep theirs. */
+bool owner_of_turn(const struct pick *pick, const struct line *line, uint32_t turn, struct candidate *ret_owner)
+{
+	uint32_t at = turn % line->total;
+
+	if (line->heaviest > 1)
+		at = (uint32_t)((uint64_t)at * stride_for(line->total) % line->total);
+	/* As many points as rows: each has its own. */
+	if (line->heaviest > 1 || line->total != pick->rows.count)
+		at = row_at_point(pick, at);
+	return at < pick->rows.count && pick_candidate(pick, at, ret_owner) && takes_turn(line, turn, ret_owner);
+}
+
+static bool any_from(const struct pick *pick, uint32_t first, struct candidate *ret_chosen)
+{
+	uint32_t n = pick->rows.count;
+
+	for (uint32_t k = 0; k < n; k++)
+		if (pick_candidate(pick, (uint32_t)(((uint64_t)first + k) % n), ret_chosen))
+			return true;
+	return false;
+}
+
+/* A turn that comes to nothing is followed by the next one, so that all others keep theirs. */
 bool round_robin(const struct pick *pick, struct candidate *ret_chosen)
 {
 	struct line line = measure_line(pick);
@@ -95,12 +99,10 @@ bool round_robin(const struct pick *pick, struct candidate *ret_chosen)
 		return false;
 	start = start_of(pick, line.total);
 	turn = turn_of(pick);
-	for (int refusals = 0; refusals < REFUSALS_MAX; refusals++) {
-		if (!owner_of_turn(pick, &line, turn + start, ret_chosen))
-			return false;
-		if (takes_turn(&line, turn + start, ret_chosen))
-			break;
+	for (int turns = 0; turns < TURNS_MAX; turns++) {
+		if (owner_of_turn(pick, &line, turn + start, ret_chosen))
+			return true;
 		turn = turn_after(pick, turn);
 	}
-	return true;
+	return any_from(pick, turn + start, ret_chosen);
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/hash.h"
+#include "ledger/words.h"
 
 #include "support/chance.h"
 #include "support/cleanup.h"
@@ -155,6 +156,58 @@ static void least_conn_without_a_tally_does_the_same(void **state)
 	p = new_picks_of(100);
 	forget_tally(p);
 	open_and_close(p, 100);
+}
+
+static struct ledger_row *row_of(const struct picks *p, unsigned i)
+{
+	return ledger_row(&p->ledger, key_of(p, i));
+}
+
+/* All that two words can say of a row: of nobody, of a stranger, of a mend that found what no shim claimed, wrapped, damaged. */
+static void least_conn_counts_as_the_ledger_does(void **state)
+{
+	static const uint32_t values[] = { 0, 1, 2, 7, LEDGER_MAX_ACTIVE, LEDGER_MAX_ACTIVE + 2, UINT32_MAX - 2, UINT32_MAX };
+	enum { VALUES = sizeof(values) / sizeof(values[0]) };
+	struct picks *p = new_picks("10.0.0.1:80 10.0.0.2:80");
+
+	(void)state;
+	for (unsigned i = 0; i < VALUES * VALUES * 4; i++) {
+		struct ledger_key key = key_of(p, 0);
+		uint32_t active;
+
+		row_of(p, 0)->claims = word_make(key.tag + (i & 1) * 12345, values[i / 4 % VALUES]);
+		row_of(p, 0)->gone = word_make(key.tag + (i >> 1 & 1) * 12345, values[i / 4 / VALUES]);
+		active = ledger_load(&p->ledger, key, p->pick.now_ms).active;
+		assert_in_range(active, 0, LEDGER_MAX_ACTIVE);
+		for (uint32_t other = active ? active - 1 : 0; other <= active + 1 && other <= LEDGER_MAX_ACTIVE; other++) {
+			int chosen;
+
+			row_of(p, 1)->claims = word_make(key_of(p, 1).tag, other);
+			chosen = next_of(p, BALANCE_LEAST_CONN, false);
+			if (active != other)
+				assert_int_equal(chosen, active > other);
+		}
+	}
+}
+
+/* Two that count at the same time do not both take the last place. */
+static void a_claim_that_came_while_others_were_counted_is_seen(void **state)
+{
+	(void)state;
+	EACH_SIZE(n) {
+		struct picks *p = new_picks_of(n);
+		struct candidate one, other;
+
+		for (unsigned i = 0; i < n; i++)
+			ledger_claim(&p->ledger, key_of(p, i));
+		assert_true(pick_next(&p->pick, BALANCE_LEAST_CONN, &one));
+		ledger_set_cursor(&p->ledger, p->pick.cursor, one.index);
+		ledger_claim(&p->ledger, key_of(p, (one.index + 1) % n));
+		assert_true(ledger_claim_if(&p->ledger, one.key, &one.load));
+		assert_false(ledger_claim_if(&p->ledger, one.key, &one.load));
+		assert_true(pick_next(&p->pick, BALANCE_LEAST_CONN, &other));
+		assert_true(n == 2 || other.index != one.index);
+	}
 }
 
 /* One after the other: nobody has a connection when the next is opened. */
@@ -673,6 +726,8 @@ int main(void)
 		TEST(least_conn_keeps_all_within_one_connection),
 		TEST(least_conn_keeps_all_within_one_connection_of_their_weight),
 		TEST(least_conn_without_a_tally_does_the_same),
+		TEST(least_conn_counts_as_the_ledger_does),
+		TEST(a_claim_that_came_while_others_were_counted_is_seen),
 		TEST(short_connections_of_least_conn_go_by_weight_in_every_round),
 		TEST(random_is_random),
 		TEST(random_without_a_tally_is_random),
