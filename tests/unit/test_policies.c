@@ -190,24 +190,60 @@ static void least_conn_counts_as_the_ledger_does(void **state)
 	}
 }
 
-/* Two that count at the same time do not both take the last place. */
-static void a_claim_that_came_while_others_were_counted_is_seen(void **state)
-{
-	(void)state;
-	EACH_SIZE(n) {
-		struct picks *p = new_picks_of(n);
-		struct candidate one, other;
+struct filler {
+	struct picks *picks;
+	unsigned claims, wrong;
+};
 
-		for (unsigned i = 0; i < n; i++)
-			ledger_claim(&p->ledger, key_of(p, i));
-		assert_true(pick_next(&p->pick, BALANCE_LEAST_CONN, &one));
-		ledger_set_cursor(&p->ledger, p->pick.cursor, one.index);
-		ledger_claim(&p->ledger, key_of(p, (one.index + 1) % n));
-		assert_true(ledger_claim_if(&p->ledger, one.key, &one.load));
-		assert_false(ledger_claim_if(&p->ledger, one.key, &one.load));
-		assert_true(pick_next(&p->pick, BALANCE_LEAST_CONN, &other));
-		assert_true(n == 2 || other.index != one.index);
+/* Nobody closes any: who was emptier than the chosen one when it was claimed would be so now, or as empty as it was. */
+static unsigned emptier_than(const struct picks *p, uint32_t active)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->pick.rows.count; i++)
+		n += ledger_load(&p->ledger, key_of(p, i), p->pick.now_ms).active < active;
+	return n;
+}
+
+/* As dial_choose does. */
+static void *fill(void *what)
+{
+	struct filler *f = what;
+	struct pick pick = f->picks->pick;
+
+	for (unsigned i = 0; i < f->claims; i++) {
+		struct candidate chosen;
+
+		do
+			pick_next(&pick, BALANCE_LEAST_CONN, &chosen);
+		while (!ledger_claim_if(pick.ledger, chosen.key, &chosen.load));
+		f->wrong += emptier_than(f->picks, word_value(chosen.load.claims_word, chosen.key.tag)) != 0;
 	}
+	return NULL;
+}
+
+/* Who counts while another one claims must not take the same last place. */
+static void threads_that_count_at_the_same_time_stay_within_one(void **state)
+{
+	enum { N = 200, THREADS = 4 };
+	struct picks *p = new_picks_of(N);
+	struct filler fillers[THREADS];
+	unsigned open[MAX_ENDPOINTS] = { 0 }, all = 0;
+	pthread_t threads[THREADS];
+
+	(void)state;
+	for (int i = 0; i < THREADS; i++) {
+		fillers[i] = (struct filler){ p, N * 20 + 25, 0 };
+		assert_int_equal(pthread_create(&threads[i], NULL, fill, &fillers[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(fillers[i].wrong, 0);
+	}
+	for (unsigned i = 0; i < N; i++)
+		all += open[i] = ledger_load(&p->ledger, key_of(p, i), p->pick.now_ms).active;
+	assert_int_equal(all, THREADS * fillers[0].claims);
+	assert_within_one(p, open);
 }
 
 /* One after the other: nobody has a connection when the next is opened. */
@@ -561,10 +597,12 @@ static void hash_by_heart_is_hash(void **state)
 
 static void a_ranking_of_another_generation_is_not_believed(void **state)
 {
-	struct picks *p = new_picks_of(50), *other = new_picks_from(builder_web("10.9.0.1:80 10.9.0.2:80"));
+	struct picks *p = without(51, 50, one_to_five), *other = without(51, 0, one_to_five);
 	unsigned differ = 0;
 
 	(void)state;
+	assert_int_equal(other->pick.rows.count, p->pick.rows.count);
+	assert_int_equal(other->pick.rows.first, p->pick.rows.first);
 	other->pick.memory = p->pick.memory;
 	for (uint64_t client = 1; client < 100; client++) {
 		int here = hash_of(p, client), there = hash_of(other, client);
@@ -575,7 +613,30 @@ static void a_ranking_of_another_generation_is_not_believed(void **state)
 		assert_int_equal(hash_of(p, client), here);
 		differ += here != there;
 	}
-	assert_true(differ > 50);
+	assert_true(differ > 50); /* the same endpoint has another place */
+}
+
+/* As two that write at once would leave them: the rows of one client under the check of another. */
+static void a_ranking_with_the_rows_of_another_is_not_believed(void **state)
+{
+	struct picks *p = new_picks_of(50);
+	struct hash_ranking *rankings = p->memory.rankings;
+
+	(void)state;
+	for (uint64_t client = 1; client < 100; client++)
+		hash_of(p, client);
+	for (uint64_t client = 1; client < 100; client++) {
+		int known, right;
+
+		hash_of(p, client);
+		for (unsigned i = 0; i < HASH_MEMORY; i++)
+			rankings[i].rows[0] = 7 + i; /* rows that there are */
+		known = hash_of(p, client);
+		p->pick.memory = NULL;
+		right = hash_of(p, client);
+		p->pick.memory = &p->memory;
+		assert_int_equal(known, right);
+	}
 }
 
 /* Threads whose clients share the places of a memory: a mixture of two rankings is never believed. */
@@ -727,7 +788,7 @@ int main(void)
 		TEST(least_conn_keeps_all_within_one_connection_of_their_weight),
 		TEST(least_conn_without_a_tally_does_the_same),
 		TEST(least_conn_counts_as_the_ledger_does),
-		TEST(a_claim_that_came_while_others_were_counted_is_seen),
+		TEST(threads_that_count_at_the_same_time_stay_within_one),
 		TEST(short_connections_of_least_conn_go_by_weight_in_every_round),
 		TEST(random_is_random),
 		TEST(random_without_a_tally_is_random),
@@ -743,6 +804,7 @@ int main(void)
 		TEST(hash_moves_the_clients_of_the_one_that_went_and_no_others),
 		TEST(hash_by_heart_is_hash),
 		TEST(a_ranking_of_another_generation_is_not_believed),
+		TEST(a_ranking_with_the_rows_of_another_is_not_believed),
 		TEST(threads_share_what_hash_remembers),
 		TEST(two_hundred_clients_of_one_connection_over_fifty_endpoints),
 		TEST(ranks_do_not_meet_behind_those_that_are_not_usable),

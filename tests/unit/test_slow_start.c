@@ -355,6 +355,23 @@ static void a_backend_that_another_service_has_is_not_new(void **state)
 	assert_whole(table);
 }
 
+static void a_backend_that_comes_from_another_service_is_not_new(void **state)
+{
+	struct table_builder *b = builder_web("10.0.0.1:80 10.0.0.2:80"), *other = builder_new();
+	const char *dir = scratch_dir();
+	struct table_writer *writer = open_writer(dir);
+
+	(void)state;
+	builder_service(b, "other.shop", "10.96.0.2");
+	builder_port(b, 80, PROTOCOL_TCP, "");
+	publish(writer, b);
+	builder_service(other, "other.shop", "10.96.0.2");
+	builder_port(other, 80, PROTOCOL_TCP, "10.0.0.2:80 10.0.0.3:80");
+	patch(writer, other);
+	assert_int_equal(endpoint_at(writer_table(writer), "10.96.0.2:80", "10.0.0.2:80").added_ms, 0);
+	assert_true(endpoint_at(writer_table(writer), "10.96.0.2:80", "10.0.0.3:80").added_ms > 0);
+}
+
 /* Slices come one after the other: who is in a later one is no newer. */
 static void nobody_is_new_while_a_list_is_not_whole(void **state)
 {
@@ -446,6 +463,7 @@ int main(void)
 		TEST(the_next_writer_knows_who_is_new),
 		TEST(times_of_another_boot_make_nobody_new),
 		TEST(a_backend_that_another_service_has_is_not_new),
+		TEST(a_backend_that_comes_from_another_service_is_not_new),
 		TEST(nobody_is_new_while_a_list_is_not_whole),
 		TEST(the_tally_counts_those_of_a_family_that_can_be_dialed),
 		TEST(a_tally_that_does_not_add_up_is_found),
