@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rendezvous hashing (Thaler and Ravishankar, Using Name-Based Mappings to Increase Hit Rates, 1998): each client ranks the
- * endpoints by a hash of both, so the loss of one moves only its own clients, and a new one takes from each its share. Weights as
- * in Schindelhauer and Schomaker (Weighted Distributed Hash Tables, 2005): by weight / -ln(hash), with the logarithm in fixed point.
+ * endpoints by a hash of both, so the loss of one moves only its own clients, and a new one takes from each its share. Weights
+ * as in Schindelhauer and Schomaker (Weighted Distributed Hash Tables, 2005): by weight / -ln(hash), with the logarithm in
+ * fixed point.
  *
- * Who comes first of a generation's usable endpoints does not depend on the ledger, so a process remembers the first few, for each
- * client and list that it dials. No lock and no order is needed for that: a ranking's check is a hash of whose it is and of its
- * rows, so that one which two threads have written at once, or a signal handler in between, is no ranking at all. What is
- * remembered of a list that was being overwritten meanwhile has the mark of that reading, which ends badly for everybody.
+ * Who comes first of a generation's usable endpoints does not depend on the ledger, so a process remembers the first few, for
+ * each client and list that it dials. No lock and no order is needed for that: a ranking's check is a hash of whose it is and
+ * of its rows, so that one which two threads have written at once, or a signal handler in between, is no ranking at all. What
+ * is remembered of a list that was being overwritten meanwhile has the mark of that reading, which ends badly for everybody.
  */
 #include "balance/policies.h"
 
 #include "base/hash.h"
 
 #define NO_ROW UINT32_MAX
+
+struct hash_ranking hash_memory[HASH_MEMORY];
 
 struct score {
 	uint64_t hash;
@@ -99,9 +102,9 @@ static uint64_t whose(const struct pick *pick)
 	return hash_mix(hash_mix(pick->mark, pick->identity), (uint64_t)pick->rows.first << 32 | pick->rows.count);
 }
 
-static struct hash_ranking *place_of(const struct pick *pick, uint64_t owner)
+static struct hash_ranking *place_of(uint64_t owner)
 {
-	return &pick->memory->rankings[owner % HASH_MEMORY];
+	return &hash_memory[owner % HASH_MEMORY];
 }
 
 static uint64_t check_of(uint64_t owner, const uint64_t *rows)
@@ -112,18 +115,18 @@ static uint64_t check_of(uint64_t owner, const uint64_t *rows)
 }
 
 /* Relaxed: the check tells whether these words belong together. */
-static bool recall(const struct pick *pick, uint64_t owner, uint64_t *ret_rows)
+static bool recall(uint64_t owner, uint64_t *ret_rows)
 {
-	const struct hash_ranking *ranking = place_of(pick, owner);
+	const struct hash_ranking *ranking = place_of(owner);
 
 	for (int i = 0; i < HASH_RANKING / 2; i++)
 		ret_rows[i] = load_relaxed(&ranking->rows[i]);
 	return load_relaxed(&ranking->check) == check_of(owner, ret_rows);
 }
 
-static void remember(const struct pick *pick, uint64_t owner, const uint64_t *rows)
+static void remember(uint64_t owner, const uint64_t *rows)
 {
-	struct hash_ranking *ranking = place_of(pick, owner);
+	struct hash_ranking *ranking = place_of(owner);
 
 	for (int i = 0; i < HASH_RANKING / 2; i++)
 		store_relaxed(&ranking->rows[i], rows[i]);
@@ -146,9 +149,9 @@ static bool choose_known(const struct pick *pick, struct candidate *ret_chosen)
 {
 	uint64_t rows[HASH_RANKING / 2], owner = whose(pick);
 
-	if (!recall(pick, owner, rows)) {
+	if (!recall(owner, rows)) {
 		rank_rows(pick, rows);
-		remember(pick, owner, rows);
+		remember(owner, rows);
 	}
 	for (int i = 0; i < HASH_RANKING; i++) {
 		uint32_t row = (uint32_t)(rows[i / 2] >> i % 2 * 32);
@@ -163,7 +166,7 @@ bool rendezvous(const struct pick *pick, struct candidate *ret_chosen)
 {
 	struct score best;
 
-	if (pick->memory && choose_known(pick, ret_chosen))
+	if (pick->mark && choose_known(pick, ret_chosen))
 		return true;
 	return rank(pick, true, &best, 1) && pick_candidate(pick, best.row, ret_chosen);
 }

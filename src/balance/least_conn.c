@@ -28,6 +28,7 @@ static void begin_at_cursor(const struct pick *pick, struct search *search)
 }
 
 /* By weight, or while some are new: where round_robin would. */
+__attribute__((noinline)) /* as others here: one after the other on the stack of a dial, not side by side */
 static void begin_at_turn(const struct pick *pick, const struct line *line, struct search *search)
 {
 	struct candidate owner;
@@ -50,7 +51,7 @@ static bool begin(const struct pick *pick, struct search *search)
 	*search = (struct search){ 0 };
 	if (pick->rows.count == 0)
 		return false;
-	if (!pick->slow_start_ms && pick->tally.heaviest == 1) {
+	if (!pick->slow_start_ms && pick->heaviest == 1) {
 		begin_at_cursor(pick, search);
 		return true;
 	}
@@ -79,6 +80,7 @@ static bool is_idle(const struct candidate *candidate)
 }
 
 /* Any candidates, one by one: while some are new, or in although they are ejected. */
+__attribute__((noinline))
 static bool compare_candidates(const struct pick *pick, uint32_t first, struct candidate *ret_chosen)
 {
 	uint32_t n = pick->rows.count;
@@ -97,69 +99,54 @@ static bool compare_candidates(const struct pick *pick, uint32_t first, struct c
 	return found;
 }
 
-/* The emptiest so far of a walk. */
-struct emptiest {
-	uint32_t active, weight, index;
-	uint64_t claims_word;
-};
-
 /*
- * As ledger_load has it, where nobody is ejected. One subtraction tells nearly always: two words of this backend differ by no more. (A
- * word of a stranger whose tag is the one before ours, one in 2^32, makes us look as much fuller as it says.)
+ * As ledger_load has it. One subtraction tells nearly always: two words of this backend differ by no more. (A word of a
+ * stranger whose tag is the one before ours, one in 2^32, makes us look as much fuller as it says.)
  */
-static inline uint32_t active_at(const struct ledger_row *row, uint64_t claims_word, uint32_t tag)
+static inline uint32_t active_of_words(uint64_t claims_word, uint64_t gone_word, uint32_t tag)
 {
-	uint64_t gone_word = load_relaxed(&row->gone), more = claims_word - gone_word;
+	uint64_t more = claims_word - gone_word;
 
 	if (claims_word >> 32 == tag && more <= LEDGER_MAX_ACTIVE)
 		return (uint32_t)more;
 	return active_of(word_value(claims_word, tag), word_value(gone_word, tag));
 }
 
-/* True: nobody can be emptier. A step for each of a thousand endpoints: what can be known before is, and tests are few. */
-static bool compare_rows(const struct pick *pick, uint32_t from, uint32_t to, struct emptiest *best)
+struct emptiest {
+	uint64_t claims_word;
+	uint32_t active, weight, row;
+};
+
+/*
+ * Of the rows before `end`. A step for each of a thousand endpoints, so tests are few: that it is a candidate is asked of one
+ * that would be the emptiest.
+ */
+static inline void compare_rows(const struct pick *pick, uint32_t i, uint32_t end, struct emptiest *best,
+				struct candidate *scratch)
 {
 	const struct ledger *ledger = pick->ledger;
-	const uint8_t *ledger_rows = ledger->base + ledger->rows_offset;
-	const struct table_rows rows = pick->rows;
-	uint64_t size = ledger->row_size;
-	uint32_t known = ledger->base ? ledger->rows : 0;
-	bool some_are_out = !all_are_candidates(pick);
-	struct emptiest now = *best;
-	struct candidate candidate;
 
-	for (uint32_t i = from; i < to; i++) {
-		struct table_endpoint_brief brief = table_rows_brief(&rows, i);
-		uint64_t claims_word = 0;
-		uint32_t active = 0;
+	for (; i < end && best->active; i++) {
+		struct table_endpoint_brief brief = table_rows_brief(&pick->rows, i);
+		const struct ledger_row *row = ledger_row(ledger, (struct ledger_key){ brief.slot, brief.tag });
+		uint64_t claims_word = row ? load_acquire(&row->claims) : 0; /* as in ledger_load */
+		uint32_t active = row ? active_of_words(claims_word, load_relaxed(&row->gone), brief.tag) : 0;
 
-		if (!(brief.flags & ENDPOINT_USABLE))
-			continue;
-		if (brief.slot < known) {
-			const struct ledger_row *row = (const void *)(ledger_rows + brief.slot * size);
-
-			claims_word = load_acquire(&row->claims); /* as in ledger_load */
-			active = active_at(row, claims_word, brief.tag);
-		}
-		if ((uint64_t)active * now.weight >= (uint64_t)now.active * brief.weight ||
-		    (some_are_out && !pick_candidate(pick, i, &candidate)))
-			continue;
-		now = (struct emptiest){ active, brief.weight, i, claims_word };
-		if (active == 0)
-			break;
+		if ((brief.flags & ENDPOINT_USABLE) &&
+		    (uint64_t)active * best->weight < (uint64_t)best->active * brief.weight && pick_candidate(pick, i, scratch))
+			*best = (struct emptiest){ claims_word, active, brief.weight, i };
 	}
-	*best = now;
-	return now.active == 0;
 }
 
 /* The same for nearly every dial, where a candidate is one that is not ejected, and of its whole weight. */
+__attribute__((noinline))
 static bool compare_all(const struct pick *pick, uint32_t first, struct candidate *ret_chosen)
 {
-	struct emptiest best = { UINT32_MAX, 1, pick->rows.count, 0 }; /* nobody yet */
+	struct emptiest best = { 0, UINT32_MAX, 1, pick->rows.count }; /* nobody yet */
 
-	if (!compare_rows(pick, first, pick->rows.count, &best))
-		compare_rows(pick, 0, first, &best);
-	if (best.index == pick->rows.count || !pick_candidate(pick, best.index, ret_chosen))
+	for (int half = 0; half < 2; half++)
+		compare_rows(pick, half ? 0 : first, half ? first : pick->rows.count, &best, ret_chosen);
+	if (best.row == pick->rows.count || !pick_candidate(pick, best.row, ret_chosen))
 		return false;
 	/* As it was when it was compared: a claim that came meanwhile must not pass for one that was seen. */
 	ret_chosen->load.claims_word = best.claims_word;

@@ -33,8 +33,8 @@ static inline uint32_t weigh(const struct candidate *candidate)
 
 /*
  * a.active / a.weight < b.active / b.weight, without dividing. Those without a connection are equal, however heavy: they go by
- * turns, which are by weight. One that is ejected, and in all the same, has few connections for that reason, and neither wins nor
- * loses by them.
+ * turns, which are by weight. One that is ejected, and in all the same, has few connections for that reason, and neither wins
+ * nor loses by them.
  */
 static inline bool is_less_loaded(const struct candidate *a, const struct candidate *b)
 {

@@ -25,14 +25,12 @@ static uint64_t below(uint64_t random, uint64_t n)
 
 static bool is_worth_drawing(const struct pick *pick)
 {
-	const struct table_tally *tally = &pick->tally;
-
-	return tally->weight && (uint64_t)pick->rows.count * tally->heaviest <= tally->weight * DRAWS_WORTH;
+	return pick->weight && (uint64_t)pick->rows.count * pick->heaviest <= (uint64_t)pick->weight * DRAWS_WORTH;
 }
 
 static bool draw(const struct pick *pick, uint32_t except, uint64_t *random, struct candidate *ret_chosen)
 {
-	uint64_t heaviest = (uint64_t)pick->tally.heaviest * SHARE_WHOLE;
+	uint64_t heaviest = (uint64_t)pick->heaviest * SHARE_WHOLE;
 
 	for (int i = 0; i < DRAWS_MAX; i++) {
 		uint32_t row;

@@ -6,10 +6,10 @@
 
 struct line measure_line(const struct pick *pick)
 {
-	uint64_t total = pick->tally.weight;
-	uint32_t heaviest = pick->tally.heaviest;
+	uint64_t total = pick->weight;
+	uint32_t heaviest = pick->heaviest;
 
-	for (uint32_t i = 0; !pick->tally.usable && i < pick->rows.count; i++) {
+	for (uint32_t i = 0; !pick->usable && i < pick->rows.count; i++) {
 		struct table_endpoint_brief brief = table_rows_brief(&pick->rows, i);
 
 		if (!(brief.flags & ENDPOINT_USABLE))
@@ -61,7 +61,7 @@ static uint32_t stride_for(uint32_t total)
 /* One that is new takes some of its turns, by its share. */
 static bool takes_turn(const struct line *line, uint32_t turn, const struct candidate *owner)
 {
-	/* Multiples of the golden section, which fill the range of numbers evenly, a step a round; of each endpoint by itself. */
+	/* A step of the golden section each round, which fills the range of numbers evenly; of each endpoint by itself. */
 	uint32_t at = turn / line->total * 0x9e3779b9u + owner->index * 0x85ebca6bu;
 
 	return owner->share == SHARE_WHOLE || ((uint64_t)at * SHARE_WHOLE >> 32) < owner->share;

@@ -5,8 +5,8 @@
 #include "base/hash.h"
 
 /*
- * k clients of known rank begin k-th parts of the places apart, so that two with one connection each do not meet; those that know
- * only their ordinal, one after the other; others where their identity says.
+ * k clients of known rank begin k-th parts of the places apart, so that two with one connection each do not meet; those that
+ * know only their ordinal, one after the other; others where their identity says.
  */
 uint32_t start_of(const struct pick *pick, uint32_t n)
 {
@@ -26,22 +26,22 @@ static uint32_t count_usable(const struct pick *pick)
 {
 	uint32_t usable = 0;
 
-	if (pick->tally.usable)
-		return pick->tally.usable;
+	if (pick->usable)
+		return pick->usable;
 	for (uint32_t i = 0; i < pick->rows.count; i++)
 		usable += is_usable(pick, i);
 	return usable;
 }
 
 /*
- * Ranks are laid over the usable rows alone: were the others counted, two clients would meet at the first usable one behind them.
- * Which are ejected does not count, or a client's ledger would move its start.
+ * Ranks are laid over the usable rows alone: were the others counted, two clients would meet at the first usable one behind
+ * them. Which are ejected does not count, or a client's ledger would move its start.
  */
 uint32_t start_row(const struct pick *pick)
 {
 	uint32_t n = pick->rows.count, usable, before;
 
-	if (!pick->peers || pick->tally.usable == n)
+	if (!pick->peers || pick->usable == n)
 		return start_of(pick, n);
 	usable = count_usable(pick);
 	before = usable ? start_of(pick, usable) : 0;

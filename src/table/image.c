@@ -23,7 +23,7 @@ static const uint32_t strides[SECTION_COUNT] = {
 	[SECTION_KEYS] = sizeof(struct table_key),
 	[SECTION_NAMES] = sizeof(struct table_name),
 	[SECTION_SERVICES] = sizeof(struct table_service),
-	[SECTION_PORTS] = sizeof(struct table_port),
+	[SECTION_PORTS] = sizeof(struct table_port_row),
 	[SECTION_ENDPOINTS] = sizeof(struct table_endpoint),
 	[SECTION_ADDRESSES] = sizeof(struct table_address),
 	[SECTION_STRINGS] = 8,
@@ -223,7 +223,7 @@ void image_tally(struct table_tally *tally, const struct table_endpoint *row)
 	tally->usable++;
 }
 
-int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port *row,
+int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port_row *row,
 		    struct table_endpoint *ret_rows)
 {
 	const struct image_options *options = maker->options;
@@ -233,7 +233,7 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 
 	if (port->endpoint_count)
 		qsort(port->endpoints, port->endpoint_count, sizeof(*port->endpoints), compare_endpoints);
-	row->v4_count = row->v6_count = 0;
+	row->port.v4_count = row->port.v6_count = 0;
 	row->v4 = row->v6 = (struct table_tally){ 0 };
 	for (size_t i = 0; i < port->endpoint_count; i++) {
 		const struct spec_endpoint *from = &port->endpoints[i];
@@ -249,7 +249,7 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 			return report(maker->why, error, "no room for the scores of endpoint %s",
 				      addr_print(&from->addr, text));
 		*to = (struct table_endpoint){ .flags = from->flags };
-		if (image_is_in_use(row, to))
+		if (image_is_in_use(&row->port, to))
 			slots_use(entry, options->generation, since_ms);
 		error = add_string(maker, from->zone, zone, &zone);
 		if (error == 0)
@@ -267,19 +267,19 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 					       .added_ms = from->added_ms ? from->added_ms : entry->added_ms,
 					       .given_weight = from->weight ? from->weight : 1 };
 		memcpy(to->ip, from->addr.ip, 16);
-		to->check = table_endpoint_check(to, row->first_endpoint + (uint32_t)i);
+		to->check = table_endpoint_check(to, row->port.first_endpoint + (uint32_t)i);
 		if (to->is_v4)
-			row->v4_count++;
+			row->port.v4_count++;
 		else
-			row->v6_count++;
+			row->port.v6_count++;
 		image_tally(to->is_v4 ? &row->v4 : &row->v6, to);
 	}
 	return 0;
 }
 
-void image_seal_port(struct table_port *row, uint32_t i)
+void image_seal_port(struct table_port_row *row, uint32_t i)
 {
-	row->sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
+	row->port.sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
 }
 
 static int add_port(struct builder *b, const struct spec_service *service, uint32_t service_row,
@@ -287,7 +287,8 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 {
 	struct slot_key key = port_key(slice_of(service->name), text_of(service->namespace), port->port, port->protocol);
 	uint32_t i = b->section[SECTION_PORTS].count;
-	struct table_port *row = add_row(b, SECTION_PORTS);
+	struct table_port_row *whole = add_row(b, SECTION_PORTS);
+	struct table_port *row = &whole->port;
 	struct row_maker maker = { b->options, b->rows, &b->strings, b->why };
 	struct slot_entry *entry;
 	int r, error = 0;
@@ -312,11 +313,11 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 	row->protocol = port->protocol;
 	row->policy = service->policy;
 	row->first_endpoint = b->section[SECTION_ENDPOINTS].count;
-	r = image_endpoints(&maker, port, row, row_at(b, SECTION_ENDPOINTS, row->first_endpoint));
+	r = image_endpoints(&maker, port, whole, row_at(b, SECTION_ENDPOINTS, row->first_endpoint));
 	if (r < 0)
 		return r;
 	b->section[SECTION_ENDPOINTS].count += (uint32_t)image_block(port->endpoint_count);
-	image_seal_port(row, i);
+	image_seal_port(whole, i);
 	return 0;
 }
 

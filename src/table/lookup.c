@@ -390,6 +390,20 @@ int table_port(const struct table_view *view, uint32_t i, struct table_port *ret
 	return 0;
 }
 
+int table_tally(const struct table_view *view, uint32_t i, bool v4, struct table_tally *ret_tally)
+{
+	const struct table_port_row *row;
+	uint32_t stride;
+	int r = row_at(view, SECTION_PORTS, LEAST_PORT, i, (const void **)&row, &stride);
+
+	if (r < 0)
+		return r;
+	memset(ret_tally, 0, sizeof(*ret_tally));
+	if (stride >= sizeof(*row))
+		load_words(ret_tally, v4 ? &row->v4 : &row->v6, WORDS(*ret_tally));
+	return 0;
+}
+
 int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpoint *ret_row)
 {
 	size_t more = 0;

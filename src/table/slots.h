@@ -62,8 +62,8 @@ bool slots_was_used(const struct slot_entry *entry, uint64_t generation);
 void slots_use(struct slot_entry *entry, uint64_t generation, uint64_t now_ms);
 
 /*
- * A row of the generation before this one, which may have had it in use, is not in this one; the key keeps its slot while there are
- * others.
+ * A row of the generation before this one, which may have had it in use, is not in this one; the key keeps its slot while
+ * there are others.
  */
 void slots_drop(struct slots *slots, struct slot_key key, bool in_use, uint64_t generation);
 

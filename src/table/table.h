@@ -72,8 +72,8 @@ struct table_rules table_rules(const struct table_view *view);
 uint64_t table_generation(const struct table_view *view);
 
 /*
- * A number for what may be remembered of a generation: no other content has it, of this table or another, but by a chance of one
- * in 2^64. Reading must end well all the same, before what is remembered is put to use.
+ * A number for what may be remembered of a generation: no other content has it, of this table or another, but by a chance of
+ * one in 2^64. Reading must end well all the same, before what is remembered is put to use.
  */
 uint64_t table_mark(const struct table_view *view);
 
@@ -93,6 +93,12 @@ int table_address(const struct table_view *view, uint32_t i, struct table_addres
 
 /* The same; also that its endpoints lie within the table. Each of them has a check of its own. */
 int table_port(const struct table_view *view, uint32_t i, struct table_port *ret_row);
+
+/*
+ * Of a port that table_port has found whole in the same view, and of one family; all zero where the file has none. 0, or as
+ * above.
+ */
+int table_tally(const struct table_view *view, uint32_t i, bool v4, struct table_tally *ret_tally);
 
 uint32_t table_count(const struct table_view *view, enum table_section_id id);
 

@@ -21,7 +21,8 @@ struct bench {
 	char shim[BENCH_PATH], tool[BENCH_PATH], empty[BENCH_PATH], worker[BENCH_PATH], choose[BENCH_PATH];
 	char publisher[BENCH_PATH];
 	char scratch[BENCH_PATH];
-	char none[BENCH_PATH], small[BENCH_PATH], large[BENCH_PATH], wide[BENCH_PATH]; /* FAIRDIAL_DIR: without a table, and with */
+	/* FAIRDIAL_DIR: without a table, and with */
+	char none[BENCH_PATH], small[BENCH_PATH], large[BENCH_PATH], wide[BENCH_PATH];
 	int listeners[BENCH_ENDPOINTS];
 	char ports[BENCH_ENDPOINTS][8];
 };

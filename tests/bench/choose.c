@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * choose SERVICES [cold | ours COUNT | declined COUNT]: what the shim itself computes for a dial, without the kernel's part: its own
- * objects, all but the hooks, called as the hook calls them. Dials the first SERVICES Services of the table in an
+ * choose SERVICES [cold | ours COUNT | declined COUNT]: what the shim itself computes for a dial, without the kernel's part:
+ * its own objects, all but the hooks, called as the hook calls them. Dials the first SERVICES Services of the table in an
  * order that caches cannot guess; by turns as worker.c does, or COUNT times for callgrind to count `one_dial` or
  * `one_decline`. `cold`: the two nearer caches are full of other things before each dial.
  */

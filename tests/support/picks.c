@@ -34,12 +34,12 @@ struct picks *new_picks_from(const struct table_builder *b)
 	assert_int_equal(table_port(&view, 0, &port), 0);
 	assert_int_equal(rows_of(&view, &port, true, &p->pick.rows), 0);
 	assert_in_range(p->pick.rows.count, 0, MAX_ENDPOINTS);
-	p->pick.tally = port.v4;
-	p->pick.mark = table_mark(&view);
-	p->pick.memory = &p->memory;
+	assert_int_equal(table_tally(&view, 0, true, &p->tally), 0);
+	p->mark = p->pick.mark = table_mark(&view);
 	p->pick.ledger = &p->ledger;
-	p->pick.cursor = (struct ledger_key){ port.cursor, 1 }; /* not the port's, which is by chance: turns are mixed with it */
+	p->pick.cursor = (struct ledger_key){ port.cursor, 1 }; /* not the port's own, which is by chance */
 	p->pick.now_ms = 1000000;
+	pick_take_tally(&p->pick, &p->tally, 0);
 	p->pick.identity = 1;
 	p->pick.eject_percent = 100;
 	return p;

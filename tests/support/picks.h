@@ -12,7 +12,8 @@ struct picks {
 	struct table *table;
 	struct ledger ledger; /* base NULL after picks_forget_ledger */
 	struct pick pick;
-	struct hash_memory memory;
+	struct table_tally tally;
+	uint64_t mark;
 	unsigned counts[MAX_ENDPOINTS]; /* by place in the list */
 };
 

@@ -56,7 +56,7 @@ static void assert_rounds(const struct picks *p, unsigned rounds)
 /* As a reader of a table that no writer of today made: nothing is known but the rows. */
 static void forget_tally(struct picks *p)
 {
-	p->pick.tally = (struct table_tally){ 0 };
+	pick_take_tally(&p->pick, &(struct table_tally){ 0 }, 0);
 }
 
 /* ---- round_robin ---- */
@@ -163,7 +163,7 @@ static struct ledger_row *row_of(const struct picks *p, unsigned i)
 	return ledger_row(&p->ledger, key_of(p, i));
 }
 
-/* All that two words can say of a row: of nobody, of a stranger, of a mend that found what no shim claimed, wrapped, damaged. */
+/* All that two words can say: of nobody, of a stranger, of a mend that found what no shim claimed, wrapped, damaged. */
 static void least_conn_counts_as_the_ledger_does(void **state)
 {
 	static const uint32_t values[] = { 0, 1, 2, 7, LEDGER_MAX_ACTIVE, LEDGER_MAX_ACTIVE + 2, UINT32_MAX - 2, UINT32_MAX };
@@ -353,8 +353,8 @@ static void p2c_without_connections_goes_by_weight(void **state)
 }
 
 /*
- * Number i has i connections for its weight. Two are drawn, the second among the others, each by weight; of the two the one with
- * the lower number is taken.
+ * Number i has i connections for its weight. Two are drawn, the second among the others, each by weight; of the two the one
+ * with the lower number is taken.
  */
 static void expect_emptier(const struct picks *p, double *shares)
 {
@@ -512,7 +512,7 @@ static void hash_is_the_same_in_every_process_of_a_client(void **state)
 		struct picks *one = new_picks_by(n, one_to_five), *other = new_picks_by(n, one_to_five);
 		uint64_t random = n;
 
-		other->pick.memory = NULL;
+		other->pick.mark = 0;
 		for (int i = 0; i < 200; i++) {
 			uint64_t client = next_random(&random);
 			int first = hash_of(one, client);
@@ -570,7 +570,6 @@ static void hash_by_heart_is_hash(void **state)
 	(void)state;
 	EACH_SIZE(n) {
 		struct picks *p = new_picks_by(n, one_to_five);
-		struct hash_memory *memory = p->pick.memory;
 		uint64_t random = n;
 
 		for (int i = 0; i < 40; i++) {
@@ -579,9 +578,9 @@ static void hash_by_heart_is_hash(void **state)
 			for (unsigned tries = 0; tries < 8 && tries < n; tries++) {
 				int expected, k;
 
-				p->pick.memory = NULL;
+				p->pick.mark = 0;
 				expected = hash_of(p, client);
-				p->pick.memory = memory;
+				p->pick.mark = p->mark;
 				k = hash_of(p, client);
 				assert_int_equal(k, expected);
 				if (tries % 2)
@@ -603,13 +602,12 @@ static void a_ranking_of_another_generation_is_not_believed(void **state)
 	(void)state;
 	assert_int_equal(other->pick.rows.count, p->pick.rows.count);
 	assert_int_equal(other->pick.rows.first, p->pick.rows.first);
-	other->pick.memory = p->pick.memory;
 	for (uint64_t client = 1; client < 100; client++) {
 		int here = hash_of(p, client), there = hash_of(other, client);
 
-		other->pick.memory = &other->memory;
+		other->pick.mark = 0;
 		assert_int_equal(hash_of(other, client), there);
-		other->pick.memory = p->pick.memory;
+		other->pick.mark = other->mark;
 		assert_int_equal(hash_of(p, client), here);
 		differ += here != there;
 	}
@@ -620,7 +618,6 @@ static void a_ranking_of_another_generation_is_not_believed(void **state)
 static void a_ranking_with_the_rows_of_another_is_not_believed(void **state)
 {
 	struct picks *p = new_picks_of(50);
-	struct hash_ranking *rankings = p->memory.rankings;
 
 	(void)state;
 	for (uint64_t client = 1; client < 100; client++)
@@ -630,11 +627,11 @@ static void a_ranking_with_the_rows_of_another_is_not_believed(void **state)
 
 		hash_of(p, client);
 		for (unsigned i = 0; i < HASH_MEMORY; i++)
-			rankings[i].rows[0] = 7 + i; /* rows that there are */
+			hash_memory[i].rows[0] = 7 + i; /* rows that there are */
 		known = hash_of(p, client);
-		p->pick.memory = NULL;
+		p->pick.mark = 0;
 		right = hash_of(p, client);
-		p->pick.memory = &p->memory;
+		p->pick.mark = p->mark;
 		assert_int_equal(known, right);
 	}
 }
@@ -642,7 +639,6 @@ static void a_ranking_with_the_rows_of_another_is_not_believed(void **state)
 /* Threads whose clients share the places of a memory: a mixture of two rankings is never believed. */
 struct thinker {
 	struct picks *picks;
-	struct hash_memory *memory;
 	uint64_t seed;
 	unsigned wrong;
 };
@@ -656,9 +652,9 @@ static void *think(void *what)
 		struct candidate known, right;
 
 		pick.identity = (t->seed + (uint64_t)i * 2) % 97;
-		pick.memory = t->memory;
+		pick.mark = t->picks->mark;
 		t->wrong += !pick_next(&pick, BALANCE_HASH, &known);
-		pick.memory = NULL;
+		pick.mark = 0;
 		t->wrong += !pick_next(&pick, BALANCE_HASH, &right) || right.index != known.index;
 	}
 	return NULL;
@@ -667,13 +663,12 @@ static void *think(void *what)
 static void threads_share_what_hash_remembers(void **state)
 {
 	struct picks *p = new_picks_of(10);
-	struct hash_memory memory = { 0 };
 	struct thinker thinkers[4];
 	pthread_t threads[4];
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
-		thinkers[i] = (struct thinker){ p, &memory, i, 0 };
+		thinkers[i] = (struct thinker){ p, i, 0 };
 		assert_int_equal(pthread_create(&threads[i], NULL, think, &thinkers[i]), 0);
 	}
 	for (unsigned i = 0; i < 4; i++) {
@@ -773,7 +768,7 @@ static void ranks_do_not_meet_behind_those_that_are_not_usable(void **state)
 			port->endpoints[i].flags = ENDPOINT_READY;
 	}
 	p = new_picks_from(b);
-	assert_int_equal(p->pick.tally.usable, PODS);
+	assert_int_equal(p->pick.usable, PODS);
 	first_dials(p, BALANCE_LEAST_CONN, CLIENTS);
 	for (unsigned i = 0; i < PODS * 2; i++)
 		assert_int_equal(p->counts[i], i % 3 == 0 || i < 24 ? 0 : CLIENTS / PODS);

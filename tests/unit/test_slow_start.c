@@ -43,7 +43,7 @@ static struct picks *with_new_one(uint32_t age_ms, uint16_t weight)
 	}
 	p = new_picks_from(b);
 	p->pick.now_ms = ADDED_MS + age_ms;
-	p->pick.slow_start_ms = slow_start_window(WINDOW_MS, &p->pick.tally, p->pick.now_ms);
+	pick_take_tally(&p->pick, &p->tally, WINDOW_MS);
 	return p;
 }
 
@@ -84,7 +84,7 @@ static void round_robin_follows_the_curve_over_time(void **state)
 	(void)state;
 	for (uint32_t age_ms = 0; age_ms < WINDOW_MS; age_ms += 10) {
 		p->pick.now_ms = ADDED_MS + age_ms;
-		p->pick.slow_start_ms = slow_start_window(WINDOW_MS, &p->pick.tally, p->pick.now_ms);
+		pick_take_tally(&p->pick, &p->tally, WINDOW_MS);
 		next_of(p, BALANCE_ROUND_ROBIN, false);
 		area += curve(age_ms) * 10 / WINDOW_MS;
 	}
@@ -101,7 +101,7 @@ static void random_and_p2c_follow_the_curve(void **state)
 		assert_share(p, curve(ages_ms[i]), 0.02);
 		pick_many(p, BALANCE_P2C, false, 200000);
 		assert_share(p, curve(ages_ms[i]), 0.02);
-		p->pick.tally.weight = 0; /* all are added up instead */
+		p->pick.weight = 0; /* all are added up instead */
 		pick_many(p, BALANCE_RANDOM, false, 200000);
 		assert_share(p, curve(ages_ms[i]), 0.02);
 	}
@@ -189,12 +189,15 @@ static uint32_t window(uint64_t oldest_ms, uint64_t newest_ms, uint64_t now_ms)
 {
 	struct table_tally tally = { .usable = 2, .oldest_ms = oldest_ms, .newest_ms = newest_ms };
 
-	return slow_start_window(WINDOW_MS, &tally, now_ms);
+	struct pick pick = { .now_ms = now_ms };
+
+	pick_take_tally(&pick, &tally, WINDOW_MS);
+	return pick.slow_start_ms;
 }
 
 static void nobody_is_slowed_where_nobody_is_new(void **state)
 {
-	struct table_tally tally = { .usable = 2, .oldest_ms = 0, .newest_ms = 5000 };
+	struct pick pick = { .now_ms = 5000 };
 
 	(void)state;
 	assert_int_equal(window(0, 5000, 5000), WINDOW_MS);
@@ -203,8 +206,10 @@ static void nobody_is_slowed_where_nobody_is_new(void **state)
 	assert_int_equal(window(5000, 5000, 6000), 0); /* all alike */
 	assert_int_equal(window(0, 0, 6000), 0);
 	assert_int_equal(window(0, 500000, 6000), 0); /* a time that is yet to come is damage */
-	assert_int_equal(slow_start_window(0, &tally, 5000), 0);
-	assert_int_equal(slow_start_window(WINDOW_MS, &(struct table_tally){ 0 }, 5000), 0); /* of a table of 1.1 */
+	pick_take_tally(&pick, &(struct table_tally){ .usable = 2, .newest_ms = 5000 }, 0);
+	assert_int_equal(pick.slow_start_ms, 0);
+	pick_take_tally(&pick, &(struct table_tally){ 0 }, WINDOW_MS); /* of a table of 1.1 */
+	assert_int_equal(pick.slow_start_ms, 0);
 }
 
 static void shares_are_those_beside_the_oldest(void **state)
@@ -212,12 +217,15 @@ static void shares_are_those_beside_the_oldest(void **state)
 	struct picks *p = with_new_one(12000, 1);
 
 	(void)state;
-	p->pick.tally.oldest_ms = ADDED_MS - 12000; /* 24 s old, as all would be but for number NEW */
+	p->tally.oldest_ms = ADDED_MS - 12000; /* 24 s old, as all would be but for number NEW */
+	pick_take_tally(&p->pick, &p->tally, WINDOW_MS);
 	assert_int_equal(slow_start_share(&p->pick, NEW), SHARE_WHOLE / 2);
 	assert_int_equal(slow_start_share(&p->pick, NEW - 1), SHARE_WHOLE);
 	p->pick.now_ms = ADDED_MS + 48000;
+	pick_take_tally(&p->pick, &p->tally, WINDOW_MS);
 	assert_int_equal(slow_start_share(&p->pick, NEW), SHARE_WHOLE * 8 / 10);
 	p->pick.now_ms = ADDED_MS + WINDOW_MS;
+	pick_take_tally(&p->pick, &p->tally, WINDOW_MS);
 	assert_int_equal(slow_start_share(&p->pick, NEW), SHARE_WHOLE);
 }
 
@@ -390,11 +398,15 @@ static void nobody_is_new_while_a_list_is_not_whole(void **state)
 
 /* ---- the tally ---- */
 
-static void assert_tally(const struct table_tally *tally, unsigned usable, unsigned weight, unsigned heaviest)
+static void assert_tally(const struct table *table, bool v4, unsigned usable, unsigned weight, unsigned heaviest)
 {
-	assert_int_equal(tally->usable, usable);
-	assert_int_equal(tally->weight, weight);
-	assert_int_equal(tally->heaviest, heaviest);
+	struct table_view view = view_of(table);
+	struct table_tally tally;
+
+	assert_int_equal(table_tally(&view, 0, v4, &tally), 0);
+	assert_int_equal(tally.usable, usable);
+	assert_int_equal(tally.weight, weight);
+	assert_int_equal(tally.heaviest, heaviest);
 }
 
 static void the_tally_counts_those_of_a_family_that_can_be_dialed(void **state)
@@ -402,24 +414,22 @@ static void the_tally_counts_those_of_a_family_that_can_be_dialed(void **state)
 	struct table_writer *writer;
 	const char *dir;
 	struct table *table = published(&writer, &dir, "10.0.0.1:80*2 10.0.0.2:80*3 10.0.0.3:80*7! [2001:db8::1]:80*5");
-	struct table_view view = view_of(table);
-	struct table_port port;
+	struct table_view view;
+	struct table_tally tally;
 
 	(void)state;
-	assert_int_equal(table_port(&view, 0, &port), 0);
-	assert_tally(&port.v4, 2, 5, 3);
-	assert_tally(&port.v6, 1, 5, 5);
+	assert_tally(table, true, 2, 5, 3);
+	assert_tally(table, false, 1, 5, 5);
 	patch(writer, builder_web("10.0.0.1:80*2 10.0.0.2:80*3 10.0.0.4:80*4"));
+	assert_tally(table, true, 3, 9, 4);
+	assert_tally(table, false, 0, 0, 0);
 	view = view_of(table);
-	assert_int_equal(table_port(&view, 0, &port), 0);
-	assert_tally(&port.v4, 3, 9, 4);
-	assert_tally(&port.v6, 0, 0, 0);
-	assert_int_equal(port.v4.oldest_ms, 0);
-	assert_true(port.v4.newest_ms == added(table, 4));
+	assert_int_equal(table_tally(&view, 0, true, &tally), 0);
+	assert_int_equal(tally.oldest_ms, 0);
+	assert_true(tally.newest_ms == added(table, 4));
+	assert_int_equal(table_tally(&view, 1, true, &tally), -ERANGE);
 	patch(writer, builder_web("10.0.0.1:80!"));
-	view = view_of(table);
-	assert_int_equal(table_port(&view, 0, &port), 0);
-	assert_tally(&port.v4, 0, 0, 0);
+	assert_tally(table, true, 0, 0, 0);
 }
 
 static void a_tally_that_does_not_add_up_is_found(void **state)
@@ -430,14 +440,14 @@ static void a_tally_that_does_not_add_up_is_found(void **state)
 	struct table_view view = view_of(table);
 	struct table_area *area = (struct table_area *)view.area;
 	struct guarded *g = guarded_new(table->size);
-	struct table_port *port;
+	struct table_port_row *port;
 	struct table copy;
 	char why[128];
 
 	(void)state;
 	memcpy(g->bytes, table->base, table->size);
 	assert_int_equal(table_attach(&copy, g->bytes, table->size), 0);
-	port = (struct table_port *)(g->bytes + ((const uint8_t *)area - table->base) + area->section[SECTION_PORTS].offset);
+	port = (struct table_port_row *)(g->bytes + ((const uint8_t *)area - table->base) + area->section[SECTION_PORTS].offset);
 	assert_whole(&copy);
 	port->v4.heaviest++;
 	image_seal_port(port, 0);

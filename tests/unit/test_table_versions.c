@@ -58,15 +58,15 @@ static void assert_reads(const struct table *table)
 static void assert_tally(const struct table *table, uint32_t usable, uint64_t newest_ms)
 {
 	struct table_view view = view_of(table);
-	struct table_port port;
+	struct table_tally tally;
 
-	memset(&port, 0xff, sizeof(port));
-	assert_int_equal(table_port(&view, 0, &port), 0);
-	assert_int_equal(port.v4.usable, usable);
-	assert_int_equal(port.v4.weight, usable);
-	assert_int_equal(port.v4.newest_ms, newest_ms);
-	assert_int_equal(port.v6.usable, 0);
-	assert_int_equal(port.v6.weight, 0);
+	assert_int_equal(table_tally(&view, 0, true, &tally), 0);
+	assert_int_equal(tally.usable, usable);
+	assert_int_equal(tally.weight, usable);
+	assert_int_equal(tally.newest_ms, newest_ms);
+	assert_int_equal(table_tally(&view, 0, false, &tally), 0);
+	assert_int_equal(tally.usable, 0);
+	assert_int_equal(tally.weight, 0);
 }
 
 static void a_table_of_1_0_is_read(void **state)
