@@ -82,6 +82,14 @@ static bool longest_healthy(const struct pick *pick, struct candidate *ret_chose
 	return found;
 }
 
+static bool has_tried(const struct pick *pick)
+{
+	for (int i = 0; i < PICK_MAX_TRIED / 64; i++)
+		if (pick->tried[i])
+			return true;
+	return false;
+}
+
 __attribute__((noinline))
 static bool too_many_are_out(const struct pick *pick)
 {

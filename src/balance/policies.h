@@ -11,20 +11,6 @@ bool random_pick(const struct pick *pick, struct candidate *ret_chosen);
 bool p2c(const struct pick *pick, struct candidate *ret_chosen);
 bool rendezvous(const struct pick *pick, struct candidate *ret_chosen);
 
-static inline bool has_tried(const struct pick *pick)
-{
-	for (int i = 0; i < PICK_MAX_TRIED / 64; i++)
-		if (pick->tried[i])
-			return true;
-	return false;
-}
-
-/* Every usable one is a candidate: neither the dial nor the ledger has anything against any. */
-static inline bool all_are_candidates(const struct pick *pick)
-{
-	return !has_tried(pick) && !ledger_any_ejected(pick->ledger, pick->now_ms);
-}
-
 /* What it has of the dials, next to what others have. */
 static inline uint32_t weigh(const struct candidate *candidate)
 {
