@@ -5,7 +5,7 @@
 # touched, so that make builds only what follows from a change.
 set -eu
 dir=${1:?usage: next.sh DIR}
-longer='area|service|port|endpoint|address'
+longer='area|service|port_row|endpoint|address'
 
 mkdir -p "$dir/src"
 (cd "$dir" && find src -type f) | while IFS= read -r f; do

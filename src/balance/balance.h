@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is next: pure functions over the candidates of one Service port and the ledger's numbers. Nothing here claims,
- * waits or writes, but for the cursor of the policies that take turns.
+ * Who is next: pure functions over the candidates of one Service port and the ledger's numbers. Nothing here claims, waits or
+ * writes, but for the cursor of the policies that take turns, and what `hash` remembers. Each may be called from a signal
+ * handler, from any number of threads.
  */
 #ifndef FAIRDIAL_BALANCE_BALANCE_H
 #define FAIRDIAL_BALANCE_BALANCE_H
@@ -13,10 +14,17 @@
 #include "table/table.h"
 
 #define PICK_MAX_TRIED 256
+#define SHARE_WHOLE    1000u
 
 /* What a pick knows. Candidates are numbered by their place in the port's list. */
 struct pick {
 	struct table_rows rows; /* the endpoints of one family */
+	uint64_t mark; /* table_mark of their generation; 0: nothing is remembered of them */
+	/* By pick_take_tally: of those that are usable their number (0: not known), and their weights. */
+	uint32_t usable, weight;
+	uint16_t heaviest;
+	uint16_t oldest_share; /* what the oldest would have for its age alone, in SHARE_WHOLE parts */
+	uint32_t slow_start_ms; /* not 0: the share of those that are new grows for so long */
 	const struct ledger *ledger;
 	struct ledger_key cursor;
 	uint64_t now_ms;
@@ -33,6 +41,7 @@ struct candidate {
 	uint32_t index;
 	struct ledger_key key;
 	uint16_t weight;
+	uint16_t share; /* of its weight, in SHARE_WHOLE parts: slow_start */
 	struct ledger_load load; /* as it was when it was picked: for ledger_claim_if */
 };
 
@@ -60,6 +69,32 @@ bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
  * have one; whoever dials it pins it.
  */
 bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen);
+
+/*
+ * What the table knows of these endpoints together, and the window of slow_start, which counts only where somebody is new, and
+ * not all are alike. For every choice; the time is pick->now_ms.
+ *
+ * Of a new endpoint's weight counts what its age is of the window, a tenth at least (as Envoy's slow start does, with its
+ * defaults). Shares are relative: where even the oldest endpoint is new, it has its whole weight, and the others what their
+ * age is of its own. `hash` takes no notice: a client of it has one endpoint, not a share of it.
+ */
+void pick_take_tally(struct pick *pick, const struct table_tally *tally, uint32_t slow_start_ms);
+
+/* What an endpoint has of its weight, in SHARE_WHOLE parts, 1 or more. */
+uint16_t slow_start_share(const struct pick *pick, uint32_t i);
+
+/*
+ * What `hash` remembers: of the clients and generations that this process has dialed for, who comes first. Shared by all
+ * threads and signal handlers of a process without a lock: hash.c says why that holds. All zero is empty.
+ */
+#define HASH_MEMORY  16
+#define HASH_RANKING 4
+struct hash_ranking {
+	uint64_t check; /* of whose it is, and of the words that follow */
+	uint64_t rows[HASH_RANKING / 2]; /* two a word, best first */
+	uint64_t zero;
+};
+extern struct hash_ranking hash_memory[HASH_MEMORY];
 
 /* For policies: candidate `i` if it may be picked now. */
 bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_candidate);

@@ -138,18 +138,28 @@ static void take_rules(struct dial *d, const struct table_rules *rules, const st
 	d->pick.peers = rules->client_peers;
 }
 
-static void take_endpoints(struct dial *d, const struct table_view *view, const struct table_port *port)
+__attribute__((noinline)) /* the tally is not for the stack of every dial */
+static void take_tally(struct dial *d, const struct table_view *view, uint32_t row, uint32_t slow_start_ms)
 {
-	d->seq = view->seq;
-	d->area = view->area;
-	d->pick.rows.first = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
-	d->pick.rows.count = d->v4 ? port->v4_count : port->v6_count;
+	struct table_tally tally = { 0 };
+
+	table_tally(view, row, d->v4, &tally); /* which leaves it empty where it cannot be read: all rows are looked at then */
+	pick_take_tally(&d->pick, &tally, slow_start_ms);
 }
 
-void dial_take_port(struct dial *d, const struct table_view *view, const struct table_rules *rules, const struct table_port *port)
+static void take_endpoints(struct dial *d, const struct table_view *view, uint32_t row, const struct table_port *port)
+{
+	d->pick.mark = table_mark(view);
+	d->pick.rows.first = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
+	d->pick.rows.count = d->v4 ? port->v4_count : port->v6_count;
+	take_tally(d, view, row, port->policy.slow_start_ms);
+}
+
+void dial_take_port(struct dial *d, const struct table_view *view, const struct table_rules *rules, uint32_t row,
+		    const struct table_port *port)
 {
 	take_rules(d, rules, port);
-	take_endpoints(d, view, port);
+	take_endpoints(d, view, row, port);
 }
 
 static enum dial_reason judge(struct dial *d, const struct table_view *view)
@@ -170,7 +180,7 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	if ((port.flags & SERVICE_OWN_ADDRESS) &&
 	    attach_freshness(d->attachment, rules.stale_after_ms, d->pick.now_ms) == STALE)
 		return DIAL_STALE;
-	dial_take_port(d, view, &rules, &port);
+	dial_take_port(d, view, &rules, (uint32_t)r, &port);
 	d->observed = mode == MODE_OBSERVE;
 	d->affinity_s = port.affinity_s;
 	if (port.affinity_s)
@@ -273,7 +283,7 @@ static int follow_generation(struct dial *d, const struct table_view *view)
 	if (r < 0)
 		return r;
 	memset(d->pick.tried, 0, sizeof(d->pick.tried));
-	take_endpoints(d, view, &port);
+	take_endpoints(d, view, (uint32_t)r, &port);
 	return 0;
 }
 
@@ -282,7 +292,7 @@ static int open_rows(struct dial *d, const struct table_view *view)
 {
 	int r = 0;
 
-	if (view->seq != d->seq || view->area != d->area)
+	if (table_mark(view) != d->pick.mark)
 		r = follow_generation(d, view);
 	if (r < 0)
 		return r;

@@ -43,8 +43,6 @@ struct dial {
 	struct ledger_verdict verdict;
 	uint32_t connect_timeout_ms;
 	uint32_t service; /* row, for the trace */
-	uint64_t seq;	  /* with `area`: the generation whose endpoints of the socket's family `pick.rows` counts */
-	const void *area;
 	uint32_t affinity_s;   /* not 0: dials are pinned for so long */
 	bool observed;	       /* and the pin stays as it is */
 	struct ledger_pin pin; /* as the last choice found it */
@@ -100,8 +98,8 @@ void dial_dropped(struct dial *dial, const struct dial_choice *choice);
 /* All zero but what the process knows. False: no table, or no settings. */
 bool dial_init(struct dial *ret_dial);
 
-/* The policy of a port, and where its endpoints of that family are. Takes no turn, pins nothing. */
-void dial_take_port(struct dial *dial, const struct table_view *view, const struct table_rules *rules,
+/* The policy of a port, which is that row, and where its endpoints of that family are. Takes no turn, pins nothing. */
+void dial_take_port(struct dial *dial, const struct table_view *view, const struct table_rules *rules, uint32_t row,
 		    const struct table_port *port);
 
 /* As dial_mend, of the endpoints in `pick.rows`. */

@@ -3,6 +3,7 @@
  * The order of a headless Service's addresses. The libc has made the list, and DNS has said what is in it; here addresses change
  * places inside it, so that the one which the program dials first is the one whose turn it is.
  */
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -13,6 +14,8 @@
 #include "base/trace.h"
 #include "shim/dial.h"
 #include "shim/names.h"
+
+#include <errno.h>
 
 #define CLASSES_MAX 16 /* glibc makes nine at most: three types of sockets, each for IPv4, IPv6 and mapped */
 
@@ -160,21 +163,21 @@ static bool place(struct order *o, const struct addr *addr, bool move)
 	return found;
 }
 
-/* The TCP port that the program has asked for; the first one where that is none of the Service's. */
-static bool find_port(const struct table_view *view, const struct table_service *service, uint16_t wanted,
-		      struct table_port *ret_port)
+/* The row of the TCP port that the program has asked for; of the first one where that is none of the Service's; or -ENOENT. */
+static int find_port(const struct table_view *view, const struct table_service *service, uint16_t wanted,
+		     struct table_port *ret_port)
 {
-	bool found = false;
+	int found = -ENOENT;
 
-	for (uint32_t i = 0; i < service->port_count; i++) {
+	for (uint32_t i = service->first_port; i < service->first_port + service->port_count; i++) {
 		struct table_port port;
 
-		if (table_port(view, service->first_port + i, &port) < 0)
-			return false;
-		if (port.protocol != PROTOCOL_TCP || (found && port.port != wanted))
+		if (table_port(view, i, &port) < 0)
+			return -ENOENT;
+		if (port.protocol != PROTOCOL_TCP || (found >= 0 && port.port != wanted))
 			continue;
 		*ret_port = port;
-		found = true;
+		found = (int)i;
 		if (port.port == wanted)
 			break;
 	}
@@ -188,13 +191,15 @@ static bool open_port(struct order *o, const struct table_view *view)
 	struct table_service service;
 	struct table_rules rules;
 	struct table_port port;
+	int row;
 
 	result = names_headless(d->attachment, d->settings, view, o->answer, &service);
-	if (result == NAMES_LIBC || !find_port(view, &service, o->port, &port))
+	row = result == NAMES_LIBC ? -1 : find_port(view, &service, o->port, &port);
+	if (row < 0)
 		return false;
 	o->observed = result == NAMES_OBSERVED;
 	rules = table_rules(view);
-	dial_take_port(d, view, &rules, &port);
+	dial_take_port(d, view, &rules, (uint32_t)row, &port);
 	if (!d->pick.noise)
 		d->pick.noise = dial_own_turn();
 	memset(d->pick.tried, 0, sizeof(d->pick.tried));

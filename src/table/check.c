@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "table/atomics.h"
+#include "table/image.h"
 #include "table/table.h"
 
 struct check {
@@ -127,6 +128,7 @@ static int check_endpoint(struct check *c, const struct table_endpoint *row, con
 
 static int check_port(struct check *c, uint32_t i, uint32_t service_row, const struct table_service *service)
 {
+	struct table_tally v4 = { 0 }, v6 = { 0 }, of_v4, of_v6;
 	struct table_endpoint rows[2];
 	struct table_port row;
 	int r = table_port(c->view, i, &row);
@@ -150,7 +152,13 @@ static int check_port(struct check *c, uint32_t i, uint32_t service_row, const s
 		r = check_endpoint(c, &rows[k & 1], k ? &rows[(k & 1) ^ 1] : NULL);
 		if (r < 0)
 			return r;
+		image_tally(k < row.v4_count ? &v4 : &v6, &rows[k & 1]);
 	}
+	if (table_tally(c->view, i, true, &of_v4) < 0 || table_tally(c->view, i, false, &of_v6) < 0)
+		return -EBADMSG;
+	if (c->area.section[SECTION_PORTS].stride >= sizeof(struct table_port_row) &&
+	    (memcmp(&of_v4, &v4, sizeof(v4)) != 0 || memcmp(&of_v6, &v6, sizeof(v6)) != 0))
+		return WRONG(c, "port %u of service %s does not add up to its endpoints", row.port, service->name);
 	return 0;
 }
 

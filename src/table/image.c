@@ -23,7 +23,7 @@ static const uint32_t strides[SECTION_COUNT] = {
 	[SECTION_KEYS] = sizeof(struct table_key),
 	[SECTION_NAMES] = sizeof(struct table_name),
 	[SECTION_SERVICES] = sizeof(struct table_service),
-	[SECTION_PORTS] = sizeof(struct table_port),
+	[SECTION_PORTS] = sizeof(struct table_port_row),
 	[SECTION_ENDPOINTS] = sizeof(struct table_endpoint),
 	[SECTION_ADDRESSES] = sizeof(struct table_address),
 	[SECTION_STRINGS] = 8,
@@ -192,16 +192,49 @@ static int add_string(const struct row_maker *maker, const char *text, uint32_t 
 	return r < 0 ? report(maker->why, r, "no room for the text %.64s", text) : 0;
 }
 
-int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port *row,
+bool image_is_in_use(const struct table_port *port, const struct table_endpoint *row)
+{
+	return (row->flags & ENDPOINT_USABLE) && port->stand_down != STAND_DOWN_UNSYNCED;
+}
+
+/* Whether there is anyone beside whom the others are new. Else they were there before anybody looked, or are all alike. */
+static bool has_old_one(const struct row_maker *maker, const struct spec_port *port)
+{
+	for (size_t i = 0; i < port->endpoint_count; i++) {
+		const struct slot_entry *entry = slots_find(maker->rows, image_addr_key(&port->endpoints[i].addr));
+
+		if (entry && (port->endpoints[i].flags & ENDPOINT_USABLE) && slots_was_used(entry, maker->options->generation))
+			return true;
+	}
+	return false;
+}
+
+void image_tally(struct table_tally *tally, const struct table_endpoint *row)
+{
+	if (!(row->flags & ENDPOINT_USABLE))
+		return;
+	if (tally->usable == 0 || row->added_ms < tally->oldest_ms)
+		tally->oldest_ms = row->added_ms;
+	if (row->added_ms > tally->newest_ms)
+		tally->newest_ms = row->added_ms;
+	if (row->weight > tally->heaviest)
+		tally->heaviest = row->weight;
+	tally->weight += row->weight;
+	tally->usable++;
+}
+
+int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port_row *row,
 		    struct table_endpoint *ret_rows)
 {
 	const struct image_options *options = maker->options;
 	uint16_t divisor = divisor_of_weights(port);
+	uint64_t since_ms = has_old_one(maker, port) ? options->boot_ms : 0;
 	uint32_t zone = 0, node = 0;
 
 	if (port->endpoint_count)
 		qsort(port->endpoints, port->endpoint_count, sizeof(*port->endpoints), compare_endpoints);
-	row->v4_count = row->v6_count = 0;
+	row->port.v4_count = row->port.v6_count = 0;
+	row->v4 = row->v6 = (struct table_tally){ 0 };
 	for (size_t i = 0; i < port->endpoint_count; i++) {
 		const struct spec_endpoint *from = &port->endpoints[i];
 		struct table_endpoint *to = &ret_rows[i];
@@ -211,10 +244,13 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 
 		if (i && compare_endpoints(from - 1, from) == 0)
 			return report(maker->why, -EINVAL, "endpoint %s is named twice", addr_print(&from->addr, text));
-		entry = slots_take(maker->rows, image_addr_key(&from->addr), options->generation, options->boot_ms, &error);
+		entry = slots_take(maker->rows, image_addr_key(&from->addr), options->generation, &error);
 		if (!entry)
 			return report(maker->why, error, "no room for the scores of endpoint %s",
 				      addr_print(&from->addr, text));
+		*to = (struct table_endpoint){ .flags = from->flags };
+		if (image_is_in_use(&row->port, to))
+			slots_use(entry, options->generation, since_ms);
 		error = add_string(maker, from->zone, zone, &zone);
 		if (error == 0)
 			error = add_string(maker, from->node, node, &node);
@@ -231,18 +267,19 @@ int image_endpoints(const struct row_maker *maker, const struct spec_port *port,
 					       .added_ms = from->added_ms ? from->added_ms : entry->added_ms,
 					       .given_weight = from->weight ? from->weight : 1 };
 		memcpy(to->ip, from->addr.ip, 16);
-		to->check = table_endpoint_check(to, row->first_endpoint + (uint32_t)i);
+		to->check = table_endpoint_check(to, row->port.first_endpoint + (uint32_t)i);
 		if (to->is_v4)
-			row->v4_count++;
+			row->port.v4_count++;
 		else
-			row->v6_count++;
+			row->port.v6_count++;
+		image_tally(to->is_v4 ? &row->v4 : &row->v6, to);
 	}
 	return 0;
 }
 
-void image_seal_port(struct table_port *row, uint32_t i)
+void image_seal_port(struct table_port_row *row, uint32_t i)
 {
-	row->sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
+	row->port.sum = table_sum(i, (uint64_t *)row + 1, sizeof(*row) / 8 - 1);
 }
 
 static int add_port(struct builder *b, const struct spec_service *service, uint32_t service_row,
@@ -250,12 +287,13 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 {
 	struct slot_key key = port_key(slice_of(service->name), text_of(service->namespace), port->port, port->protocol);
 	uint32_t i = b->section[SECTION_PORTS].count;
-	struct table_port *row = add_row(b, SECTION_PORTS);
+	struct table_port_row *whole = add_row(b, SECTION_PORTS);
+	struct table_port *row = &whole->port;
 	struct row_maker maker = { b->options, b->rows, &b->strings, b->why };
 	struct slot_entry *entry;
 	int r, error = 0;
 
-	entry = slots_take(b->cursors, key, b->options->generation, b->options->boot_ms, &error);
+	entry = slots_take(b->cursors, key, b->options->generation, &error);
 	if (!entry)
 		return report(b->why, error, "no room for the cursor of service %s", service->name);
 	row->service = service_row;
@@ -275,11 +313,11 @@ static int add_port(struct builder *b, const struct spec_service *service, uint3
 	row->protocol = port->protocol;
 	row->policy = service->policy;
 	row->first_endpoint = b->section[SECTION_ENDPOINTS].count;
-	r = image_endpoints(&maker, port, row, row_at(b, SECTION_ENDPOINTS, row->first_endpoint));
+	r = image_endpoints(&maker, port, whole, row_at(b, SECTION_ENDPOINTS, row->first_endpoint));
 	if (r < 0)
 		return r;
 	b->section[SECTION_ENDPOINTS].count += (uint32_t)image_block(port->endpoint_count);
-	image_seal_port(row, i);
+	image_seal_port(whole, i);
 	return 0;
 }
 
@@ -407,8 +445,8 @@ static int hash_everything(struct builder *b)
 /* Before any slot is given out: who has one keeps it, also where new endpoints come first. */
 static void keep_slots(struct builder *b, const struct spec *spec)
 {
-	slots_begin(b->rows);
-	slots_begin(b->cursors);
+	slots_begin(b->rows, b->options->generation);
+	slots_begin(b->cursors, b->options->generation);
 	for (size_t i = 0; i < spec->service_count; i++) {
 		const struct spec_service *s = &spec->services[i];
 

@@ -35,11 +35,17 @@ struct row_maker {
 };
 
 /*
- * The rows of a port's endpoints, which are sorted in place, as those from row->first_endpoint on; `row` gets their counts.
- * 0; -EINVAL for one that is named twice, -ENOSPC, -ENOMEM.
+ * The rows of a port's endpoints, which are sorted in place, as those from row->port.first_endpoint on; `row` gets their
+ * counts and tallies. 0; -EINVAL for one that is named twice, -ENOSPC, -ENOMEM.
  */
-int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port *row,
+int image_endpoints(const struct row_maker *maker, const struct spec_port *port, struct table_port_row *row,
 		    struct table_endpoint *ret_rows);
+
+/* Whether a row makes its endpoint an old one, for slow_start: one that may be dialed, of a list that is whole. */
+bool image_is_in_use(const struct table_port *port, const struct table_endpoint *row);
+
+/* One more endpoint of its family. */
+void image_tally(struct table_tally *tally, const struct table_endpoint *row);
 
 /* The rows that so many endpoints of a port are given, so that a few more find room. */
 uint64_t image_block(uint64_t endpoints);
@@ -48,7 +54,7 @@ uint64_t image_block(uint64_t endpoints);
 int image_compare_services(const void *a, const void *b);
 
 /* Sums, once all else is in place. */
-void image_seal_port(struct table_port *row, uint32_t i);
+void image_seal_port(struct table_port_row *row, uint32_t i);
 void image_seal_area(struct table_area *area);
 
 /* Whether heads and rows of that generation have the sizes that are made here. */

@@ -57,6 +57,7 @@
  * own in its place. A change that an older reader would misread raises TABLE_MAJOR, and older readers then pass the file
  * over.
  *	1.1  struct table_note; mesh_port
+ *	1.2  struct table_tally, of either family of a port
  *
  * Byte order is that of the host: a table is never moved between machines.
  */
@@ -68,7 +69,7 @@
 
 #define TABLE_MAGIC 0x6c61696472696166u /* "fairdial" */
 #define TABLE_MAJOR 1
-#define TABLE_MINOR 1
+#define TABLE_MINOR 2
 #define TABLE_TRIES 8
 
 #define TABLE_NAME_SIZE 64    /* a DNS label (RFC 1123: 63 bytes) and its NUL */
@@ -245,6 +246,17 @@ struct table_service {
 	struct table_policy policy; /* last: it may grow */
 };
 
+/*
+ * Of the usable endpoints of one family of a port: what a policy would otherwise have to walk over all of them for. All zero
+ * where none is usable, and in rows of 1.1.
+ */
+struct table_tally {
+	uint64_t weight; /* of all together */
+	uint32_t usable; /* their number */
+	uint32_t heaviest; /* the weight of the heaviest */
+	uint64_t oldest_ms, newest_ms; /* the least and the greatest added_ms */
+};
+
 struct table_port {
 	uint64_t sum; /* table_sum of the words after it, to the end of the row */
 	uint32_t service;
@@ -260,7 +272,13 @@ struct table_port {
 	uint16_t port;		     /* host order */
 	uint8_t protocol;	     /* enum table_protocol */
 	uint8_t zero;
-	struct table_policy policy; /* of its Service; last: it may grow */
+	struct table_policy policy; /* of its Service; what it may get more follows the tallies */
+};
+
+/* A row of SECTION_PORTS, since 1.2. Apart, because a dial has little room for what it needs only a part of. */
+struct table_port_row {
+	struct table_port port;
+	struct table_tally v4, v6;
 };
 
 enum table_endpoint_flags {
@@ -281,7 +299,7 @@ struct table_endpoint {
 	uint16_t flags;	   /* enum table_endpoint_flags */
 	uint32_t zone;	   /* string; may be empty */
 	uint32_t node;	   /* string; may be empty */
-	uint64_t added_ms; /* CLOCK_BOOTTIME when first published; 0: before anybody looked */
+	uint64_t added_ms; /* CLOCK_BOOTTIME since when it can be dialed, beside others; 0: before anybody looked */
 	uint32_t given_weight; /* as the source has it, before the common divisor is taken out; for people */
 	uint32_t check;	       /* of the whole row but this: whoever dials it makes sure of this row alone */
 };
@@ -327,7 +345,9 @@ _Static_assert(TABLE_NOTE_OFFSET == sizeof(struct table_head), "note: behind the
 _Static_assert(sizeof(struct table_policy) == 56, "policy is part of rows");
 _Static_assert(sizeof(struct table_service) == 224, "service row");
 _Static_assert(offsetof(struct table_port, policy) == 56, "port row");
-_Static_assert(sizeof(struct table_port) == 112, "port row");
+_Static_assert(sizeof(struct table_port) == LEAST_PORT, "port row: fields may only be appended");
+_Static_assert(sizeof(struct table_port_row) == 176, "port row");
+_Static_assert(sizeof(struct table_tally) == 32, "tally is part of rows");
 _Static_assert(sizeof(struct table_endpoint) == 56, "endpoint row");
 _Static_assert(sizeof(struct table_address) == 24, "address row");
 _Static_assert(sizeof(struct table_key) == 32, "key slot");

@@ -242,6 +242,15 @@ uint64_t table_generation(const struct table_view *view)
 	return load_acquire(&view->area->generation);
 }
 
+uint64_t table_mark(const struct table_view *view)
+{
+	/*
+	 * The sequence number too: a writer that died before it named its generation leaves it to be read, and its successor
+	 * gives the same number to another one, in the same area, whose sequence number goes on.
+	 */
+	return hash_mix(hash_mix(table_head(view->table)->instance, table_generation(view)), view->seq) | 1;
+}
+
 /* Both hash sections are walked alike: 2^n slots, from the hash onwards, until an empty one. */
 struct probe {
 	const void *slots;
@@ -384,6 +393,20 @@ int table_port(const struct table_view *view, uint32_t i, struct table_port *ret
 	return 0;
 }
 
+int table_tally(const struct table_view *view, uint32_t i, bool v4, struct table_tally *ret_tally)
+{
+	const struct table_port_row *row;
+	uint32_t stride;
+	int r = row_at(view, SECTION_PORTS, LEAST_PORT, i, (const void **)&row, &stride);
+
+	if (r < 0)
+		return r;
+	memset(ret_tally, 0, sizeof(*ret_tally));
+	if (stride >= sizeof(*row))
+		load_words(ret_tally, v4 ? &row->v4 : &row->v6, WORDS(*ret_tally));
+	return 0;
+}
+
 int table_endpoint(const struct table_view *view, uint32_t i, struct table_endpoint *ret_row)
 {
 	size_t known, more;
@@ -410,18 +433,6 @@ int table_endpoint_rows(const struct table_view *view, uint32_t first, uint32_t 
 		return -EBADMSG;
 	*ret_rows = (struct table_rows){ area_at(view, s.offset + (uint64_t)first * s.stride), s.stride, count, first };
 	return 0;
-}
-
-struct table_endpoint_brief table_rows_brief(const struct table_rows *rows, uint32_t i)
-{
-	const uint64_t *row = (const uint64_t *)(rows->at + (uint64_t)i * rows->stride);
-	uint64_t slot_word = load_acquire(&row[offsetof(struct table_endpoint, slot) / 8]);
-	uint64_t tag_word = load_acquire(&row[offsetof(struct table_endpoint, tag) / 8]);
-
-	_Static_assert(offsetof(struct table_endpoint, slot) == 20, "high half of word 2");
-	_Static_assert(offsetof(struct table_endpoint, tag) == 24, "low half of word 3");
-	return (struct table_endpoint_brief){ (uint32_t)(slot_word >> 32), (uint32_t)tag_word, (uint16_t)(tag_word >> 32),
-					      (uint16_t)(tag_word >> 48) };
 }
 
 uint64_t table_rows_hash(const struct table_rows *rows, uint32_t i, uint64_t seed)

@@ -264,24 +264,25 @@ static void drop_endpoints(struct patcher *p, const struct table_port *row)
 		struct table_endpoint endpoint;
 
 		if (table_endpoint(&p->view, row->first_endpoint + i, &endpoint) == 0)
-			slots_drop(p->maker.rows, image_endpoint_key(&endpoint));
+			slots_drop(p->maker.rows, image_endpoint_key(&endpoint), image_is_in_use(row, &endpoint),
+				   p->maker.options->generation);
 	}
 }
 
 static int patch_port(struct patcher *p, uint32_t i, const struct spec_port *port)
 {
 	const struct places_block *block = &p->places->blocks[i];
-	struct table_port row, *to;
+	struct table_port_row row, *to;
 	struct table_endpoint *rows;
-	int r = table_port(&p->view, i, &row);
+	int r = table_port(&p->view, i, &row.port);
 
 	if (r < 0)
 		return report(p->why, r, "port %u of the table is damaged", i);
-	drop_endpoints(p, &row);
+	drop_endpoints(p, &row.port);
 	rows = add_piece(p->patch, row_offset(p, SECTION_ENDPOINTS, block->first), port->endpoint_count * sizeof(*rows));
 	if (!rows)
 		return report(p->why, -ENOMEM, "out of memory");
-	row.first_endpoint = block->first;
+	row.port.first_endpoint = block->first;
 	r = image_endpoints(&p->maker, port, &row, rows);
 	if (r < 0)
 		return r;

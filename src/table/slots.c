@@ -75,24 +75,23 @@ static struct slot_entry *insert(struct slots *slots, struct slot_key key, uint3
 	return entry;
 }
 
-int slots_restore(struct slots *slots, struct slot_key key, uint32_t slot, uint64_t added_ms)
+int slots_restore(struct slots *slots, struct slot_key key, uint32_t slot, bool in_use, uint64_t added_ms)
 {
 	struct slot_entry *entry = find(slots->entries, slots->size, key);
 	int error = 0;
 
 	if (slot >= slots->limit)
 		return -ERANGE;
-	if (entry->used) {
-		if (entry->slot != slot)
-			return -EEXIST;
-		entry->users++;
-		return 0;
-	}
-	entry = insert(slots, key, slot, &error);
+	if (entry->used && entry->slot != slot)
+		return -EEXIST;
+	if (!entry->used)
+		entry = insert(slots, key, slot, &error);
 	if (!entry)
 		return error;
-	entry->added_ms = added_ms;
-	entry->users = 1;
+	entry->users++;
+	entry->uses += in_use;
+	if (in_use)
+		entry->added_ms = added_ms;
 	if (slot >= slots->next)
 		slots->next = slot + 1;
 	return 0;
@@ -133,10 +132,15 @@ static bool free_slot(struct slots *slots, uint32_t *ret_slot)
 	return true;
 }
 
-void slots_begin(struct slots *slots)
+void slots_begin(struct slots *slots, uint64_t generation)
 {
-	for (size_t i = 0; i < slots->size; i++)
-		slots->entries[i].users = 0;
+	for (size_t i = 0; i < slots->size; i++) {
+		struct slot_entry *entry = &slots->entries[i];
+
+		if (entry->uses)
+			entry->last_used = generation - 1;
+		entry->users = entry->uses = 0;
+	}
 }
 
 void slots_keep(struct slots *slots, struct slot_key key, uint64_t generation)
@@ -147,8 +151,7 @@ void slots_keep(struct slots *slots, struct slot_key key, uint64_t generation)
 		entry->generation = generation;
 }
 
-struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t generation, uint64_t now_ms,
-			      int *error)
+struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t generation, int *error)
 {
 	struct slot_entry *entry = find(slots->entries, slots->size, key);
 	uint32_t slot;
@@ -166,19 +169,38 @@ struct slot_entry *slots_take(struct slots *slots, struct slot_key key, uint64_t
 		entry = insert(slots, key, slot, error);
 		if (!entry)
 			return NULL;
-		entry->added_ms = now_ms;
 	}
 	entry->generation = generation;
 	entry->users++;
 	return entry;
 }
 
-void slots_drop(struct slots *slots, struct slot_key key)
+bool slots_was_used(const struct slot_entry *entry, uint64_t generation)
+{
+	return (entry->last_used && entry->last_used == generation - 1) || (entry->uses && entry->added != generation);
+}
+
+void slots_use(struct slot_entry *entry, uint64_t generation, uint64_t now_ms)
+{
+	if (entry->uses == 0 && !slots_was_used(entry, generation)) {
+		entry->added_ms = now_ms;
+		entry->added = generation;
+	}
+	entry->uses++;
+}
+
+void slots_drop(struct slots *slots, struct slot_key key, bool in_use, uint64_t generation)
 {
 	struct slot_entry *entry = find(slots->entries, slots->size, key);
 
-	if (entry->used && entry->users)
+	if (!entry->used)
+		return;
+	if (entry->users)
 		entry->users--;
+	if (in_use && entry->uses) {
+		entry->uses--;
+		entry->last_used = generation - 1;
+	}
 }
 
 const struct slot_entry *slots_find(const struct slots *slots, struct slot_key key)

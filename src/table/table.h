@@ -23,6 +23,7 @@
 
 #include "base/addr.h"
 #include "base/text.h"
+#include "table/atomics.h"
 #include "table/layout.h"
 
 /* A mapping of the file: map.h makes one, tests make others. */
@@ -70,6 +71,12 @@ int table_area_verify(const struct table_view *view);
 struct table_rules table_rules(const struct table_view *view);
 uint64_t table_generation(const struct table_view *view);
 
+/*
+ * A number for what may be remembered of a generation: no other content has it, of this table or another, but by a chance of
+ * one in 2^64. Reading must end well all the same, before what is remembered is put to use.
+ */
+uint64_t table_mark(const struct table_view *view);
+
 /* The row of SECTION_PORTS for a destination; -ENOENT where there is none, -EBADMSG for a damaged slot. */
 int table_find_port(const struct table_view *view, const struct addr *dest, uint8_t protocol);
 
@@ -86,6 +93,12 @@ int table_address(const struct table_view *view, uint32_t i, struct table_addres
 
 /* The same; also that its endpoints lie within the table. Each of them has a check of its own. */
 int table_port(const struct table_view *view, uint32_t i, struct table_port *ret_row);
+
+/*
+ * Of a port that table_port has found whole in the same view, and of one family; all zero where the file has none. 0, or as
+ * above.
+ */
+int table_tally(const struct table_view *view, uint32_t i, bool v4, struct table_tally *ret_tally);
 
 uint32_t table_count(const struct table_view *view, enum table_section_id id);
 
@@ -105,7 +118,24 @@ struct table_endpoint_brief {
 	uint32_t slot, tag;
 	uint16_t weight, flags;
 };
-struct table_endpoint_brief table_rows_brief(const struct table_rows *rows, uint32_t i);
+static inline struct table_endpoint_brief table_rows_brief(const struct table_rows *rows, uint32_t i)
+{
+	const uint64_t *row = (const uint64_t *)(rows->at + (uint64_t)i * rows->stride);
+	uint64_t slot_word = load_acquire(&row[offsetof(struct table_endpoint, slot) / 8]);
+	uint64_t tag_word = load_acquire(&row[offsetof(struct table_endpoint, tag) / 8]);
+
+	_Static_assert(offsetof(struct table_endpoint, slot) == 20, "high half of word 2");
+	_Static_assert(offsetof(struct table_endpoint, tag) == 24, "low half of word 3");
+	return (struct table_endpoint_brief){ (uint32_t)(slot_word >> 32), (uint32_t)tag_word, (uint16_t)(tag_word >> 32),
+					      (uint16_t)(tag_word >> 48) };
+}
+
+static inline uint64_t table_rows_added_ms(const struct table_rows *rows, uint32_t i)
+{
+	const uint64_t *row = (const uint64_t *)(rows->at + (uint64_t)i * rows->stride);
+
+	return load_acquire(&row[offsetof(struct table_endpoint, added_ms) / 8]);
+}
 
 /* Of the address and port of endpoint `i`: the same in every pod and process, whatever the table's instance. */
 uint64_t table_rows_hash(const struct table_rows *rows, uint32_t i, uint64_t seed);

@@ -131,11 +131,13 @@ static int take_directory(struct table_writer *w, struct report *why)
 
 static void restore_rows(struct table_writer *w, const struct table_view *view, const struct table_port *port)
 {
+	bool same_boot = memcmp(head_of(w)->boot_id, w->boot_id, sizeof(w->boot_id)) == 0;
 	struct table_endpoint row;
 
 	for (uint32_t i = 0; i < port->v4_count + port->v6_count; i++)
 		if (table_endpoint(view, port->first_endpoint + i, &row) == 0)
-			slots_restore(&w->rows, image_endpoint_key(&row), row.slot, row.added_ms);
+			slots_restore(&w->rows, image_endpoint_key(&row), row.slot, image_is_in_use(port, &row),
+				      same_boot ? row.added_ms : 0);
 }
 
 /*
@@ -158,7 +160,7 @@ static int restore_slots(struct table_writer *w)
 	for (uint32_t i = 0; table_port(&view, i, &port) == 0; i++) {
 		restore_rows(w, &view, &port);
 		if (image_port_key(&view, &port, &key) == 0)
-			slots_restore(&w->cursors, key, port.cursor, 0);
+			slots_restore(&w->cursors, key, port.cursor, false, 0);
 	}
 	return slots_restored(&w->rows) < 0 || slots_restored(&w->cursors) < 0 ? -ENOMEM : 0;
 }

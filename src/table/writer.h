@@ -24,7 +24,7 @@ struct spec_endpoint {
 	uint16_t flags;	      /* enum table_endpoint_flags */
 	const char *zone;     /* NULL: unknown */
 	const char *node;     /* NULL: unknown */
-	uint64_t added_ms;    /* CLOCK_BOOTTIME; 0: kept from the last generation, else now (slow_start) */
+	uint64_t added_ms;    /* as in struct table_endpoint; 0: as the generations tell it */
 };
 
 struct spec_port {

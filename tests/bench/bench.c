@@ -67,8 +67,9 @@ static bool prepare(struct bench *bench, const char *build)
 	path_to(bench->none, bench->scratch, "none");
 	path_to(bench->small, bench->scratch, "small");
 	path_to(bench->large, bench->scratch, "large");
+	path_to(bench->wide, bench->scratch, "wide");
 	return mkdir(bench->none, 0700) == 0 && listeners_open(bench) && publish(bench, bench->small, 1) &&
-	       publish(bench, bench->large, 10000);
+	       publish(bench, bench->large, 10000) && publish_wide(bench, bench->wide, 1000);
 }
 
 /* All sides on one processor: none is the one that another program disturbs, and none has the colder caches. */

@@ -21,7 +21,8 @@ struct bench {
 	char shim[BENCH_PATH], tool[BENCH_PATH], empty[BENCH_PATH], worker[BENCH_PATH], choose[BENCH_PATH];
 	char publisher[BENCH_PATH];
 	char scratch[BENCH_PATH];
-	char none[BENCH_PATH], small[BENCH_PATH], large[BENCH_PATH]; /* FAIRDIAL_DIR: without a table, and with */
+	/* FAIRDIAL_DIR: without a table, and with */
+	char none[BENCH_PATH], small[BENCH_PATH], large[BENCH_PATH], wide[BENCH_PATH];
 	int listeners[BENCH_ENDPOINTS];
 	char ports[BENCH_ENDPOINTS][8];
 };
@@ -89,6 +90,9 @@ void listeners_drain(const struct bench *bench);
  * The second makes up for it.
  */
 bool publish(const struct bench *bench, const char *dir, unsigned services);
+
+/* One Service, at 127.80.0.1:80, with so many endpoints where nobody listens. */
+bool publish_wide(const struct bench *bench, const char *dir, unsigned endpoints);
 
 /* ---- bench_*.c ---- */
 

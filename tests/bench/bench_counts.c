@@ -66,7 +66,7 @@ static void count_one(const struct bench *bench, const char *dir, const char *ba
 
 void bench_instructions(const struct bench *bench)
 {
-	static const char *const policies[] = { "round_robin", "least_conn", "random" };
+	static const char *const policies[] = { "round_robin", "least_conn", "random", "p2c", "hash" };
 	char title[64];
 
 	section("instructions of the same (reading the clock counts as one)");
@@ -79,6 +79,10 @@ void bench_instructions(const struct bench *bench)
 	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
 		snprintf(title, sizeof(title), "%s, 5 endpoints", policies[i]);
 		count_one(bench, bench->small, policies[i], "ours", title);
+	}
+	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+		snprintf(title, sizeof(title), "%s, 1,000 endpoints", policies[i]);
+		count_one(bench, bench->wide, policies[i], "ours", title);
 	}
 }
 

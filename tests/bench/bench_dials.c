@@ -35,12 +35,12 @@ void bench_declined(const struct bench *bench)
 	free(values);
 }
 
-static void choose_from(const struct bench *bench, const char *dir, const char *services, const char *title,
-			double target)
+static const char *const policies[] = { "round_robin", "least_conn", "random", "p2c", "hash" };
+
+static void choose_from(const struct bench *bench, const char *dir, const char *const *argv, const char *title,
+			const double *targets)
 {
 	enum { LIVES = 6, ROUNDS = 40, N = LIVES * ROUNDS };
-	static const char *const policies[] = { "round_robin", "least_conn", "random", "p2c", "hash" };
-	const char *const argv[] = { bench->choose, services, NULL };
 	struct side sides[COUNT(policies)];
 	double *values;
 
@@ -52,7 +52,7 @@ static void choose_from(const struct bench *bench, const char *dir, const char *
 		char what[64];
 
 		snprintf(what, sizeof(what), "%s, %s", policies[i], title);
-		row(what, "-", (struct summary){ s.median / 1000, s.low / 1000, s.high / 1000 }, "us", target);
+		row(what, "-", (struct summary){ s.median / 1000, s.low / 1000, s.high / 1000 }, "us", targets[i]);
 	}
 	if (!values)
 		row_failed(title, "the program that chooses failed");
@@ -61,11 +61,20 @@ static void choose_from(const struct bench *bench, const char *dir, const char *
 
 void bench_choose(const struct bench *bench)
 {
+	static const double few[] = { 0.5, 0.5, 0.5, 0.5, 0.5 }, one[] = { 1, 1, 1, 1, 1 };
+	static const double many[] = { NO_TARGET, 3, NO_TARGET, 0.5, 0.5 };
+	static const double none[] = { NO_TARGET, NO_TARGET, NO_TARGET, NO_TARGET, NO_TARGET };
+	const char *const again[] = { bench->choose, "1", NULL }, *const each[] = { bench->choose, "10000", NULL };
+	const char *const cold[] = { bench->choose, "1", "cold", NULL };
+
 	section("our part of a dial that is ours: found, chosen, claimed and reported; processor time, no system call");
-	choose_from(bench, bench->small, "1", "5 endpoints", 0.5);
-	choose_from(bench, bench->large, "1", "one of 10,000", 1);
+	choose_from(bench, bench->small, again, "5 endpoints", few);
+	choose_from(bench, bench->large, again, "one of 10,000", one);
 	/* Not what a program does, but the worst that can be made of it: nothing is in the caches. */
-	choose_from(bench, bench->large, "10000", "each of 10,000 in turn", NO_TARGET);
+	choose_from(bench, bench->large, each, "each of 10,000 in turn", none);
+	choose_from(bench, bench->wide, again, "1,000 endpoints", many);
+	/* What a program that does something between its dials has; two readings of the clock are in it. */
+	choose_from(bench, bench->wide, cold, "1,000, caches cold", none);
 }
 
 static void whole_dial(const struct bench *bench, const char *kind, const char *title)

@@ -45,10 +45,18 @@ static void write_endpoints(const struct bench *bench, FILE *file, unsigned serv
 		fprintf(file, "%s\"10.%u.%u.%u:8080\"", i ? "," : "", i + 1, service / 256, service % 256);
 }
 
+static bool end_services(FILE *file)
+{
+	bool good;
+
+	fprintf(file, "]}\n");
+	good = !ferror(file);
+	return fclose(file) == 0 && good;
+}
+
 static bool write_services(const struct bench *bench, const char *path, unsigned services)
 {
 	FILE *file = fopen(path, "we");
-	bool good;
 
 	if (!file)
 		return false;
@@ -59,18 +67,43 @@ static bool write_services(const struct bench *bench, const char *path, unsigned
 		write_endpoints(bench, file, i);
 		fprintf(file, "]}");
 	}
-	fprintf(file, "]}\n");
-	good = !ferror(file);
-	return fclose(file) == 0 && good;
+	return end_services(file);
+}
+
+static bool write_wide_service(const char *path, unsigned endpoints)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return false;
+	fprintf(file, "{\"services\":[{\"name\":\"wide\",\"namespace\":\"bench\",\"addresses\":[\"127.80.0.1\"],"
+		"\"ports\":[{\"port\":80}],\"endpoints\":[");
+	for (unsigned i = 0; i < endpoints; i++)
+		fprintf(file, "%s\"10.0.%u.%u:8080\"", i ? "," : "", i / 256, i % 256);
+	fprintf(file, "]}");
+	return end_services(file);
+}
+
+static bool publish_file(const struct bench *bench, const char *dir, const char *path)
+{
+	const char *const argv[] = { bench->tool, "publish", "--services", path, "--dir", dir, NULL };
+	struct side side = { .argv = argv };
+
+	return (mkdir(dir, 0700) == 0 || access(dir, W_OK) == 0) && ended_well(start(&side, -1, -1, 2));
 }
 
 bool publish(const struct bench *bench, const char *dir, unsigned services)
 {
 	char path[BENCH_PATH + 16];
-	const char *const argv[] = { bench->tool, "publish", "--services", path, "--dir", dir, NULL };
-	struct side side = { .argv = argv };
 
 	snprintf(path, sizeof(path), "%s/services", bench->scratch);
-	return (mkdir(dir, 0700) == 0 || access(dir, W_OK) == 0) && write_services(bench, path, services) &&
-	       ended_well(start(&side, -1, -1, 2));
+	return write_services(bench, path, services) && publish_file(bench, dir, path);
+}
+
+bool publish_wide(const struct bench *bench, const char *dir, unsigned endpoints)
+{
+	char path[BENCH_PATH + 16];
+
+	snprintf(path, sizeof(path), "%s/services", bench->scratch);
+	return write_wide_service(path, endpoints) && publish_file(bench, dir, path);
 }

@@ -150,6 +150,33 @@ static void weights_are_kept_under_round_robin(void **state)
 	assert_int_equal(counts[1], 100);
 }
 
+/* Each is published by a process of its own, so the second one has to find out who is new. */
+static void a_new_backend_has_a_tenth_of_a_share_when_its_slow_start_begins(void **state)
+{
+	static const char *const policies[] = {
+		"\"slow_start\": \"24h\", \"balance\": \"round_robin\"",
+		"\"slow_start\": \"24h\", \"balance\": \"least_conn\"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++, end_of_test(NULL)) {
+		struct backends *b = backends_start(BACKENDS, ONE_PORT);
+		struct services *s = services_open();
+		unsigned open[BACKENDS];
+		struct process *p;
+
+		services_publish(s, service_entry("web", SERVICE_ADDRESS, 80, backends_places(b), BACKENDS - 1, policies[i]));
+		services_publish_web(s, b, policies[i]);
+		p = process_start(&(struct start){
+			.argv = DIALER("--count", "610", "--hold"), .env = s->env, .interactive = true });
+		process_expect(p, "ready\n", LIMIT_MS);
+		for (size_t k = 0; k < BACKENDS; k++)
+			open[k] = backends_open(b, k);
+		assert_even(open, BACKENDS - 1, 610 - open[BACKENDS - 1], 1);
+		assert_in_range(open[BACKENDS - 1], 9, 11);
+	}
+}
+
 static void random_reaches_every_backend_and_loses_no_dial(void **state)
 {
 	struct backends *b = backends_start(BACKENDS, ONE_PORT);
@@ -305,6 +332,7 @@ int main(void)
 		TEST(ten_thousand_dials_of_eight_threads_are_exact_under_round_robin),
 		TEST(dials_by_name_and_by_address_blocking_or_not_are_one_turn),
 		TEST(weights_are_kept_under_round_robin),
+		TEST(a_new_backend_has_a_tenth_of_a_share_when_its_slow_start_begins),
 		TEST(random_reaches_every_backend_and_loses_no_dial),
 		TEST(p2c_levels_connections_that_are_held),
 		TEST(hash_keeps_one_client_on_one_backend),

@@ -14,7 +14,7 @@
 #include "table/table.h" /* for its sums and hashes alone */
 
 const struct layout layout_1_0 = { 1, 0, 320, 0 };
-const struct layout layout_newer = { 1, 2, 344, 16 };
+const struct layout layout_newer = { 1, 3, 344, 16 };
 const struct layout layout_2_0 = { 2, 0, 320, 0 };
 
 enum { INSTANCE = 4711, SEED = 99, GENERATION = 5, SECTIONS = 7, AREA_SIZE = 64 * 1024, ROWS = 64 };
@@ -59,6 +59,12 @@ static void fill_more(const struct writing *w, uint8_t *end_of_known)
 	memset(end_of_known, 0xa5, w->layout->more);
 }
 
+/* Bytes at the end of a port's row, since 1.2. */
+static unsigned tallies(const struct layout *layout)
+{
+	return layout->minor >= 2 ? 64 : 0;
+}
+
 static void place_sections(struct writing *w)
 {
 	const unsigned counts[SECTIONS] = { 8, 8, 1, 1, (unsigned)w->service->count, 1, 0 };
@@ -66,7 +72,7 @@ static void place_sections(struct writing *w)
 
 	for (int id = 0; id < SECTIONS; id++) {
 		w->offset[id] = offset;
-		w->stride[id] = strides[id] + w->layout->more;
+		w->stride[id] = strides[id] + (id == PORTS ? tallies(w->layout) : 0) + w->layout->more;
 		w->count[id] = id == STRINGS ? (unsigned)(sizeof(strings) + w->stride[id] - 1) / w->stride[id] : counts[id];
 		offset += w->stride[id] * w->count[id];
 	}
@@ -126,7 +132,14 @@ static void write_port(struct writing *w)
 	put(at + 52, addr_port(&w->service->dest), 2);
 	put(at + 54, 6, 1);
 	memcpy(at + 56, &policy, 56);
-	fill_more(w, at + 112);
+	if (tallies(w->layout)) {
+		put(at + 112, w->service->count, 8); /* their weight together */
+		put(at + 120, w->service->count, 4); /* how many are usable */
+		put(at + 124, 1, 4);		     /* the weight of the heaviest */
+		put(at + 128, 1234, 8);		     /* since when the oldest can be dialed, and the newest */
+		put(at + 136, 1234, 8);
+	}
+	fill_more(w, at + 112 + tallies(w->layout));
 	put(at, table_sum(0, at + 8, w->stride[PORTS] / 8 - 1), 8);
 }
 

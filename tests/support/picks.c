@@ -17,7 +17,7 @@ static void free_picks(void *what)
 	free(p);
 }
 
-static struct picks *open_picks(const struct table_builder *b)
+struct picks *new_picks_from(const struct table_builder *b)
 {
 	struct picks *p = calloc(1, sizeof(*p));
 	const char *dir = scratch_dir();
@@ -34,9 +34,12 @@ static struct picks *open_picks(const struct table_builder *b)
 	assert_int_equal(table_port(&view, 0, &port), 0);
 	assert_int_equal(rows_of(&view, &port, true, &p->pick.rows), 0);
 	assert_in_range(p->pick.rows.count, 0, MAX_ENDPOINTS);
+	assert_int_equal(table_tally(&view, 0, true, &p->tally), 0);
+	p->mark = p->pick.mark = table_mark(&view);
 	p->pick.ledger = &p->ledger;
-	p->pick.cursor = (struct ledger_key){ port.cursor, port.cursor_tag };
+	p->pick.cursor = (struct ledger_key){ port.cursor, 1 }; /* not the port's own, which is by chance */
 	p->pick.now_ms = 1000000;
+	pick_take_tally(&p->pick, &p->tally, 0);
 	p->pick.identity = 1;
 	p->pick.eject_percent = 100;
 	return p;
@@ -44,19 +47,30 @@ static struct picks *open_picks(const struct table_builder *b)
 
 struct picks *new_picks(const char *endpoints)
 {
-	return open_picks(builder_web(endpoints));
+	return new_picks_from(builder_web(endpoints));
+}
+
+static uint16_t one(unsigned i)
+{
+	(void)i;
+	return 1;
 }
 
 struct picks *new_picks_of(unsigned count)
+{
+	return new_picks_by(count, one);
+}
+
+struct picks *new_picks_by(unsigned count, uint16_t (*weight_of)(unsigned i))
 {
 	struct table_builder *b = builder_web("");
 
 	for (unsigned i = 0; i < count; i++) {
 		struct addr addr = addr_of(format("10.1.%u.%u:80", i >> 8, i & 255));
 
-		builder_endpoint(&b->spec.services[0].ports[0], &addr, 1);
+		builder_endpoint(&b->spec.services[0].ports[0], &addr, weight_of(i));
 	}
-	return open_picks(b);
+	return new_picks_from(b);
 }
 
 void picks_forget_ledger(struct picks *p)

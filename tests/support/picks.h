@@ -4,13 +4,16 @@
 #define FAIRDIAL_TESTS_PICKS_H
 
 #include "balance/balance.h"
+#include "support/table_builder.h"
 
-enum { MAX_ENDPOINTS = 512 };
+enum { MAX_ENDPOINTS = 1024 };
 
 struct picks {
 	struct table *table;
 	struct ledger ledger; /* base NULL after picks_forget_ledger */
 	struct pick pick;
+	struct table_tally tally;
+	uint64_t mark;
 	unsigned counts[MAX_ENDPOINTS]; /* by place in the list */
 };
 
@@ -20,8 +23,12 @@ struct picks {
  */
 struct picks *new_picks(const char *endpoints);
 
-/* The same with `count` endpoints of weight 1. */
+/* The same with `count` endpoints of weight 1; or as heavy as `weight_of` says. 10.1.0.0:80 and so on. */
 struct picks *new_picks_of(unsigned count);
+struct picks *new_picks_by(unsigned count, uint16_t (*weight_of)(unsigned i));
+
+/* Of the first port of the first Service. */
+struct picks *new_picks_from(const struct table_builder *b);
 
 void picks_forget_ledger(struct picks *p);
 

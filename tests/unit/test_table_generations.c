@@ -156,7 +156,8 @@ static void slots_and_times_stay_while_others_come_and_go(void **state)
 	struct table *table;
 
 	(void)state;
-	publish(writer, builder_web("10.0.0.5:80"));
+	publish(writer, builder_web("10.0.0.4:80"));
+	publish(writer, builder_web("10.0.0.4:80 10.0.0.5:80"));
 	table = map_table(dir);
 	before = endpoint_at(table, "10.96.0.1:80", "10.0.0.5:80");
 	assert_true(before.added_ms > 0);

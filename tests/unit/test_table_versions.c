@@ -54,6 +54,21 @@ static void assert_reads(const struct table *table)
 	assert_whole(table);
 }
 
+/* Its tally of IPv4 endpoints: all zero where the file has none. */
+static void assert_tally(const struct table *table, uint32_t usable, uint64_t newest_ms)
+{
+	struct table_view view = view_of(table);
+	struct table_tally tally;
+
+	assert_int_equal(table_tally(&view, 0, true, &tally), 0);
+	assert_int_equal(tally.usable, usable);
+	assert_int_equal(tally.weight, usable);
+	assert_int_equal(tally.newest_ms, newest_ms);
+	assert_int_equal(table_tally(&view, 0, false, &tally), 0);
+	assert_int_equal(tally.usable, 0);
+	assert_int_equal(tally.weight, 0);
+}
+
 static void a_table_of_1_0_is_read(void **state)
 {
 	struct table *table = map_table(written(&layout_1_0));
@@ -64,6 +79,7 @@ static void a_table_of_1_0_is_read(void **state)
 	assert_int_equal(area_of(table).mesh_port, 0);
 	assert_string_equal(area_of(table).source, "another version");
 	assert_int_equal(table_note(table, &note), -ENOENT);
+	assert_tally(table, 0, 0);
 }
 
 static void a_table_of_a_newer_minor_version_is_read(void **state)
@@ -75,6 +91,7 @@ static void a_table_of_a_newer_minor_version_is_read(void **state)
 	assert_reads(table);
 	assert_int_equal(area_of(table).mesh_port, 15006);
 	assert_int_equal(area_of(table).zero3, 0);
+	assert_tally(table, 3, 1234);
 	assert_int_equal(table_note(table, &note), 0);
 	assert_string_equal(note.text, "a note of another version");
 }
