@@ -61,6 +61,7 @@ static bool take_message(const uint8_t *bytes, const struct nlmsghdr *header, st
 	memcpy(&socket, bytes + NLMSG_HDRLEN, sizeof(socket));
 	if (!addr_from_bytes(&ending.peer, socket.idiag_family, socket.id.idiag_dst, socket.id.idiag_dport))
 		return false;
+	ending.port_be = socket.id.idiag_sport;
 	if (header->nlmsg_len > head)
 		take_attributes(bytes + head, header->nlmsg_len - head, &ending);
 	*ret_ending = ending;

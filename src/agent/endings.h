@@ -35,6 +35,7 @@ enum ending_kind {
 
 struct ending {
 	struct addr peer; /* IPv4 also where it was mapped; port 0: the socket was disconnected before it ended */
+	uint16_t port_be;     /* the local one */
 	enum ending_kind kind;
 	uint32_t quiet_ms; /* answered: since the peer last acknowledged anything */
 };

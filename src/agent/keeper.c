@@ -150,6 +150,19 @@ static void believe(struct keeper *k, const struct census_entry *entry, const st
 }
 
 /*
+ * Of a dial whose answer its shim did not wait for. While a trial is under way, it is that one only if its port is the one that is
+ * waited for: others were dialed before the verdict, and change nothing of it.
+ */
+static void tell_failure(struct keeper *k, const struct census_entry *entry, const struct ending *ending, uint64_t now_ms)
+{
+	enum ledger_outcome outcome = ending->kind == ENDING_REFUSED ? OUTCOME_REFUSED : OUTCOME_TIMED_OUT;
+	struct ledger_load load = ledger_load(&k->ledger, entry->key, now_ms);
+	bool others = load.ejected && ledger_is_trial(load.ejection) && !ledger_awaits(&k->ledger, entry->key, ending->port_be);
+
+	ledger_report_of(&k->ledger, entry->key, others ? 0 : load.ejection, outcome, &entry->verdict, now_ms);
+}
+
+/*
  * A late failure, unless the shim has told it. An ending that tells nothing may be one of those as well (ICMP), and then
  * takes its note down.
  *
@@ -162,14 +175,15 @@ static void teach(struct keeper *k, const struct census_entry *entry, const stru
 	bool claimed = !k->shared || ledger_load(&k->ledger, entry->key, now_ms).active > 0;
 
 	if (ending->kind == ENDING_ANSWERED) {
-		if (claimed)
+		if (ledger_awaits(&k->ledger, entry->key, ending->port_be) && ledger_doubted(&k->ledger, entry->key))
+			ledger_report(&k->ledger, entry->key, OUTCOME_SUCCESS, &entry->verdict, now_ms);
+		else if (claimed)
 			believe(k, entry, ending, now_ms);
 		return;
 	}
 	if (ledger_take_seen(&k->ledger, entry->key) || ending->kind == ENDING_UNTOLD || !claimed)
 		return;
-	ledger_report(&k->ledger, entry->key, ending->kind == ENDING_REFUSED ? OUTCOME_REFUSED : OUTCOME_TIMED_OUT,
-		      &entry->verdict, now_ms);
+	tell_failure(k, entry, ending, now_ms);
 }
 
 static void take_ending(struct keeper *k, const struct ending *ending, uint64_t now_ms)

@@ -54,6 +54,7 @@ struct dial {
 struct dial_choice {
 	struct addr addr;
 	struct ledger_key key;
+	uint32_t ejection; /* what was known of it: for ledger_report_of */
 	bool others;  /* more endpoints could follow this one */
 	bool suspect; /* worth waiting for its answer */
 	bool doubted; /* its last dial failed: success has to be seen, not assumed */
@@ -79,6 +80,9 @@ bool dial_choose(struct dial *dial, struct dial_choice *ret_choice);
 
 /* The dial has reached the kernel; `success`: and it is known that the endpoint answered. */
 void dial_landed(struct dial *dial, const struct dial_choice *choice, bool success);
+
+/* Its answer is not known yet, though the endpoint is in doubt: whoever sees the socket from this local port may tell it. */
+void dial_await(struct dial *dial, const struct dial_choice *choice, uint16_t port_be);
 
 /* The endpoint failed it. */
 void dial_failed(struct dial *dial, const struct dial_choice *choice, enum ledger_outcome outcome);
