@@ -25,6 +25,7 @@ struct pick {
 	uint16_t eject_percent; /* at most this share may be out */
 	bool all_in;		/* set by pick_next: those that are ejected are in now */
 	bool may_try;		/* a candidate may be a trial, for which ledger_try has to say yes */
+	bool hesitant;		/* this dial could not go on from one that does not answer */
 	bool still;		/* no cursor is moved, and `noise` is the turn */
 	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown, CLIENT_PEERS_UNKNOWN: their number is */
 	uint64_t noise;	      /* where no ledger gives turns: the turn among the dials of this process, from a place of its own */
@@ -50,11 +51,12 @@ const struct balance_policy *balance_policy(uint8_t balance);
 
 /*
  * The next endpoint by a policy: usable, not tried in this dial, not ejected. One whose ejection is over is a candidate as any
- * other, but as a trial: whoever is told so asks ledger_try, and picks anew where that says no.
+ * other, but as a trial: whoever is told so asks ledger_try, and picks anew where that says no. One that timed out is left to
+ * dials that are not hesitant first: for a second.
  *
  * Where more than eject_percent of the usable ones are ejected, the first attempt of a dial takes all to be in (too many
  * verdicts say more of the judge): each gets its turn, but does not win for having no connections. One that timed out gets it as a
- * trial, so that one dial at a time waits for it, and not every dial; without `may_try` it stays out. Later attempts go to those
+ * trial, so that one dial at a time waits for it, and not every dial; with `hesitant`, or without `may_try`, it stays out. Later attempts go to those
  * that are not ejected first, and where all of them have been tried, to the others, healthiest first: the one whose last failure
  * is longest ago. False where every usable one has been tried, or none is usable.
  */

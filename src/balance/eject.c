@@ -2,6 +2,8 @@
 /* Which of those that have failed may be picked: their time, a trial, and the share that may be out. */
 #include "balance/balance.h"
 
+#define HESITATION_MS 1000
+
 /* Whether its verdict counts: one that would end later than this policy allows is another policy's, or damage. */
 static bool is_out(const struct pick *pick, const struct ledger_load *load)
 {
@@ -16,8 +18,15 @@ static bool is_in_with_all(const struct pick *pick, struct candidate *candidate)
 {
 	if (!ledger_timed_out(pick->ledger, candidate->key))
 		return true;
-	candidate->trial = pick->may_try && !ledger_is_trial(candidate->load.ejection);
+	candidate->trial = pick->may_try && !pick->hesitant && !ledger_is_trial(candidate->load.ejection);
 	return candidate->trial;
+}
+
+/* The trial of one that timed out would fail this dial, while another may come that goes on from it. */
+static bool is_left_to_others(const struct pick *pick, const struct candidate *candidate)
+{
+	return pick->hesitant && ledger_overdue_ms(candidate->load.ejection, pick->now_ms) < HESITATION_MS &&
+	       ledger_timed_out(pick->ledger, candidate->key);
 }
 
 bool eject_lets_in(const struct pick *pick, struct candidate *candidate)
@@ -29,6 +38,8 @@ bool eject_lets_in(const struct pick *pick, struct candidate *candidate)
 		return true;
 	if (is_out(pick, load))
 		return pick->all_in && is_in_with_all(pick, candidate);
+	if (!load->ejected && is_left_to_others(pick, candidate))
+		return false;
 	candidate->trial = pick->may_try;
 	candidate->load.ejected = false;
 	return true;

@@ -7,6 +7,7 @@
 #define SUSPECT_AFTER_MS 10000
 #define MAX_EJECTIONS	 20 /* in a row: 100 ms doubled as often is more than a day */
 #define TRIAL		 1u /* the flag in a time */
+#define LATE_MS		 1000 /* so long ago a dial may have read its clock when it looks at what others have written since */
 
 /* ---- how long ---- */
 
@@ -23,6 +24,7 @@ uint32_t ledger_ejection_limit_ms(const struct ledger_verdict *verdict)
 
 	if (most < verdict->trial_ms)
 		most = verdict->trial_ms;
+	most += LATE_MS;
 	return most < LEDGER_MAX_EJECTION_MS ? (uint32_t)most : LEDGER_MAX_EJECTION_MS;
 }
 
@@ -53,6 +55,13 @@ static uint32_t end_word(uint64_t until_ms, uint32_t flag)
 bool ledger_is_trial(uint32_t ejection)
 {
 	return ejection & TRIAL;
+}
+
+uint32_t ledger_overdue_ms(uint32_t ejection, uint64_t now_ms)
+{
+	uint64_t ms = (uint64_t)age_of(ejection, ledger_ticks(now_ms)) << LEDGER_TICK_SHIFT;
+
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
 /* ---- how often ---- */
@@ -214,7 +223,7 @@ bool ledger_try(const struct ledger *ledger, struct ledger_key key, uint32_t *ej
 		uint64_t now_ms)
 {
 	const struct ledger_row *row = ledger_row(ledger, key);
-	uint32_t n, ms, limit_ms = ledger_ejection_limit_ms(verdict);
+	uint32_t n, ms;
 
 	if (!row || !*ejection)
 		return true;
@@ -222,8 +231,6 @@ bool ledger_try(const struct ledger *ledger, struct ledger_key key, uint32_t *ej
 	ms = ejection_ms(verdict, n ? n - 1 : 0, key, now_ms);
 	if (ms < verdict->trial_ms)
 		ms = verdict->trial_ms;
-	if (ms > limit_ms)
-		ms = limit_ms;
 	if (!put_out(ledger, key, word_make(key.tag, *ejection), now_ms + ms, TRIAL))
 		return false;
 	*ejection = end_word(now_ms + ms, TRIAL);

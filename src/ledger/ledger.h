@@ -94,7 +94,7 @@ struct ledger_verdict {
 	uint32_t trial_ms;			    /* at least so long a trial has to tell how it went */
 };
 
-/* No ejection under this policy ends later than this from now: what does is damage, or another policy's. */
+/* No ejection or trial under this policy ends later than this from now: what does is damage, or another policy's. */
 uint32_t ledger_ejection_limit_ms(const struct ledger_verdict *verdict);
 
 /*
@@ -119,8 +119,9 @@ bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledg
 bool ledger_try(const struct ledger *ledger, struct ledger_key key, uint32_t *ejection, const struct ledger_verdict *verdict,
 		uint64_t now_ms);
 
-/* Whether this is the word of a trial, while its time runs. */
+/* Whether this is the word of a trial, while its time runs; and how long the time of a word has been over. */
 bool ledger_is_trial(uint32_t ejection);
+uint32_t ledger_overdue_ms(uint32_t ejection, uint64_t now_ms);
 
 /*
  * A dial from this local port to a backend in doubt has no answer yet, and its shim does not wait: the mend that finds it

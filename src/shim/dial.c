@@ -120,10 +120,10 @@ uint64_t dial_own_turn(void)
 	return hash_finish(load_relaxed(&base) ^ (uint64_t)sys_getpid() << 32) + add_relaxed(&turn, 1);
 }
 
-/* A blocking dial tells of its trial when the kernel has given up on it, which is a little later than it was told to. */
+/* A blocking dial tells of its trial when the kernel has given up on it, and the program's processor is free again. */
 static uint32_t trial_ms(uint32_t connect_timeout_ms)
 {
-	return connect_timeout_ms < LEDGER_MAX_EJECTION_MS / 2 ? connect_timeout_ms + connect_timeout_ms / 4 : 0;
+	return connect_timeout_ms < LEDGER_MAX_EJECTION_MS / 2 ? 2 * connect_timeout_ms : LEDGER_MAX_EJECTION_MS;
 }
 
 static void take_verdict(struct dial *d, const struct table_policy *policy)

@@ -117,6 +117,7 @@ static enum dial_reason look_at_socket(struct call *c)
 	c->stale = !c->fresh && has_error(c->fd);
 	flags = sys_fcntl_getfl(c->fd);
 	c->dial.blocking = flags >= 0 && !(flags & O_NONBLOCK);
+	c->dial.pick.hesitant = !c->dial.blocking || !c->fresh;
 	return DIAL_OURS;
 }
 
