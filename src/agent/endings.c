@@ -30,6 +30,8 @@ static void take_info(const uint8_t *bytes, size_t len, struct ending *ending)
 		ending->kind = ENDING_REFUSED;
 	else if (info.tcpi_total_retrans)
 		ending->kind = ENDING_TIMED_OUT;
+	if (ending->kind == ENDING_TIMED_OUT)
+		ending->least_ms = 1000u * (info.tcpi_total_retrans < 127 ? info.tcpi_total_retrans : 127);
 }
 
 /* The attributes behind a socket's message, one of which is its tcp_info. */

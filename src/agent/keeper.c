@@ -149,17 +149,25 @@ static void believe(struct keeper *k, const struct census_entry *entry, const st
 	ledger_report(&k->ledger, entry->key, OUTCOME_SUCCESS, &entry->verdict, now_ms);
 }
 
-/*
- * Of a dial whose answer its shim did not wait for. While a trial is under way, it is that one only if its port is the one that is
- * waited for: others were dialed before the verdict, and change nothing of it.
- */
+/* Whether it began before the verdict that stands, and so changes nothing of it: certainly not, where the shim waits for it. */
+static bool is_older(const struct keeper *k, const struct census_entry *entry, const struct ending *ending,
+		     const struct ledger_load *load, uint64_t now_ms)
+{
+	if (ledger_awaits(&k->ledger, entry->key, ending->port_be))
+		return false;
+	if (load->ejected) /* if there is a trial, it is another */
+		return ledger_is_trial(load->ejection);
+	return load->ejection && ledger_overdue_ms(load->ejection, now_ms) < ending->least_ms;
+}
+
+/* Of a dial whose answer its shim did not wait for. */
 static void tell_failure(struct keeper *k, const struct census_entry *entry, const struct ending *ending, uint64_t now_ms)
 {
 	enum ledger_outcome outcome = ending->kind == ENDING_REFUSED ? OUTCOME_REFUSED : OUTCOME_TIMED_OUT;
 	struct ledger_load load = ledger_load(&k->ledger, entry->key, now_ms);
-	bool others = load.ejected && ledger_is_trial(load.ejection) && !ledger_awaits(&k->ledger, entry->key, ending->port_be);
+	uint32_t ejection = is_older(k, entry, ending, &load, now_ms) ? 0 : load.ejection;
 
-	ledger_report_of(&k->ledger, entry->key, others ? 0 : load.ejection, outcome, &entry->verdict, now_ms);
+	ledger_report_of(&k->ledger, entry->key, ejection, outcome, &entry->verdict, now_ms);
 }
 
 /*

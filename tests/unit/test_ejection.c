@@ -309,6 +309,27 @@ static void trial_has_the_time_that_a_dial_needs(void **state)
 	assert_true(load_at(ledger, NOW + 300).ejected_ms <= ledger_ejection_limit_ms(&brief));
 }
 
+/* A dial that was stopped between its look at the clock and its look at the row. */
+static void trial_is_another_dials_also_to_one_whose_clock_is_late(void **state)
+{
+	struct picks *p = new_picks_of(4);
+	struct ledger_verdict brief = { .eject_after = 1, .eject_for_ms = 200, .eject_max_ms = 800, .trial_ms = 3000 };
+	struct candidate chosen;
+
+	(void)state;
+	p->pick.may_try = true;
+	p->pick.eject_limit_ms = ledger_ejection_limit_ms(&brief);
+	ledger_report(&p->ledger, key_of(p, 1), OUTCOME_REFUSED, &brief, p->pick.now_ms);
+	p->pick.now_ms += 1000;
+	chosen.load = ledger_load(&p->ledger, key_of(p, 1), p->pick.now_ms);
+	assert_true(ledger_try(&p->ledger, key_of(p, 1), &chosen.load.ejection, &brief, p->pick.now_ms));
+	for (int late_ms = 0; late_ms < 900; late_ms += 7) {
+		p->pick.now_ms -= 7;
+		pick_many(p, BALANCE_ROUND_ROBIN, false, 4);
+		assert_int_equal(p->counts[1], 0);
+	}
+}
+
 static void trial_that_succeeds_ends_the_ejection(void **state)
 {
 	struct ledger *ledger = new_ledger(8, 8);
@@ -546,6 +567,29 @@ static void where_all_are_in_one_that_timed_out_gets_one_dial_at_a_time(void **s
 	assert_int_equal(trials, 3); /* none of them has told yet */
 }
 
+/* Such a dial would fail, while a blocking one goes on from it. */
+static void trial_of_one_that_timed_out_is_left_to_dials_that_can_go_on(void **state)
+{
+	struct picks *p = new_picks_of(3);
+
+	(void)state;
+	p->pick.may_try = p->pick.hesitant = true;
+	for (int k = 0; k < 2; k++)
+		ledger_report(&p->ledger, key_of(p, 0), OUTCOME_TIMED_OUT, &usual, p->pick.now_ms);
+	eject(p, 1, p->pick.now_ms);
+	p->pick.now_ms += 5500;
+	pick_many(p, BALANCE_ROUND_ROBIN, false, 9);
+	assert_int_equal(p->counts[0], 0);
+	assert_true(p->counts[1] > 0); /* of a refusal it learns at once */
+	p->pick.hesitant = false;
+	pick_many(p, BALANCE_ROUND_ROBIN, false, 9);
+	assert_true(p->counts[0] > 0);
+	p->pick.hesitant = true;
+	p->pick.now_ms += 1100; /* nobody came */
+	pick_many(p, BALANCE_ROUND_ROBIN, false, 9);
+	assert_true(p->counts[0] > 0);
+}
+
 static void endpoint_whose_time_is_over_is_a_candidate_on_trial(void **state)
 {
 	(void)state;
@@ -582,6 +626,7 @@ int main(void)
 		TEST(of_many_processes_one_tries),
 		TEST(trial_that_is_never_told_is_over_in_time_and_the_next_one_tries),
 		TEST(trial_has_the_time_that_a_dial_needs),
+		TEST(trial_is_another_dials_also_to_one_whose_clock_is_late),
 		TEST(trial_that_succeeds_ends_the_ejection),
 		TEST(trial_that_fails_ejects_for_twice_as_long),
 		TEST(trial_whose_answer_is_late_ends_that_of_another),
@@ -595,6 +640,7 @@ int main(void)
 		TEST(share_that_may_be_out_is_never_exceeded),
 		TEST(one_of_two_may_be_out_and_one_of_one_not),
 		TEST(where_all_are_in_one_that_timed_out_gets_one_dial_at_a_time),
+		TEST(trial_of_one_that_timed_out_is_left_to_dials_that_can_go_on),
 		TEST(endpoint_whose_time_is_over_is_a_candidate_on_trial),
 	};
 
