@@ -20,7 +20,7 @@
 
 #include "errors.h"
 
-enum { OVER = 255, PATIENCE_MS = 2500, PAUSE_US = 500, LIMIT_S = 240 };
+enum { OVER = 255, PATIENCE_MS = 2500, PAUSE_US = 2000, LIMIT_S = 240 };
 
 struct board {
 	uint32_t phase, unused;

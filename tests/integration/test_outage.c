@@ -47,8 +47,8 @@ struct phase {
 /* From a verdict, or the last one of several, until the dead are back. */
 struct window {
 	uint64_t from_ms, to_ms;
-	unsigned dials; /* that they saw meanwhile */
-	unsigned late;	/* dials that began in it and failed */
+	unsigned trials; /* that there may have been in it: one for each ejection that began, and for each that it began with */
+	unsigned late;	 /* dials that began in it and failed */
 };
 
 struct board {
@@ -204,12 +204,12 @@ static void set_hosts(struct outage *o, int host, int count, enum tun_rule rule,
 		tun_set(o->tun, host + i, rule, delay_us);
 }
 
-static unsigned dials_seen(const struct outage *o, int host, int count)
+static unsigned all_ejections(const struct outage *o, int host, int count)
 {
 	unsigned n = 0;
 
 	for (int i = 0; i < count; i++)
-		n += tun_dials(o->tun, host + i);
+		n += ejections(o, host + i);
 	return n;
 }
 
@@ -220,7 +220,7 @@ static struct window *begin_window(struct outage *o, int host, int count)
 	assert_true(o->window_count <= WINDOWS);
 	for (int i = 0; i < count; i++)
 		wait_until(o, is_out(o, host + i));
-	w->dials = dials_seen(o, host, count);
+	w->trials = all_ejections(o, host, count);
 	w->from_ms = clock_boot_ms();
 	return w;
 }
@@ -229,7 +229,7 @@ static void end_window(struct outage *o, struct window *w, int host, int count)
 {
 	w->to_ms = clock_boot_ms();
 	set_hosts(o, host, count, TUN_ACCEPT, 0);
-	w->dials = dials_seen(o, host, count) - w->dials;
+	w->trials = all_ejections(o, host, count) - w->trials + (unsigned)count;
 }
 
 /* One of the dead, for two periods of its ejection: a dial for each, and perhaps one that has not been told yet. */
@@ -313,7 +313,7 @@ static void play_healthy(struct outage *o)
 
 /* ---- the figures ---- */
 
-/* Dials that began behind a verdict: none but its trials, one of which it may have been. */
+/* A dial that began behind a verdict and failed: it was one of the trials, which end with a verdict of their own. */
 static void count_late(struct outage *o, struct phase *phase, enum kind kind, uint64_t begun_ms)
 {
 	for (int i = 0; i < o->window_count; i++) {
@@ -322,9 +322,9 @@ static void count_late(struct outage *o, struct phase *phase, enum kind kind, ui
 		if (begun_ms <= w->from_ms || begun_ms >= w->to_ms)
 			continue;
 		phase->failed_late[kind]++;
-		if (++w->late > w->dials)
-			fail_msg("%s: %u dials that began after the verdict have failed, and %u reached the dead", phase->name,
-				 w->late, w->dials);
+		if (++w->late > w->trials)
+			fail_msg("%s: %u dials that began after the verdict have failed; there were %u trials", phase->name,
+				 w->late, w->trials);
 	}
 }
 
@@ -407,6 +407,63 @@ static struct services *services_of_hosts(const char *more)
 	return s;
 }
 
+/* ---- a verdict of all ---- */
+
+enum { SHARERS = 20 };
+
+/* Every one of them dials once, and reaches somebody who lives. */
+static void step_all(struct process *const *sharers)
+{
+	for (int i = 0; i < SHARERS; i++)
+		process_say(sharers[i], "\n");
+	for (int i = 0; i < SHARERS; i++)
+		if (strncmp(process_line(sharers[i], LIMIT_MS), "tun-", 4))
+			fail_msg("a dial failed: %s", sharers[i]->out_text);
+}
+
+static void start_sharers(const struct services *s, struct process **sharers)
+{
+	for (int i = 0; i < SHARERS; i++) {
+		const char *program = built("helpers/dialer");
+		const char *const *argv = i % 2 ? ARGV(program, "--step", "--nonblocking", "web", "80") : ARGV(program, "--step", "web", "80");
+
+		sharers[i] = process_start(&(struct start){ .argv = argv, .env = s->env, .interactive = true });
+	}
+}
+
+static void twenty_processes_share_a_verdict_until_its_time_is_up(void **state)
+{
+	struct outage o = { .tun = tun_open() };
+	struct process *sharers[SHARERS];
+	unsigned before, rounds = 0;
+	uint32_t verdict;
+
+	(void)state;
+	set_hosts(&o, FIRST, HOSTS, TUN_ACCEPT, 0);
+	o.s = services_of_hosts("\"balance\": \"round_robin\", \"eject_for\": \"3s\"");
+	start_sharers(o.s, sharers);
+	step_all(sharers);
+	o.watch = watch_ledger(o.s);
+	tun_set(o.tun, FIRST, TUN_REFUSE, 0);
+	while (!is_out(&o, FIRST)) { /* by a blocking one, which tells of it before it goes on */
+		process_say(sharers[0], "\n");
+		assert_non_null(process_line(sharers[0], LIMIT_MS));
+	}
+	before = tun_dials(o.tun, FIRST);
+	verdict = ledger_load(&o.watch->ledger, key_of_host(&o, FIRST), clock_boot_ms()).ejection;
+	for (;; rounds++) {
+		step_all(sharers);
+		if (!is_out(&o, FIRST) || ledger_load(&o.watch->ledger, key_of_host(&o, FIRST), clock_boot_ms()).ejection != verdict)
+			break;
+		assert_int_equal(tun_dials(o.tun, FIRST), before);
+	}
+	assert_true(rounds > 0);
+	while (tun_dials(o.tun, FIRST) == before)
+		step_all(sharers);
+	assert_int_equal(tun_dials(o.tun, FIRST), before + 1); /* of twenty, one tried */
+	printf("verdict of twenty processes: %u dials, none to the dead, then one trial\n", rounds * SHARERS);
+}
+
 static void outage_is_not_noticed_while_somebody_answers(void **state)
 {
 	struct outage *o = calloc(1, sizeof(*o));
@@ -437,6 +494,7 @@ static void outage_is_not_noticed_while_somebody_answers(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(twenty_processes_share_a_verdict_until_its_time_is_up),
 		TEST(outage_is_not_noticed_while_somebody_answers),
 	};
 
