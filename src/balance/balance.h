@@ -23,10 +23,10 @@ struct pick {
 	uint64_t identity; /* of this client, for `hash` and where no rank is known */
 	uint32_t eject_limit_ms; /* an ejection that would end later than this is not believed; 0: any is */
 	uint16_t eject_percent; /* at most this share may be out */
-	bool all_in;		/* set by pick_next: those that are ejected are in now */
-	bool may_try;		/* a candidate may be a trial, for which ledger_try has to say yes */
-	bool hesitant;		/* this dial could not go on from one that does not answer */
-	bool still;		/* no cursor is moved, and `noise` is the turn */
+	bool all_in : 1;	/* set by pick_next: those that are ejected are in now */
+	bool may_try : 1;	/* a candidate may be a trial, for which ledger_try has to say yes */
+	bool hesitant : 1;	/* this dial could not go on from one that does not answer */
+	bool still : 1;		/* no cursor is moved, and `noise` is the turn */
 	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown, CLIENT_PEERS_UNKNOWN: their number is */
 	uint64_t noise;	      /* where no ledger gives turns: the turn among the dials of this process, from a place of its own */
 	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial */

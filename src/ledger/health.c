@@ -18,12 +18,18 @@ static uint64_t longest_ms(const struct ledger_verdict *verdict)
 	return max_ms && max_ms < LEDGER_MAX_EJECTION_MS ? max_ms : LEDGER_MAX_EJECTION_MS;
 }
 
+/* Whoever blocks tells of it when the kernel has given up, and the program's processor is free again. */
+static uint64_t least_trial_ms(const struct ledger_verdict *verdict)
+{
+	return 2 * (uint64_t)verdict->handshake_ms;
+}
+
 uint32_t ledger_ejection_limit_ms(const struct ledger_verdict *verdict)
 {
 	uint64_t most = longest_ms(verdict);
 
-	if (most < verdict->trial_ms)
-		most = verdict->trial_ms;
+	if (most < least_trial_ms(verdict))
+		most = least_trial_ms(verdict);
 	most += LATE_MS;
 	return most < LEDGER_MAX_EJECTION_MS ? (uint32_t)most : LEDGER_MAX_EJECTION_MS;
 }
@@ -223,14 +229,15 @@ bool ledger_try(const struct ledger *ledger, struct ledger_key key, uint32_t *ej
 		uint64_t now_ms)
 {
 	const struct ledger_row *row = ledger_row(ledger, key);
-	uint32_t n, ms;
+	uint64_t ms;
+	uint32_t n;
 
 	if (!row || !*ejection)
 		return true;
 	n = count_of(row, key.tag);
 	ms = ejection_ms(verdict, n ? n - 1 : 0, key, now_ms);
-	if (ms < verdict->trial_ms)
-		ms = verdict->trial_ms;
+	if (ms < least_trial_ms(verdict))
+		ms = least_trial_ms(verdict);
 	if (!put_out(ledger, key, word_make(key.tag, *ejection), now_ms + ms, TRIAL))
 		return false;
 	*ejection = end_word(now_ms + ms, TRIAL);

@@ -91,7 +91,7 @@ struct ledger_verdict {
 	uint16_t eject_after, eject_timeouts_after; /* refusals, timeouts in a row; 0: never */
 	uint32_t eject_for_ms;			    /* the first time, within a tenth; doubled with each further one in a row */
 	uint32_t eject_max_ms;			    /* at most; 0: a day */
-	uint32_t trial_ms;			    /* at least so long a trial has to tell how it went */
+	uint32_t handshake_ms;			    /* that a dial may take: a trial has twice as long, at least, to tell how it went */
 };
 
 /* No ejection or trial under this policy ends later than this from now: what does is damage, or another policy's. */

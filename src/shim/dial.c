@@ -120,12 +120,6 @@ uint64_t dial_own_turn(void)
 	return hash_finish(load_relaxed(&base) ^ (uint64_t)sys_getpid() << 32) + add_relaxed(&turn, 1);
 }
 
-/* A blocking dial tells of its trial when the kernel has given up on it, and the program's processor is free again. */
-static uint32_t trial_ms(uint32_t connect_timeout_ms)
-{
-	return connect_timeout_ms < LEDGER_MAX_EJECTION_MS / 2 ? 2 * connect_timeout_ms : LEDGER_MAX_EJECTION_MS;
-}
-
 static void take_verdict(struct dial *d, const struct table_policy *policy)
 {
 	d->verdict = (struct ledger_verdict){
@@ -133,7 +127,7 @@ static void take_verdict(struct dial *d, const struct table_policy *policy)
 		.eject_timeouts_after = policy->eject_timeouts_after,
 		.eject_for_ms = policy->eject_for_ms,
 		.eject_max_ms = policy->eject_max_ms,
-		.trial_ms = trial_ms(policy->connect_timeout_ms),
+		.handshake_ms = policy->connect_timeout_ms,
 	};
 	d->pick.eject_limit_ms = ledger_ejection_limit_ms(&d->verdict);
 	d->pick.eject_percent = policy->eject_percent;
@@ -146,7 +140,6 @@ static void take_rules(struct dial *d, const struct table_rules *rules, const st
 	d->balance = d->settings->balance >= 0 ? (uint8_t)d->settings->balance : policy->balance;
 	d->attempts = policy->attempts ? policy->attempts : 1;
 	take_verdict(d, policy);
-	d->connect_timeout_ms = policy->connect_timeout_ms;
 	d->service = port->service;
 	d->pick.cursor = (struct ledger_key){ port->cursor, port->cursor_tag };
 	if (!d->pick.ledger->base || port->cursor >= d->pick.ledger->cursors)

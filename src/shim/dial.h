@@ -41,7 +41,6 @@ struct dial {
 	uint32_t attempt;  /* endpoints chosen so far */
 	uint32_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
 	struct ledger_verdict verdict;
-	uint32_t connect_timeout_ms;
 	uint32_t service; /* row, for the trace */
 	uint64_t seq;	  /* with `area`: the generation whose endpoints of the socket's family `pick.rows` counts */
 	const void *area;

@@ -207,7 +207,7 @@ __attribute__((noinline))
 static void bound_handshake(struct call *c)
 {
 	struct patience *patience = &c->patience;
-	unsigned timeout_ms = c->fresh && c->choice.others ? c->dial.connect_timeout_ms : 0;
+	unsigned timeout_ms = c->fresh && c->choice.others ? c->dial.verdict.handshake_ms : 0;
 	int own = 0;
 
 	patience->begun_ns = clock_read_ns(CLOCK_MONOTONIC);
@@ -275,7 +275,7 @@ static int call_connect_guarded(struct call *c)
 	const struct patience *p = &c->patience;
 	struct guarded what = {
 		.fd = c->fd,
-		.bound_ms = c->dial.connect_timeout_ms,
+		.bound_ms = c->dial.verdict.handshake_ms,
 		.handshake_ms = p->handshake_ms,
 		.send = p->send,
 		.handshake_changed = p->handshake_changed,

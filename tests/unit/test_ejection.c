@@ -22,7 +22,7 @@
 
 static const struct ledger_key key = { 3, 0xaaaa };
 static const struct ledger_verdict usual = {
-	.eject_after = 1, .eject_timeouts_after = 2, .eject_for_ms = 5000, .eject_max_ms = 300000, .trial_ms = 1875
+	.eject_after = 1, .eject_timeouts_after = 2, .eject_for_ms = 5000, .eject_max_ms = 300000, .handshake_ms = 1500
 };
 
 static struct ledger_load load_at(const struct ledger *ledger, uint64_t now_ms)
@@ -297,7 +297,7 @@ static void trial_that_is_never_told_is_over_in_time_and_the_next_one_tries(void
 
 static void trial_has_the_time_that_a_dial_needs(void **state)
 {
-	struct ledger_verdict brief = { .eject_after = 1, .eject_for_ms = 100, .eject_max_ms = 200, .trial_ms = 1875 };
+	struct ledger_verdict brief = { .eject_after = 1, .eject_for_ms = 100, .eject_max_ms = 200, .handshake_ms = 1500 };
 	struct ledger *ledger = new_ledger(8, 8);
 	uint32_t ejection;
 
@@ -305,7 +305,7 @@ static void trial_has_the_time_that_a_dial_needs(void **state)
 	ledger_report(ledger, key, OUTCOME_REFUSED, &brief, NOW);
 	ejection = load_at(ledger, NOW + 300).ejection;
 	assert_true(ledger_try(ledger, key, &ejection, &brief, NOW + 300));
-	assert_in_range(load_at(ledger, NOW + 300).ejected_ms, 1875 - 3 * TICK, 1875);
+	assert_in_range(load_at(ledger, NOW + 300).ejected_ms, 3000 - 3 * TICK, 3000 + 2 * TICK);
 	assert_true(load_at(ledger, NOW + 300).ejected_ms <= ledger_ejection_limit_ms(&brief));
 }
 
@@ -313,7 +313,7 @@ static void trial_has_the_time_that_a_dial_needs(void **state)
 static void trial_is_another_dials_also_to_one_whose_clock_is_late(void **state)
 {
 	struct picks *p = new_picks_of(4);
-	struct ledger_verdict brief = { .eject_after = 1, .eject_for_ms = 200, .eject_max_ms = 800, .trial_ms = 3000 };
+	struct ledger_verdict brief = { .eject_after = 1, .eject_for_ms = 200, .eject_max_ms = 800, .handshake_ms = 1500 };
 	struct candidate chosen;
 
 	(void)state;

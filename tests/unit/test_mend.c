@@ -355,7 +355,7 @@ static void there_is_nothing_to_mend_without_a_ledger_or_backends(void **state)
 
 /* ---- what a connection that stands says of its backend ---- */
 
-static const struct ledger_verdict usual = { 1, 2, 5000, 300000, 1875 };
+static const struct ledger_verdict usual = { 1, 2, 5000, 300000, 1500 };
 
 static uint16_t local_port_be(int fd)
 {
