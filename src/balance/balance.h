@@ -72,7 +72,7 @@ bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chose
 /* For policies: candidate `i` if it may be picked now. */
 bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_candidate);
 
-/* For it: whether the ledger's verdict lets a candidate in now, and if so, whether as a trial. Sets `trial`. */
+/* For it: whether a candidate that the ledger has a verdict on is in now, and if so, whether as a trial. May set `trial`. */
 bool eject_lets_in(const struct pick *pick, struct candidate *candidate);
 
 /* Whether more are out than may be. */

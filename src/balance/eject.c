@@ -7,7 +7,8 @@
 /* Whether its verdict counts: one that would end later than this policy allows is another policy's, or damage. */
 static bool is_out(const struct pick *pick, const struct ledger_load *load)
 {
-	return load->ejected && (!pick->eject_limit_ms || load->ejected_ms <= pick->eject_limit_ms);
+	return load->ejected &&
+	       (!pick->eject_limit_ms || ledger_left_ms(load->ejection, pick->now_ms) <= pick->eject_limit_ms);
 }
 
 /*
@@ -33,9 +34,6 @@ bool eject_lets_in(const struct pick *pick, struct candidate *candidate)
 {
 	const struct ledger_load *load = &candidate->load;
 
-	candidate->trial = false;
-	if (!load->ejection)
-		return true;
 	if (is_out(pick, load))
 		return pick->all_in && is_in_with_all(pick, candidate);
 	if (!load->ejected && is_left_to_others(pick, candidate))

@@ -33,7 +33,8 @@ bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_c
 	if (!is_left(pick, i, ret_candidate))
 		return false;
 	ret_candidate->load = ledger_load(pick->ledger, ret_candidate->key, pick->now_ms);
-	return eject_lets_in(pick, ret_candidate);
+	ret_candidate->trial = false;
+	return !ret_candidate->load.ejection || eject_lets_in(pick, ret_candidate);
 }
 
 bool pick_has_left(const struct pick *pick)

@@ -63,6 +63,11 @@ bool ledger_is_trial(uint32_t ejection)
 	return ejection & TRIAL;
 }
 
+uint32_t ledger_left_ms(uint32_t ejection, uint64_t now_ms)
+{
+	return ejection ? time_left_ms(ejection, now_ms) : 0;
+}
+
 uint32_t ledger_overdue_ms(uint32_t ejection, uint64_t now_ms)
 {
 	uint64_t ms = (uint64_t)age_of(ejection, ledger_ticks(now_ms)) << LEDGER_TICK_SHIFT;
@@ -154,7 +159,7 @@ static bool put_out(const struct ledger *ledger, struct ledger_key key, uint64_t
 /* Whether a failure of a dial that knew `ejection` may be a verdict where the row has `now`: no later one has been spoken. */
 static bool may_judge(uint32_t ejection, uint32_t now, const struct ledger_verdict *verdict, uint64_t now_ms)
 {
-	uint32_t left_ms = now ? time_left_ms(now, now_ms) : 0;
+	uint32_t left_ms = ledger_left_ms(now, now_ms);
 
 	return !now || (now == ejection && (ledger_is_trial(now) || !left_ms || left_ms > ledger_ejection_limit_ms(verdict)));
 }

@@ -16,8 +16,7 @@ struct ledger_load ledger_load(const struct ledger *ledger, struct ledger_key ke
 	load.active = active_of(word_value(load.claims_word, key.tag), word_read(&row->gone, key.tag));
 	/* Acquire: with a verdict, the end of it in the head. */
 	load.ejection = word_value(load_acquire(&row->ejected_until), key.tag);
-	load.ejected_ms = load.ejection ? time_left_ms(load.ejection, now_ms) : 0;
-	load.ejected = load.ejected_ms > 0;
+	load.ejected = load.ejection && time_left_ms(load.ejection, now_ms) > 0;
 	return load;
 }
 
@@ -156,7 +155,7 @@ struct ledger_score ledger_score(const struct ledger *ledger, struct ledger_key 
 	score.active = load.active;
 	score.failures = word_read(&row->failures, key.tag);
 	score.ejected = load.ejected;
-	score.ejected_ms = load.ejected_ms;
+	score.ejected_ms = ledger_left_ms(load.ejection, now_ms);
 	return score;
 }
 

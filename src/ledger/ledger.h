@@ -63,13 +63,12 @@ static inline uint32_t ledger_ticks(uint64_t ms)
 	return (uint32_t)(ms >> LEDGER_TICK_SHIFT);
 }
 
-/* What a pick looks at. */
+/* What a pick looks at: two words, which are handed over in registers. */
 struct ledger_load {
 	uint64_t claims_word; /* for ledger_claim_if */
-	uint32_t active;
-	uint32_t ejection;   /* as the row has it, for what follows from it; 0: in */
-	uint32_t ejected_ms; /* how much longer it is out, or on trial */
-	bool ejected;	     /* that is not 0 */
+	uint32_t active : 31; /* at most LEDGER_MAX_ACTIVE */
+	uint32_t ejected : 1; /* out, or on trial */
+	uint32_t ejection;    /* as the row has it, for what follows from it; 0: in */
 };
 struct ledger_load ledger_load(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
 
@@ -119,8 +118,9 @@ bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledg
 bool ledger_try(const struct ledger *ledger, struct ledger_key key, uint32_t *ejection, const struct ledger_verdict *verdict,
 		uint64_t now_ms);
 
-/* Whether this is the word of a trial, while its time runs; and how long the time of a word has been over. */
+/* Whether this is the word of a trial, while its time runs; how long that will be, and how long it has been over. */
 bool ledger_is_trial(uint32_t ejection);
+uint32_t ledger_left_ms(uint32_t ejection, uint64_t now_ms);
 uint32_t ledger_overdue_ms(uint32_t ejection, uint64_t now_ms);
 
 /*

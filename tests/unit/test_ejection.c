@@ -30,6 +30,11 @@ static struct ledger_load load_at(const struct ledger *ledger, uint64_t now_ms)
 	return ledger_load(ledger, key, now_ms);
 }
 
+static uint32_t left_ms(const struct ledger *ledger, uint64_t now_ms)
+{
+	return ledger_left_ms(load_at(ledger, now_ms).ejection, now_ms);
+}
+
 static bool refuse(const struct ledger *ledger, uint64_t now_ms)
 {
 	return ledger_report(ledger, key, OUTCOME_REFUSED, &usual, now_ms);
@@ -43,7 +48,7 @@ static void succeed(const struct ledger *ledger, uint64_t now_ms)
 /* The first moment at which it is no longer out. */
 static uint64_t end_of(const struct ledger *ledger, uint64_t now_ms)
 {
-	return now_ms + load_at(ledger, now_ms).ejected_ms + TICK;
+	return now_ms + left_ms(ledger, now_ms) + TICK;
 }
 
 /* Fails as a trial, as soon as it may. The moment. */
@@ -76,7 +81,7 @@ static void first_ejection_lasts_as_said_within_a_tenth(void **state)
 		uint32_t ms;
 
 		assert_true(ledger_report(ledger, one, OUTCOME_REFUSED, &usual, NOW));
-		ms = ledger_load(ledger, one, NOW).ejected_ms;
+		ms = ledger_left_ms(ledger_load(ledger, one, NOW).ejection, NOW);
 		assert_about(ms, 5000);
 		least = ms < least ? ms : least;
 		most = ms > most ? ms : most;
@@ -94,8 +99,8 @@ static void each_further_ejection_doubles_the_time_up_to_the_most(void **state)
 	(void)state;
 	assert_true(refuse(ledger, now_ms));
 	for (int i = 0; i < 40; i++) {
-		assert_about(load_at(ledger, now_ms).ejected_ms, middle_ms);
-		assert_in_range(load_at(ledger, now_ms).ejected_ms, 0, 300000);
+		assert_about(left_ms(ledger, now_ms), middle_ms);
+		assert_in_range(left_ms(ledger, now_ms), 0, 300000);
 		now_ms = fail_trial(ledger, now_ms);
 		middle_ms = middle_ms * 2 < 300000 * 10 / 11 ? middle_ms * 2 : 300000 * 10 / 11;
 	}
@@ -116,7 +121,7 @@ static void ejection_of_any_policy_is_no_longer_than_it_allows(void **state)
 
 		row_of(ledger, key.slot)->ejections = (uint64_t)key.tag << 32 | (uint32_t)next_random(&random);
 		assert_true(ledger_report(ledger, key, OUTCOME_REFUSED, &v, now_ms));
-		assert_in_range(load_at(ledger, now_ms).ejected_ms, 0, v.eject_max_ms);
+		assert_in_range(left_ms(ledger, now_ms), 0, v.eject_max_ms);
 		assert_in_range(ledger_ejection_limit_ms(&v), v.eject_max_ms, v.eject_max_ms + 1000);
 		end_of_test(NULL);
 	}
@@ -137,11 +142,11 @@ static void health_takes_the_doublings_back(void **state)
 		assert_true(refuse(ledger, now_ms));
 		for (int k = 0; k < 3; k++)
 			now_ms = fail_trial(ledger, now_ms);
-		assert_about(load_at(ledger, now_ms).ejected_ms, 40000);
+		assert_about(left_ms(ledger, now_ms), 40000);
 		succeed(ledger, now_ms + 44000);
 		now_ms += 40000 + rows[i].healthy_ms;
 		assert_true(refuse(ledger, now_ms < NOW ? NOW : now_ms));
-		assert_about(load_at(ledger, now_ms).ejected_ms, rows[i].then_ms);
+		assert_about(left_ms(ledger, now_ms), rows[i].then_ms);
 		end_of_test(NULL);
 	}
 }
@@ -160,7 +165,7 @@ static void failures_that_eject_nobody_keep_what_health_has_taken_back(void **st
 	now_ms += 3600000;
 	assert_false(ledger_report(ledger, key, OUTCOME_REFUSED, &patient, now_ms));
 	assert_true(ledger_report(ledger, key, OUTCOME_REFUSED, &patient, now_ms + 100));
-	assert_about(load_at(ledger, now_ms + 100).ejected_ms, 5000);
+	assert_about(left_ms(ledger, now_ms + 100), 5000);
 }
 
 static void time_alone_takes_nothing_back(void **state)
@@ -171,7 +176,7 @@ static void time_alone_takes_nothing_back(void **state)
 	assert_true(refuse(ledger, NOW));
 	fail_trial(ledger, NOW);
 	assert_true(refuse(ledger, NOW + 10 * 3600000)); /* nobody dialed meanwhile: it has not been in */
-	assert_about(load_at(ledger, NOW + 10 * 3600000).ejected_ms, 20000);
+	assert_about(left_ms(ledger, NOW + 10 * 3600000), 20000);
 }
 
 /* ---- the trial ---- */
@@ -290,7 +295,7 @@ static void trial_that_is_never_told_is_over_in_time_and_the_next_one_tries(void
 		assert_true(WIFSIGNALED(status));
 		assert_false(ledger_try(ledger, key, &ejection, &usual, due_ms));
 		assert_true(ledger_is_trial(load_at(ledger, due_ms).ejection));
-		assert_about(load_at(ledger, due_ms).ejected_ms, 5000); /* as long as it was out: it has not failed */
+		assert_about(left_ms(ledger, due_ms), 5000); /* as long as it was out: it has not failed */
 		now_ms = due_ms;
 	}
 }
@@ -305,8 +310,8 @@ static void trial_has_the_time_that_a_dial_needs(void **state)
 	ledger_report(ledger, key, OUTCOME_REFUSED, &brief, NOW);
 	ejection = load_at(ledger, NOW + 300).ejection;
 	assert_true(ledger_try(ledger, key, &ejection, &brief, NOW + 300));
-	assert_in_range(load_at(ledger, NOW + 300).ejected_ms, 3000 - 3 * TICK, 3000 + 2 * TICK);
-	assert_true(load_at(ledger, NOW + 300).ejected_ms <= ledger_ejection_limit_ms(&brief));
+	assert_in_range(left_ms(ledger, NOW + 300), 3000 - 3 * TICK, 3000 + 2 * TICK);
+	assert_true(left_ms(ledger, NOW + 300) <= ledger_ejection_limit_ms(&brief));
 }
 
 /* A dial that was stopped between its look at the clock and its look at the row. */
@@ -354,7 +359,7 @@ static void trial_that_fails_ejects_for_twice_as_long(void **state)
 	(void)state;
 	refuse(ledger, NOW);
 	now_ms = fail_trial(ledger, NOW);
-	assert_about(load_at(ledger, now_ms).ejected_ms, 10000);
+	assert_about(left_ms(ledger, now_ms), 10000);
 	assert_false(ledger_is_trial(load_at(ledger, now_ms).ejection));
 }
 
@@ -445,7 +450,7 @@ static void port_that_is_waited_for_does_not_lengthen_an_ejection(void **state)
 	(void)state;
 	ledger_await(ledger, key, 0xffff);
 	assert_true(refuse(ledger, NOW));
-	assert_about(load_at(ledger, NOW).ejected_ms, 5000);
+	assert_about(left_ms(ledger, NOW), 5000);
 }
 
 /* ---- shims one version apart ---- */
@@ -482,16 +487,16 @@ static void no_word_puts_an_endpoint_out_for_longer_than_the_policy(void **state
 	(void)state;
 	p->pick.eject_limit_ms = ledger_ejection_limit_ms(&usual);
 	for (int i = 0; i < 20000; i++) {
-		uint32_t until = (uint32_t)next_random(&random), left_ms;
+		uint32_t until = (uint32_t)next_random(&random), ms;
 
 		if (i % 2)
 			until = ledger_ticks(p->pick.now_ms) + until % (2 * DAY_MS >> LEDGER_TICK_SHIFT);
 		row->ejected_until = (uint64_t)key_of(p, 0).tag << 32 | until;
-		left_ms = ledger_load(&p->ledger, key_of(p, 0), p->pick.now_ms).ejected_ms;
-		assert_in_range(left_ms, 0, DAY_MS);
+		ms = ledger_left_ms(ledger_load(&p->ledger, key_of(p, 0), p->pick.now_ms).ejection, p->pick.now_ms);
+		assert_in_range(ms, 0, DAY_MS);
 		assert_in_range(p->pick.eject_limit_ms, usual.eject_max_ms, usual.eject_max_ms + 1000);
 		pick_many(p, BALANCE_ROUND_ROBIN, false, 2);
-		assert_int_equal(p->counts[0], left_ms && left_ms <= p->pick.eject_limit_ms ? 0 : 1);
+		assert_int_equal(p->counts[0], ms && ms <= p->pick.eject_limit_ms ? 0 : 1);
 	}
 }
 
@@ -503,7 +508,7 @@ static void damaged_verdict_is_overruled_by_the_next_failure(void **state)
 	row_of(ledger, key.slot)->ejected_until = (uint64_t)key.tag << 32 | (ledger_ticks(NOW + DAY_MS - 100000) & ~1u);
 	row_of(ledger, key.slot)->ejections = (uint64_t)key.tag << 32 | UINT32_MAX;
 	assert_true(refuse(ledger, NOW));
-	assert_in_range(load_at(ledger, NOW).ejected_ms, 1, usual.eject_max_ms);
+	assert_in_range(left_ms(ledger, NOW), 1, usual.eject_max_ms);
 }
 
 /* ---- the share ---- */
