@@ -326,15 +326,19 @@ static bool pin(struct dial *d, const struct candidate *candidate, int tries)
 	       ledger_set_pin(d->pick.ledger, d->pick.cursor, d->v4, &d->pin, candidate->key.tag, d->pick.now_ms);
 }
 
-/* The place of a chosen one; of a trial, the right to it before that. */
-static bool take(struct dial *d, struct candidate *candidate, int tries)
+/* The right to a trial, and then its place. */
+__attribute__((noinline)) /* not on the stack of every dial */
+static bool take_trial(struct dial *d, struct candidate *candidate)
 {
-	if (!candidate->trial || tries >= TRIAL_TRIES)
-		return dial_claim(d, candidate, tries);
 	if (!ledger_try(d->pick.ledger, candidate->key, &candidate->load.ejection, &d->verdict, d->pick.now_ms))
 		return false;
 	ledger_claim(d->pick.ledger, candidate->key); /* whoever claimed it meanwhile: nobody else may try it */
 	return true;
+}
+
+static bool take(struct dial *d, struct candidate *candidate, int tries)
+{
+	return candidate->trial && tries < TRIAL_TRIES ? take_trial(d, candidate) : dial_claim(d, candidate, tries);
 }
 
 __attribute__((noinline)) /* its row is not for the stack of every dial */

@@ -37,15 +37,15 @@ struct dial {
 	bool v4; /* the family of endpoints that this socket can reach */
 	bool blocking;
 	uint8_t balance;
-	uint16_t attempts; /* endpoints that may time out */
+	bool observed;	   /* and the pin stays as it is */
+	uint16_t attempts; /* endpoints that may still time out */
+	uint16_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
 	uint32_t attempt;  /* endpoints chosen so far */
-	uint32_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
 	struct ledger_verdict verdict;
-	uint32_t service; /* row, for the trace */
+	uint32_t service;    /* row, for the trace */
+	uint32_t affinity_s; /* not 0: dials are pinned for so long */
 	uint64_t seq;	  /* with `area`: the generation whose endpoints of the socket's family `pick.rows` counts */
 	const void *area;
-	uint32_t affinity_s;   /* not 0: dials are pinned for so long */
-	bool observed;	       /* and the pin stays as it is */
 	struct ledger_pin pin; /* as the last choice found it */
 	struct pick pick;
 };

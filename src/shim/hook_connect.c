@@ -47,10 +47,9 @@ struct call {
 	const struct sockaddr *sa; /* the caller's */
 	bool fresh;		   /* never dialed nor bound: may dial again on failure */
 	bool stale;		   /* has the error of an earlier dial, which the next call will be told */
-	uint16_t timeouts;
-	int error; /* of the last attempt; 0: connected */
-	struct patience patience;
+	int16_t error;		   /* of the last attempt; 0: connected */
 	struct dial_choice choice;
+	struct patience patience;
 	struct dial dial;
 };
 
@@ -301,7 +300,8 @@ static bool try_blocking(struct call *c)
 
 	if (!c->choice.others) /* nobody to go on to: the kernel's own patience is the better one */
 		unbound_handshake(c);
-	c->error = error = call_connect_guarded(c);
+	error = call_connect_guarded(c);
+	c->error = (int16_t)error;
 	blame = blame_of(c);
 	trace(c, error);
 	if (error == 0 || is_under_way(error)) {
@@ -311,7 +311,7 @@ static bool try_blocking(struct call *c)
 	end_failed(c, blame);
 	if (blame == BLAME_NOBODY || !c->fresh)
 		return false;
-	if (blame == BLAME_TIMED_OUT && ++c->timeouts >= c->dial.attempts)
+	if (blame == BLAME_TIMED_OUT && --c->dial.attempts == 0)
 		return false;
 	return may_go_on(c, blame);
 }
@@ -342,7 +342,7 @@ static enum answer wait_for_answer(struct dial *dial, int fd, bool patient)
 	begun_ns = clock_read_ns(CLOCK_MONOTONIC);
 	answer = look_for_answer(fd, (int)dial->wait_ms);
 	spent_ms = (clock_read_ns(CLOCK_MONOTONIC) - begun_ns + 500000) / 1000000u;
-	dial->wait_ms -= spent_ms < dial->wait_ms ? (uint32_t)spent_ms : dial->wait_ms;
+	dial->wait_ms -= spent_ms < dial->wait_ms ? (uint16_t)spent_ms : dial->wait_ms;
 	return answer;
 }
 
@@ -376,7 +376,7 @@ static bool failed_at_once(struct call *c)
 		dial_left(&c->dial, &c->choice);
 		return false;
 	}
-	c->error = leave_failed_dial(c->fd);
+	c->error = (int16_t)leave_failed_dial(c->fd);
 	blame = blame_for(c->error);
 	end_failed(c, blame);
 	if (blame != BLAME_NOBODY)
@@ -388,9 +388,11 @@ static bool failed_at_once(struct call *c)
 __attribute__((noinline))
 static bool try_nonblocking(struct call *c)
 {
-	int error = c->error = call_connect(c);
-	enum blame blame = blame_of(c);
+	int error = call_connect(c);
+	enum blame blame;
 
+	c->error = (int16_t)error;
+	blame = blame_of(c);
 	trace(c, error);
 	if (error == 0) {
 		land(c, is_answered(c));
@@ -429,7 +431,6 @@ static inline bool begin(struct call *c, int fd, const struct sockaddr *sa, uint
 	c->fd = fd;
 	c->sa = sa;
 	c->len = len;
-	c->timeouts = 0;
 	c->stale = false;
 	if (reason == DIAL_OURS || reason == DIAL_OBSERVED) {
 		socket = look_at_socket(c);
@@ -537,9 +538,11 @@ __attribute__((noinline))
 static bool try_sending(struct call *c, const struct message *m, ssize_t *ret_n)
 {
 	ssize_t n = send_to_choice(c, m);
-	int error = c->error = n < 0 ? (int)-n : 0;
-	enum blame blame = blame_of(c);
+	int error = n < 0 ? (int)-n : 0;
+	enum blame blame;
 
+	c->error = (int16_t)error;
+	blame = blame_of(c);
 	*ret_n = n < 0 ? -1 : n;
 	trace(c, error);
 	if (error == 0 || is_under_way(error) || error == EAGAIN) {
