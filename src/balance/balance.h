@@ -55,10 +55,11 @@ const struct balance_policy *balance_policy(uint8_t balance);
  * dials that are not hesitant first: for a second.
  *
  * Where more than eject_percent of the usable ones are ejected, the first attempt of a dial takes all to be in (too many
- * verdicts say more of the judge): each gets its turn, but does not win for having no connections. One that timed out gets it as a
- * trial, so that one dial at a time waits for it, and not every dial; with `hesitant`, or without `may_try`, it stays out. Later attempts go to those
- * that are not ejected first, and where all of them have been tried, to the others, healthiest first: the one whose last failure
- * is longest ago. False where every usable one has been tried, or none is usable.
+ * verdicts say more of the judge): each gets its turn, but does not win for having no connections. One that timed out gets it
+ * as a trial, so that one dial at a time waits for it, and not every dial; with `hesitant`, or without `may_try`, it stays
+ * out. Later attempts go to those that are not ejected first, and where all of them have been tried, to the others,
+ * healthiest first: the one whose last failure is longest ago. False where every usable one has been tried, or none is
+ * usable.
  */
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen);
 

@@ -42,7 +42,10 @@ static uint64_t middle_ms(const struct ledger_verdict *verdict, uint32_t before)
 	return ms < most ? ms : most;
 }
 
-/* Within a tenth of it, as the row and the moment have it: what failed together, in this pod and others, does not return together. */
+/*
+ * Within a tenth of it, as the row and the moment have it: what failed together, in this pod and others, does not return
+ * together.
+ */
 static uint32_t ejection_ms(const struct ledger_verdict *verdict, uint32_t before, struct ledger_key key, uint64_t now_ms)
 {
 	uint64_t middle = middle_ms(verdict, before);

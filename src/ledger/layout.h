@@ -38,14 +38,15 @@
  *	a time that is over	one dial may try it: whoever swaps the word, by compare-and-swap, for
  *	a time to come, odd	a trial is under way, which has until then to tell how it went
  *
- * A verdict swaps the word for an even time, and the trial's success swaps it for 0; both only against the word that their dial
- * found, or made, when it chose the backend. So what a dial tells that began before a verdict changes nothing of that verdict; and
- * a trial whose process died, or never tells, is over when its time is, and the next one tries. Whoever is told of a verdict, or
- * begins to dial behind one, sees the word: it is one location, changed by swaps that release it. tests/model/ejection.pml.
+ * A verdict swaps the word for an even time, and the trial's success swaps it for 0; both only against the word that their
+ * dial found, or made, when it chose the backend. So what a dial tells that began before a verdict changes nothing of that
+ * verdict; and a trial whose process died, or never tells, is over when its time is, and the next one tries. Whoever is told
+ * of a verdict, or begins to dial behind one, sees the word: it is one location, changed by swaps that release it.
+ * tests/model/ejection.pml.
  *
- * How often in a row a backend was ejected doubles its time; a shim that does not know of `ejections`, or of the flag, ejects for the
- * first time each time, and dials at once when the time is over. `ejections` has the local port of a dial whose answer its shim could
- * not wait for as well: whoever finds that socket established, or ended, tells for it.
+ * How often in a row a backend was ejected doubles its time; a shim that does not know of `ejections`, or of the flag, ejects
+ * for the first time each time, and dials at once when the time is over. `ejections` has the local port of a dial whose
+ * answer its shim could not wait for as well: whoever finds that socket established, or ended, tells for it.
  *
  * Pins. The clients of a Service with sessionAffinity: ClientIP, which are the processes of this pod together, share one
  * endpoint of each port and family (kube-proxy has a proxier for each). Endpoint and time change together:

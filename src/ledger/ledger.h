@@ -97,12 +97,13 @@ struct ledger_verdict {
 uint32_t ledger_ejection_limit_ms(const struct ledger_verdict *verdict);
 
 /*
- * What became of a dial that chose the backend when its row had this `ejection` (struct ledger_load; after ledger_try, as that left
- * it). True if this report ejected the backend.
+ * What became of a dial that chose the backend when its row had this `ejection` (struct ledger_load; after ledger_try, as
+ * that left it). True if this report ejected the backend.
  *
- * A success ends the ejection that the dial knew of, and no later verdict. A failure that is one too many ejects: a backend that
- * is in, or whose trial this dial was. The times of an ejection are doubled while none that follows a success comes soon: as long
- * in health as the last one lasted takes one doubling back (gRFC A50 takes one back for each interval in health, Envoy likewise).
+ * A success ends the ejection that the dial knew of, and no later verdict. A failure that is one too many ejects: a backend
+ * that is in, or whose trial this dial was. The times of an ejection are doubled while none that follows a success comes
+ * soon: as long in health as the last one lasted takes one doubling back (gRFC A50 takes one back for each interval in
+ * health, Envoy likewise).
  */
 bool ledger_report_of(const struct ledger *ledger, struct ledger_key key, uint32_t ejection, enum ledger_outcome outcome,
 		      const struct ledger_verdict *verdict, uint64_t now_ms);
@@ -112,8 +113,8 @@ bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledg
 		   const struct ledger_verdict *verdict, uint64_t now_ms);
 
 /*
- * The right to dial a backend whose ejection is over (or, if all are in, one that is out): true for one caller of all processes, who
- * finds its word in `*ejection` then. False: somebody else tries it, or it is in or out again.
+ * The right to dial a backend whose ejection is over (or, if all are in, one that is out): true for one caller of all
+ * processes, who finds its word in `*ejection` then. False: somebody else tries it, or it is in or out again.
  */
 bool ledger_try(const struct ledger *ledger, struct ledger_key key, uint32_t *ejection, const struct ledger_verdict *verdict,
 		uint64_t now_ms);

@@ -213,8 +213,8 @@ static void count_found(struct ledger_row *row, uint32_t number)
 }
 
 /*
- * One that stands is as good a sign of life as a dial that was answered, unless a dial has failed since, and it may be older: then
- * only the one that is waited for, which was dialed later.
+ * One that stands is as good a sign of life as a dial that was answered, unless a dial has failed since, and it may be older:
+ * then only the one that is waited for, which was dialed later.
  */
 static void note_established(const struct mending *m, struct ledger_row *row, struct ledger_key key, uint16_t port_be)
 {

@@ -78,8 +78,8 @@ static bool local_port(int fd, uint16_t *ret_port_be)
 }
 
 /*
- * Whether the handshake was over when the socket failed: its SYN was acknowledged. Kernels before 4.2 do not tell. An RST in the
- * handshake is ECONNREFUSED, and one after it is no failed dial (net/ipv4/tcp_input.c, tcp_reset).
+ * Whether the handshake was over when the socket failed: its SYN was acknowledged. Kernels before 4.2 do not tell. An RST in
+ * the handshake is ECONNREFUSED, and one after it is no failed dial (net/ipv4/tcp_input.c, tcp_reset).
  */
 __attribute__((noinline))
 static bool was_established(int fd)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mistakes WAY ADDRESS PORT [DEAD_PORT]: a dial of ADDRESS:PORT of which an error comes back that says nothing of who was dialed, or
- * seems to. Prints the name of the errno ("0": none). 127.0.0.1:DEAD_PORT refuses.
+ * mistakes WAY ADDRESS PORT [DEAD_PORT]: a dial of ADDRESS:PORT of which an error comes back that says nothing of who was
+ * dialed, or seems to. Prints the name of the errno ("0": none). 127.0.0.1:DEAD_PORT refuses.
  *
  *	stale		by a socket whose non-blocking dial of the dead port failed, and which nobody asked for its error
  *	stale-blocking	the same, made blocking before it dials again

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * outage blocking|nonblocking FILE SLOT HOST PORT: dials a server again and again, until FILE says that it is over, and prints a
- * line for each failure, "failed BEGUN_MS PHASE PHASE ERRNO": CLOCK_BOOTTIME when the dial began, the phases in which it
- * began and ended, and why; and at the end "dials N". FILE begins with the phase, a 32-bit number of which 255 is the end; 64-bit
- * counters of dials that are over follow from byte 8 on, SLOT being ours. outage.py is the same by asyncio.
+ * outage blocking|nonblocking FILE SLOT HOST PORT: dials a server again and again, until FILE says that it is over, and
+ * prints a line for each failure, "failed BEGUN_MS PHASE PHASE ERRNO": CLOCK_BOOTTIME when the dial began, the phases in
+ * which it began and ended, and why; and at the end "dials N". FILE begins with the phase, a 32-bit number of which 255 is
+ * the end; 64-bit counters of dials that are over follow from byte 8 on, SLOT being ours. outage.py is the same by asyncio.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is held against an endpoint and what is not: whatever a connect(2) returns, only a handshake that fails is its failure. */
+/*
+ * What is held against an endpoint and what is not: whatever a connect(2) returns, only a handshake that fails is its
+ * failure.
+ */
 #include "support/testing.h"
 
 #include "support/backends.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An outage from beginning to end, as many clients of three kinds see it: endpoints that refuse, are black holes, flap, are all
- * down, are slow, or lose SYNs. The clients dial all the while; each step waits for what the ledger says, and for every client to
- * have ended the dials that it had begun before. The figures are printed.
+ * An outage from beginning to end, as many clients of three kinds see it: endpoints that refuse, are black holes, flap, are
+ * all down, are slow, or lose SYNs. The clients dial all the while; each step waits for what the ledger says, and for every
+ * client to have ended the dials that it had begun before. The figures are printed.
  */
 #include "support/testing.h"
 
@@ -448,7 +448,8 @@ static void start_sharers(const struct services *s, struct process **sharers)
 {
 	for (int i = 0; i < SHARERS; i++) {
 		const char *program = built("helpers/dialer");
-		const char *const *argv = i % 2 ? ARGV(program, "--step", "--nonblocking", "web", "80") : ARGV(program, "--step", "web", "80");
+		const char *const *argv = i % 2 ? ARGV(program, "--step", "--nonblocking", "web", "80")
+						: ARGV(program, "--step", "web", "80");
 
 		sharers[i] = process_start(&(struct start){ .argv = argv, .env = s->env, .interactive = true });
 	}

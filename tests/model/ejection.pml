@@ -9,8 +9,8 @@
  * nobody's that follows: it is too early then.
  *
  * Proved: of all that find the same word, one dial at most tries the backend; a success ends no verdict that its dial did not
- * know; a follower never finds the backend in, unless a trial has succeeded since; and who sees the word sees the note in the head,
- * by which a pick knows that there is something to count.
+ * know; a follower never finds the backend in, unless a trial has succeeded since; and who sees the word sees the note in the
+ * head, by which a pick knows that there is something to count.
  */
 #ifndef TRIERS
 #define TRIERS 2
