@@ -26,12 +26,17 @@ static uint16_t later(uint16_t a, uint16_t b)
 	return a == 0 || b == 0 ? 0 : a > b ? a : b;
 }
 
+static uint32_t shorter(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 static void be_as_cautious(struct ledger_verdict *verdict, const struct ledger_verdict *other)
 {
 	verdict->eject_after = later(verdict->eject_after, other->eject_after);
 	verdict->eject_timeouts_after = later(verdict->eject_timeouts_after, other->eject_timeouts_after);
-	if (other->eject_for_ms < verdict->eject_for_ms)
-		verdict->eject_for_ms = other->eject_for_ms;
+	verdict->eject_for_ms = shorter(verdict->eject_for_ms, other->eject_for_ms);
+	verdict->eject_max_ms = shorter(verdict->eject_max_ms, other->eject_max_ms);
 }
 
 static int add_port(const struct table_view *view, const struct table_port *port, struct census *census)
@@ -48,7 +53,8 @@ static int add_port(const struct table_view *view, const struct table_port *port
 		census->entries[census->count++] = (struct census_entry){
 			.addr = table_endpoint_addr(&row),
 			.key = { row.slot, row.tag },
-			.verdict = { policy->eject_after, policy->eject_timeouts_after, policy->eject_for_ms },
+			.verdict = { policy->eject_after, policy->eject_timeouts_after, policy->eject_for_ms,
+				     policy->eject_max_ms, 0 },
 		};
 	}
 	return 0;

@@ -30,6 +30,8 @@ static void take_info(const uint8_t *bytes, size_t len, struct ending *ending)
 		ending->kind = ENDING_REFUSED;
 	else if (info.tcpi_total_retrans)
 		ending->kind = ENDING_TIMED_OUT;
+	if (ending->kind == ENDING_TIMED_OUT)
+		ending->least_ms = 1000u * (info.tcpi_total_retrans < 127 ? info.tcpi_total_retrans : 127);
 }
 
 /* The attributes behind a socket's message, one of which is its tcp_info. */
@@ -61,6 +63,7 @@ static bool take_message(const uint8_t *bytes, const struct nlmsghdr *header, st
 	memcpy(&socket, bytes + NLMSG_HDRLEN, sizeof(socket));
 	if (!addr_from_bytes(&ending.peer, socket.idiag_family, socket.id.idiag_dst, socket.id.idiag_dport))
 		return false;
+	ending.port_be = socket.id.idiag_sport;
 	if (header->nlmsg_len > head)
 		take_attributes(bytes + head, header->nlmsg_len - head, &ending);
 	*ret_ending = ending;

@@ -35,8 +35,10 @@ enum ending_kind {
 
 struct ending {
 	struct addr peer; /* IPv4 also where it was mapped; port 0: the socket was disconnected before it ended */
+	uint16_t port_be;     /* the local one */
 	enum ending_kind kind;
 	uint32_t quiet_ms; /* answered: since the peer last acknowledged anything */
+	uint32_t least_ms; /* timed out: it was dialed so long ago at the least, a second for each SYN that was sent again */
 };
 
 /* The next ending in a datagram from `*at` on, which moves on. False at its end, and where the rest makes no sense. */

@@ -151,6 +151,27 @@ static void believe(struct keeper *k, const struct census_entry *entry, const st
 	ledger_report(&k->ledger, entry->key, OUTCOME_SUCCESS, &entry->verdict, now_ms);
 }
 
+/* Whether it began before the verdict that stands, and so changes nothing of it: certainly not, where the shim waits for it. */
+static bool is_older(const struct keeper *k, const struct census_entry *entry, const struct ending *ending,
+		     const struct ledger_load *load, uint64_t now_ms)
+{
+	if (ledger_awaits(&k->ledger, entry->key, ending->port_be))
+		return false;
+	if (load->ejected) /* if there is a trial, it is another */
+		return ledger_is_trial(load->ejection);
+	return load->ejection && ledger_overdue_ms(load->ejection, now_ms) < ending->least_ms;
+}
+
+/* Of a dial whose answer its shim did not wait for. */
+static void tell_failure(struct keeper *k, const struct census_entry *entry, const struct ending *ending, uint64_t now_ms)
+{
+	enum ledger_outcome outcome = ending->kind == ENDING_REFUSED ? OUTCOME_REFUSED : OUTCOME_TIMED_OUT;
+	struct ledger_load load = ledger_load(&k->ledger, entry->key, now_ms);
+	uint32_t ejection = is_older(k, entry, ending, &load, now_ms) ? 0 : load.ejection;
+
+	ledger_report_of(&k->ledger, entry->key, ejection, outcome, &entry->verdict, now_ms);
+}
+
 /*
  * A late failure, unless the shim has told it. An ending that tells nothing may be one of those as well (ICMP), and then
  * takes its note down.
@@ -164,14 +185,15 @@ static void teach(struct keeper *k, const struct census_entry *entry, const stru
 	bool claimed = !k->shared || ledger_load(&k->ledger, entry->key, now_ms).active > 0;
 
 	if (ending->kind == ENDING_ANSWERED) {
-		if (claimed)
+		if (ledger_awaits(&k->ledger, entry->key, ending->port_be) && ledger_doubted(&k->ledger, entry->key))
+			ledger_report(&k->ledger, entry->key, OUTCOME_SUCCESS, &entry->verdict, now_ms);
+		else if (claimed)
 			believe(k, entry, ending, now_ms);
 		return;
 	}
 	if (ledger_take_seen(&k->ledger, entry->key) || ending->kind == ENDING_UNTOLD || !claimed)
 		return;
-	ledger_report(&k->ledger, entry->key, ending->kind == ENDING_REFUSED ? OUTCOME_REFUSED : OUTCOME_TIMED_OUT,
-		      &entry->verdict, now_ms);
+	tell_failure(k, entry, ending, now_ms);
 }
 
 static void take_ending(struct keeper *k, const struct ending *ending, uint64_t now_ms)

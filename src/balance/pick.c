@@ -32,7 +32,8 @@ bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_c
 	if (!is_left(pick, i, ret_candidate))
 		return false;
 	ret_candidate->load = ledger_load(pick->ledger, ret_candidate->key, pick->now_ms);
-	return !ret_candidate->load.ejected || (pick->all_in && !ledger_timed_out(pick->ledger, ret_candidate->key));
+	ret_candidate->trial = false;
+	return !ret_candidate->load.ejection || eject_lets_in(pick, ret_candidate);
 }
 
 bool pick_has_left(const struct pick *pick)
@@ -75,6 +76,7 @@ static bool longest_healthy(const struct pick *pick, struct candidate *ret_chose
 		if (found && age <= best)
 			continue;
 		candidate.load = ledger_load(pick->ledger, candidate.key, pick->now_ms);
+		candidate.trial = false;
 		best = age;
 		*ret_chosen = candidate;
 		found = true;
@@ -90,37 +92,19 @@ static bool has_tried(const struct pick *pick)
 	return false;
 }
 
-__attribute__((noinline))
-static bool too_many_are_out(const struct pick *pick)
-{
-	uint32_t usable = 0, out = 0;
-
-	if (!ledger_any_ejected(pick->ledger, pick->now_ms))
-		return false;
-	for (uint32_t i = 0; i < pick->rows.count; i++) {
-		struct table_endpoint_brief brief = table_rows_brief(&pick->rows, i);
-
-		if (!(brief.flags & ENDPOINT_USABLE))
-			continue;
-		usable++;
-		out += ledger_load(pick->ledger, (struct ledger_key){ brief.slot, brief.tag }, pick->now_ms).ejected;
-	}
-	return (uint64_t)out * 100 > (uint64_t)usable * pick->eject_percent;
-}
-
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
 {
 	const struct balance_policy *policy = balance_policy(balance);
 
 	if (!policy)
 		policy = &policies[BALANCE_LEAST_CONN];
-	pick->all_in = !has_tried(pick) && too_many_are_out(pick);
+	pick->all_in = !has_tried(pick) && eject_too_many(pick);
 	return policy->next(pick, ret_chosen) || longest_healthy(pick, ret_chosen);
 }
 
 bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen)
 {
-	pick->all_in = !has_tried(pick) && too_many_are_out(pick);
+	pick->all_in = !has_tried(pick) && eject_too_many(pick);
 	for (uint32_t i = 0; pinned && i < pick->rows.count; i++)
 		if (table_rows_brief(&pick->rows, i).tag == pinned && pick_candidate(pick, i, ret_chosen))
 			return true;

@@ -31,6 +31,23 @@
  * mends, and the shims need not; two that mend at once do no harm (mend.c, notes_are). It also learns failures that a program met
  * after its dial had returned; those that the shim has told already are counted in `seen`, for the keeper to pass over.
  *
+ * Ejections. `ejected_until` is the one word of a verdict:
+ *
+ *	0			in
+ *	a time to come, even	out: nobody dials it before
+ *	a time that is over	one dial may try it: whoever swaps the word, by compare-and-swap, for
+ *	a time to come, odd	a trial is under way, which has until then to tell how it went
+ *
+ * A verdict swaps the word for an even time, and the trial's success swaps it for 0; both only against the word that their
+ * dial found, or made, when it chose the backend. So what a dial tells that began before a verdict changes nothing of that
+ * verdict; and a trial whose process died, or never tells, is over when its time is, and the next one tries. Whoever is told
+ * of a verdict, or begins to dial behind one, sees the word: it is one location, changed by swaps that release it.
+ * tests/model/ejection.pml.
+ *
+ * How often in a row a backend was ejected doubles its time; a shim that does not know of `ejections`, or of the flag, ejects
+ * for the first time each time, and dials at once when the time is over. `ejections` has the local port of a dial whose
+ * answer its shim could not wait for as well: whoever finds that socket established, or ended, tells for it.
+ *
  * Pins. The clients of a Service with sessionAffinity: ClientIP, which are the processes of this pod together, share one
  * endpoint of each port and family (kube-proxy has a proxier for each). Endpoint and time change together:
  *
@@ -53,6 +70,7 @@
 #define LEDGER_MAJOR 1
 #define LEDGER_MINOR 0
 #define LEDGER_TICK_SHIFT 4 /* milliseconds to ticks */
+#define LEDGER_MAX_EJECTION_MS (24u * 3600 * 1000) /* the most that a policy may ask for; a time further ahead is damage */
 #define LEDGER_MAX_ACTIVE (1u << 20) /* more connections to one backend than this are damage */
 
 enum ledger_flags {
@@ -84,7 +102,7 @@ struct ledger_head {
 
 struct ledger_row {
 	uint64_t claims, gone, landed;
-	uint64_t ejected_until; /* time */
+	uint64_t ejected_until; /* time, its lowest bit a flag; see above */
 	uint64_t failures;
 	uint64_t streak;       /* refusals in a row << 16 | timeouts in a row */
 	uint64_t last_success; /* time */
@@ -95,7 +113,7 @@ struct ledger_row {
 	uint64_t unsettled_least; /* claims that had not landed, the fewest at any mend */
 	uint64_t unsettled_since; /* this time */
 	uint64_t seen; /* failures that were told, of sockets that the keeper has yet to see the end of */
-	uint64_t zero;
+	uint64_t ejections; /* local port of a dial that is waited for << 16 | ejections in a row */
 };
 
 struct ledger_cursor {
@@ -111,7 +129,7 @@ _Static_assert(offsetof(struct ledger_head, mended_ms) == 128, "head: the changi
 _Static_assert(sizeof(struct ledger_head) == 192, "head: the changing line");
 _Static_assert(offsetof(struct ledger_head, kept_ms) == 160, "head: fields may only be appended");
 _Static_assert(sizeof(struct ledger_row) == 128, "row");
-_Static_assert(offsetof(struct ledger_row, seen) == 112, "row: fields may only be appended");
+_Static_assert(offsetof(struct ledger_row, ejections) == 120, "row: fields may only be appended");
 _Static_assert(offsetof(struct ledger_row, ejected_until) + 8 <= 64, "what a pick reads lies in one cache line");
 _Static_assert(sizeof(struct ledger_cursor) == 64, "cursor: a cache line of its own");
 

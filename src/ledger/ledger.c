@@ -1,38 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Claims, reports and turns: each one compare-and-swap on one tagged word. */
+/* Claims and turns: each one compare-and-swap on one tagged word. Failures: health.c. */
 #include "ledger/ledger.h"
 
 #include "ledger/words.h"
 
-#define SUSPECT_AFTER_MS 10000
-#define MAX_EJECTION_MS	 (24u * 3600 * 1000) /* a time further ahead is damage */
-
-static bool is_ahead(uint32_t until, uint32_t now)
-{
-	return (int32_t)(until - now) > 0 && until - now <= MAX_EJECTION_MS >> LEDGER_TICK_SHIFT;
-}
-
-/* 0 means never, so a time that happens to be 0 is told as the one after. */
-static uint32_t time_word(uint64_t now_ms)
-{
-	uint32_t ticks = ledger_ticks(now_ms);
-
-	return ticks ? ticks : 1;
-}
-
 struct ledger_load ledger_load(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
 {
-	struct ledger_load load = { 0, 0, false };
+	struct ledger_load load = { 0 };
 	const struct ledger_row *row = ledger_row(ledger, key);
-	uint32_t until;
 
 	if (!row)
 		return load;
 	/* Acquire: a claim that is seen brings with it what its maker had seen. */
 	load.claims_word = load_acquire(&row->claims);
 	load.active = active_of(word_value(load.claims_word, key.tag), word_read(&row->gone, key.tag));
-	until = word_read(&row->ejected_until, key.tag);
-	load.ejected = until && is_ahead(until, ledger_ticks(now_ms));
+	/* Acquire: with a verdict, the end of it in the head. */
+	load.ejection = word_value(load_acquire(&row->ejected_until), key.tag);
+	load.ejected = load.ejection && time_left_ms(load.ejection, now_ms) > 0;
 	return load;
 }
 
@@ -62,13 +46,6 @@ bool ledger_claim_if(const struct ledger *ledger, struct ledger_key key, const s
 			       word_make(key.tag, word_value(load->claims_word, key.tag) + 1));
 }
 
-static void add(uint64_t *word, uint32_t tag, uint32_t n)
-{
-	uint32_t before;
-
-	word_add(word, tag, n, &before); /* given up after WORD_TRIES: the next mend counts anew */
-}
-
 void ledger_claim(const struct ledger *ledger, struct ledger_key key)
 {
 	struct ledger_row *row = ledger_row(ledger, key);
@@ -76,7 +53,7 @@ void ledger_claim(const struct ledger *ledger, struct ledger_key key)
 	if (!row)
 		return;
 	begin_tenancy(row, load_relaxed(&row->claims), key.tag);
-	add(&row->claims, key.tag, 1);
+	word_count(&row->claims, key.tag, 1);
 }
 
 void ledger_landed(const struct ledger *ledger, struct ledger_key key)
@@ -84,7 +61,7 @@ void ledger_landed(const struct ledger *ledger, struct ledger_key key)
 	struct ledger_row *row = ledger_row(ledger, key);
 
 	if (row)
-		add(&row->landed, key.tag, 1);
+		word_count(&row->landed, key.tag, 1);
 }
 
 void ledger_release(const struct ledger *ledger, struct ledger_key key)
@@ -94,89 +71,8 @@ void ledger_release(const struct ledger *ledger, struct ledger_key key)
 	if (!row)
 		return;
 	/* In this order: a mend that sees it landed must not still count it. */
-	add(&row->gone, key.tag, 1);
-	add(&row->landed, key.tag, 1);
-}
-
-static void note_success(struct ledger_row *row, uint32_t tag, uint64_t now_ms)
-{
-	uint32_t now = time_word(now_ms);
-
-	/* Written only where it changes something: the line stays shared while all is well. */
-	if (word_read(&row->streak, tag)) {
-		word_write(&row->streak, tag, 0);
-		word_write(&row->seen, tag, 0); /* each of them has lengthened a streak */
-	}
-	if (word_read(&row->ejected_until, tag))
-		word_write(&row->ejected_until, tag, 0);
-	if (word_read(&row->last_success, tag) != now)
-		word_write(&row->last_success, tag, now);
-}
-
-static bool is_enough(uint32_t streak, const struct ledger_verdict *verdict)
-{
-	uint32_t refusals = streak >> 16, timeouts = streak & 0xffff;
-
-	return (verdict->eject_after && refusals >= verdict->eject_after) ||
-	       (verdict->eject_timeouts_after && timeouts >= verdict->eject_timeouts_after);
-}
-
-static uint32_t longer_streak(uint32_t streak, enum ledger_outcome outcome)
-{
-	uint32_t refusals = streak >> 16, timeouts = streak & 0xffff;
-
-	if (outcome == OUTCOME_REFUSED && refusals < 0xffff)
-		refusals++;
-	if (outcome == OUTCOME_TIMED_OUT && timeouts < 0xffff)
-		timeouts++;
-	return refusals << 16 | timeouts;
-}
-
-static void note_ejection(const struct ledger *ledger, uint64_t until_ms)
-{
-	uint64_t *word = &((struct ledger_head *)ledger->base)->ejecting_until_ms;
-
-	for (int i = 0; i < WORD_TRIES; i++) {
-		uint64_t before = load_relaxed(word);
-
-		if ((before >= until_ms && before - until_ms <= MAX_EJECTION_MS) || swap_if(word, before, until_ms))
-			return;
-	}
-}
-
-bool ledger_any_ejected(const struct ledger *ledger, uint64_t now_ms)
-{
-	return ledger->base && load_relaxed(&((const struct ledger_head *)ledger->base)->ejecting_until_ms) >= now_ms;
-}
-
-static bool note_failure(const struct ledger *ledger, struct ledger_row *row, uint32_t tag, enum ledger_outcome outcome,
-			 const struct ledger_verdict *verdict, uint64_t now_ms)
-{
-	uint32_t streak = longer_streak(word_read(&row->streak, tag), outcome);
-	uint32_t until = word_read(&row->ejected_until, tag);
-
-	add(&row->failures, tag, 1);
-	word_write(&row->last_failure, tag, time_word(now_ms));
-	/* Two at once may count as one: the next failure makes up for it. */
-	word_write(&row->streak, tag, streak);
-	if (!is_enough(streak, verdict) || (until && is_ahead(until, ledger_ticks(now_ms))))
-		return false;
-	word_write(&row->ejected_until, tag, time_word(now_ms + verdict->eject_for_ms));
-	note_ejection(ledger, now_ms + verdict->eject_for_ms);
-	return true;
-}
-
-bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledger_outcome outcome,
-		   const struct ledger_verdict *verdict, uint64_t now_ms)
-{
-	struct ledger_row *row = ledger_row(ledger, key);
-
-	if (!row)
-		return false;
-	if (outcome != OUTCOME_SUCCESS)
-		return note_failure(ledger, row, key.tag, outcome, verdict, now_ms);
-	note_success(row, key.tag, now_ms);
-	return false;
+	word_count(&row->gone, key.tag, 1);
+	word_count(&row->landed, key.tag, 1);
 }
 
 /* ---- the keeper ---- */
@@ -187,7 +83,7 @@ void ledger_note_seen(const struct ledger *ledger, struct ledger_key key, uint64
 
 	/* Two at once may go beyond the bound by one each: it need not be exact. */
 	if (row && ledger_is_kept(ledger, now_ms) && word_read(&row->seen, key.tag) < LEDGER_SEEN_MAX)
-		add(&row->seen, key.tag, 1);
+		word_count(&row->seen, key.tag, 1);
 }
 
 bool ledger_take_seen(const struct ledger *ledger, struct ledger_key key)
@@ -247,51 +143,6 @@ void ledger_unkeep(const struct ledger *ledger)
 		store_relaxed(&((struct ledger_head *)ledger->base)->kept_ms, 0);
 }
 
-/* Another process may have read its clock a little after us. */
-static uint32_t age_of(uint32_t then, uint32_t now)
-{
-	return (int32_t)(now - then) > 0 ? now - then : 0;
-}
-
-bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
-{
-	const struct ledger_row *row = ledger_row(ledger, key);
-	uint32_t now = ledger_ticks(now_ms), success;
-
-	if (!row)
-		return true;
-	success = word_read(&row->last_success, key.tag);
-	return !success || age_of(success, now) > SUSPECT_AFTER_MS >> LEDGER_TICK_SHIFT || ledger_doubted(ledger, key);
-}
-
-bool ledger_doubted(const struct ledger *ledger, struct ledger_key key)
-{
-	const struct ledger_row *row = ledger_row(ledger, key);
-	uint32_t success, failure;
-
-	if (!row)
-		return false;
-	success = word_read(&row->last_success, key.tag);
-	failure = word_read(&row->last_failure, key.tag);
-	/* Within one tick the streak tells, which a success ends. */
-	return failure && (!success || (int32_t)(failure - success) > 0 || word_read(&row->streak, key.tag));
-}
-
-bool ledger_timed_out(const struct ledger *ledger, struct ledger_key key)
-{
-	const struct ledger_row *row = ledger_row(ledger, key);
-
-	return row && (word_read(&row->streak, key.tag) & 0xffff);
-}
-
-uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
-{
-	const struct ledger_row *row = ledger_row(ledger, key);
-	uint32_t failure = row ? word_read(&row->last_failure, key.tag) : 0;
-
-	return failure ? age_of(failure, ledger_ticks(now_ms)) : UINT32_MAX;
-}
-
 struct ledger_score ledger_score(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms)
 {
 	const struct ledger_row *row = ledger_row(ledger, key);
@@ -304,8 +155,7 @@ struct ledger_score ledger_score(const struct ledger *ledger, struct ledger_key 
 	score.active = load.active;
 	score.failures = word_read(&row->failures, key.tag);
 	score.ejected = load.ejected;
-	if (load.ejected)
-		score.ejected_ms = (word_read(&row->ejected_until, key.tag) - ledger_ticks(now_ms)) << LEDGER_TICK_SHIFT;
+	score.ejected_ms = ledger_left_ms(load.ejection, now_ms);
 	return score;
 }
 

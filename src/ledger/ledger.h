@@ -63,11 +63,12 @@ static inline uint32_t ledger_ticks(uint64_t ms)
 	return (uint32_t)(ms >> LEDGER_TICK_SHIFT);
 }
 
-/* What a pick looks at. */
+/* What a pick looks at: two words, which are handed over in registers. */
 struct ledger_load {
 	uint64_t claims_word; /* for ledger_claim_if */
-	uint32_t active;
-	bool ejected;
+	uint32_t active : 31; /* at most LEDGER_MAX_ACTIVE */
+	uint32_t ejected : 1; /* out, or on trial */
+	uint32_t ejection;    /* as the row has it, for what follows from it; 0: in */
 };
 struct ledger_load ledger_load(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
 
@@ -81,16 +82,71 @@ void ledger_landed(const struct ledger *ledger, struct ledger_key key);
 /* The dial came to nothing, or was not one: gives the place back. Also lands it. */
 void ledger_release(const struct ledger *ledger, struct ledger_key key);
 
+/* ---- health.c ---- */
+
 enum ledger_outcome { OUTCOME_SUCCESS, OUTCOME_REFUSED, OUTCOME_TIMED_OUT };
 
 struct ledger_verdict {
-	uint16_t eject_after, eject_timeouts_after;
-	uint32_t eject_for_ms;
+	uint16_t eject_after, eject_timeouts_after; /* refusals, timeouts in a row; 0: never */
+	uint32_t eject_for_ms;			    /* the first time, within a tenth; doubled with each further one in a row */
+	uint32_t eject_max_ms;			    /* at most; 0: a day */
+	uint32_t handshake_ms;			    /* that a dial may take: a trial has twice as long, at least, to tell how it went */
 };
 
-/* What became of a dial. True if this report ejected the backend. */
+/* No ejection or trial under this policy ends later than this from now: what does is damage, or another policy's. */
+uint32_t ledger_ejection_limit_ms(const struct ledger_verdict *verdict);
+
+/*
+ * What became of a dial that chose the backend when its row had this `ejection` (struct ledger_load; after ledger_try, as
+ * that left it). True if this report ejected the backend.
+ *
+ * A success ends the ejection that the dial knew of, and no later verdict. A failure that is one too many ejects: a backend
+ * that is in, or whose trial this dial was. The times of an ejection are doubled while none that follows a success comes
+ * soon: as long in health as the last one lasted takes one doubling back (gRFC A50 takes one back for each interval in
+ * health, Envoy likewise).
+ */
+bool ledger_report_of(const struct ledger *ledger, struct ledger_key key, uint32_t ejection, enum ledger_outcome outcome,
+		      const struct ledger_verdict *verdict, uint64_t now_ms);
+
+/* The same of a dial that knew all that the row knows now. */
 bool ledger_report(const struct ledger *ledger, struct ledger_key key, enum ledger_outcome outcome,
 		   const struct ledger_verdict *verdict, uint64_t now_ms);
+
+/*
+ * The right to dial a backend whose ejection is over (or, if all are in, one that is out): true for one caller of all
+ * processes, who finds its word in `*ejection` then. False: somebody else tries it, or it is in or out again.
+ */
+bool ledger_try(const struct ledger *ledger, struct ledger_key key, uint32_t *ejection, const struct ledger_verdict *verdict,
+		uint64_t now_ms);
+
+/* Whether this is the word of a trial, while its time runs; how long that will be, and how long it has been over. */
+bool ledger_is_trial(uint32_t ejection);
+uint32_t ledger_left_ms(uint32_t ejection, uint64_t now_ms);
+uint32_t ledger_overdue_ms(uint32_t ejection, uint64_t now_ms);
+
+/*
+ * A dial from this local port to a backend in doubt has no answer yet, and its shim does not wait: the mend that finds it
+ * established, or the keeper that sees its end, knows that port. One is kept for each backend, until the next failure.
+ */
+void ledger_await(const struct ledger *ledger, struct ledger_key key, uint16_t port_be);
+bool ledger_awaits(const struct ledger *ledger, struct ledger_key key, uint16_t port_be);
+
+/* No success in the last ten seconds, or a failure since: worth waiting for its answer. */
+bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
+
+/* Its last failure is younger than its last success. */
+bool ledger_doubted(const struct ledger *ledger, struct ledger_key key);
+
+/* Timeouts are among the failures that follow its last success. */
+bool ledger_timed_out(const struct ledger *ledger, struct ledger_key key);
+
+/* False where certainly nobody is ejected: then no row need be asked. */
+bool ledger_any_ejected(const struct ledger *ledger, uint64_t now_ms);
+
+/* When it last failed, as an age in ticks; UINT32_MAX: never. */
+uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
+
+/* ---- ledger.c, the rest ---- */
 
 /*
  * Of a failure that is told by ledger_report while its socket lives on with the backend's address: the keeper will see that
@@ -112,21 +168,6 @@ bool ledger_is_shared(const struct ledger *ledger);
 /* The keeper's: its sign of life, and what it knows of the network. Without one from ledger_unkeep on. */
 void ledger_keep(const struct ledger *ledger, bool shared_network, uint64_t now_ms);
 void ledger_unkeep(const struct ledger *ledger);
-
-/* No success in the last ten seconds, or a failure since: worth waiting for its answer. */
-bool ledger_suspect(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
-
-/* Its last failure is younger than its last success. */
-bool ledger_doubted(const struct ledger *ledger, struct ledger_key key);
-
-/* Timeouts are among the failures that follow its last success. */
-bool ledger_timed_out(const struct ledger *ledger, struct ledger_key key);
-
-/* False where certainly nobody is ejected: then no row need be asked. */
-bool ledger_any_ejected(const struct ledger *ledger, uint64_t now_ms);
-
-/* When it last failed, as an age in ticks; UINT32_MAX: never. */
-uint32_t ledger_failure_age(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
 
 /* For people. */
 struct ledger_score {

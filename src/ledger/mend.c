@@ -196,17 +196,23 @@ static void count_found(struct ledger_row *row, uint32_t number)
 	}
 }
 
-/* One that stands is as good a sign of life as a dial that was answered, unless a dial has failed since. */
-static void note_established(struct ledger_row *row, uint32_t tag, uint64_t now_ms)
+/*
+ * One that stands is as good a sign of life as a dial that was answered, unless a dial has failed since, and it may be older:
+ * then only the one that is waited for, which was dialed later.
+ */
+static void note_established(const struct mending *m, struct ledger_row *row, struct ledger_key key, uint16_t port_be)
 {
-	uint32_t now = ledger_ticks(now_ms) | 1;
-	uint32_t success = word_read(&row->last_success, tag), failure = word_read(&row->last_failure, tag);
+	uint32_t now = ledger_ticks(m->now_ms) | 1;
+	uint32_t success = word_read(&row->last_success, key.tag), failure = word_read(&row->last_failure, key.tag);
 
-	if (success != now && (!failure || (success && (int32_t)(success - failure) >= 0)))
-		word_write(&row->last_success, tag, now);
+	if (ledger_awaits(m->ledger, key, port_be) && ledger_doubted(m->ledger, key))
+		ledger_report(m->ledger, key, OUTCOME_SUCCESS, NULL, m->now_ms);
+	else if (success != now && (!failure || (success && (int32_t)(success - failure) >= 0)))
+		word_write(&row->last_success, key.tag, now);
 }
 
-static void count_socket(const struct mending *m, bool established)
+/* `port_be`: the local one of a socket that is established; 0: it is not. */
+static void count_socket(const struct mending *m, uint16_t port_be)
 {
 	uint32_t low = 0, high = m->list->count;
 
@@ -224,8 +230,8 @@ static void count_socket(const struct mending *m, bool established)
 			row = ledger_row(m->ledger, key);
 			if (row)
 				count_found(row, m->number);
-			if (row && established)
-				note_established(row, key.tag, m->now_ms);
+			if (row && port_be)
+				note_established(m, row, key, port_be);
 			return;
 		}
 		if (order < 0)
@@ -257,7 +263,7 @@ static void take_socket(void *of, const struct inet_diag_msg *socket)
 	struct mending *m = of;
 
 	if (addr_from_bytes(&m->peer, socket->idiag_family, socket->id.idiag_dst, socket->id.idiag_dport))
-		count_socket(m, socket->idiag_state == TCP_ESTABLISHED);
+		count_socket(m, socket->idiag_state == TCP_ESTABLISHED ? socket->id.idiag_sport : 0);
 }
 
 static int mend_by_dump(struct mending *m)

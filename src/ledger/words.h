@@ -50,6 +50,36 @@ static inline bool word_add(uint64_t *word, uint32_t tag, uint32_t n, uint32_t *
 	return false;
 }
 
+/* The same where nobody asks: what is given up after WORD_TRIES, a mend counts anew. */
+static inline void word_count(uint64_t *word, uint32_t tag, uint32_t n)
+{
+	uint32_t before;
+
+	word_add(word, tag, n, &before);
+}
+
+/* 0 means never, so a time that happens to be 0 is told as the one after. */
+static inline uint32_t time_word(uint64_t now_ms)
+{
+	uint32_t ticks = ledger_ticks(now_ms);
+
+	return ticks ? ticks : 1;
+}
+
+/* Another process may have read its clock a little after us. */
+static inline uint32_t age_of(uint32_t then, uint32_t now)
+{
+	return (int32_t)(now - then) > 0 ? now - then : 0;
+}
+
+/* Until a time of the ledger, in milliseconds; 0: it is over, or further ahead than any ejection may end, which is damage. */
+static inline uint32_t time_left_ms(uint32_t until, uint64_t now_ms)
+{
+	uint32_t left = until - ledger_ticks(now_ms);
+
+	return (int32_t)left > 0 && left <= LEDGER_MAX_EJECTION_MS >> LEDGER_TICK_SHIFT ? left << LEDGER_TICK_SHIFT : 0;
+}
+
 static inline struct ledger_row *ledger_row(const struct ledger *ledger, struct ledger_key key)
 {
 	if (!ledger->base || key.slot >= ledger->rows)

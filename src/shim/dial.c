@@ -14,6 +14,7 @@
 #include "table/atomics.h"
 
 #define CLAIM_TRIES	32
+#define TRIAL_TRIES	1024 /* each that is lost is one endpoint less to lose, unless somebody plays with the ledger */
 #define SUSPECT_WAIT_MS 3
 
 /* ---- finding the port ---- */
@@ -121,15 +122,26 @@ uint64_t dial_own_turn(void)
 	return hash_finish(load_relaxed(&base) ^ (uint64_t)sys_getpid() << 32) + add_relaxed(&turn, 1);
 }
 
+static void take_verdict(struct dial *d, const struct table_policy *policy)
+{
+	d->verdict = (struct ledger_verdict){
+		.eject_after = policy->eject_after,
+		.eject_timeouts_after = policy->eject_timeouts_after,
+		.eject_for_ms = policy->eject_for_ms,
+		.eject_max_ms = policy->eject_max_ms,
+		.handshake_ms = policy->connect_timeout_ms,
+	};
+	d->pick.eject_limit_ms = ledger_ejection_limit_ms(&d->verdict);
+	d->pick.eject_percent = policy->eject_percent;
+}
+
 static void take_rules(struct dial *d, const struct table_rules *rules, const struct table_port *port)
 {
 	const struct table_policy *policy = &port->policy;
 
 	d->balance = d->settings->balance >= 0 ? (uint8_t)d->settings->balance : policy->balance;
 	d->attempts = policy->attempts ? policy->attempts : 1;
-	d->verdict = (struct ledger_verdict){ policy->eject_after, policy->eject_timeouts_after, policy->eject_for_ms };
-	d->connect_timeout_ms = policy->connect_timeout_ms;
-	d->pick.eject_percent = policy->eject_percent;
+	take_verdict(d, policy);
 	d->service = port->service;
 	d->pick.cursor = (struct ledger_key){ port->cursor, port->cursor_tag };
 	if (!d->pick.ledger->base || port->cursor >= d->pick.ledger->cursors)
@@ -182,6 +194,7 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 		return DIAL_STALE;
 	dial_take_port(d, view, &rules, (uint32_t)r, &port);
 	d->observed = mode == MODE_OBSERVE;
+	d->pick.may_try = !d->observed;
 	d->affinity_s = port.affinity_s;
 	if (port.affinity_s)
 		d->balance = BALANCE_HASH; /* whatever policy the process has: it must not be spread */
@@ -325,6 +338,21 @@ static bool pin(struct dial *d, const struct candidate *candidate, int tries)
 	       ledger_set_pin(d->pick.ledger, d->pick.cursor, d->v4, &d->pin, candidate->key.tag, d->pick.now_ms);
 }
 
+/* The right to a trial, and then its place. */
+__attribute__((noinline)) /* not on the stack of every dial */
+static bool take_trial(struct dial *d, struct candidate *candidate)
+{
+	if (!ledger_try(d->pick.ledger, candidate->key, &candidate->load.ejection, &d->verdict, d->pick.now_ms))
+		return false;
+	ledger_claim(d->pick.ledger, candidate->key); /* whoever claimed it meanwhile: nobody else may try it */
+	return true;
+}
+
+static bool take(struct dial *d, struct candidate *candidate, int tries)
+{
+	return candidate->trial && tries < TRIAL_TRIES ? take_trial(d, candidate) : dial_claim(d, candidate, tries);
+}
+
 __attribute__((noinline)) /* its row is not for the stack of every dial */
 static bool read_address(const struct table_view *view, uint32_t i, struct addr *ret_addr)
 {
@@ -367,11 +395,12 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		}
 		if (!found)
 			return false;
-		if (!pin(d, &candidate, tries) || !dial_claim(d, &candidate, tries))
+		if (!pin(d, &candidate, tries) || !take(d, &candidate, tries))
 			continue; /* somebody took that place: count again */
 		d->attempt++;
 		pick_mark_tried(&d->pick, candidate.index);
 		ret_choice->key = candidate.key;
+		ret_choice->ejection = candidate.load.ejection;
 		ret_choice->others = d->attempt < d->pick.rows.count && pick_has_left(&d->pick);
 		ret_choice->suspect = ledger_suspect(d->pick.ledger, candidate.key, d->pick.now_ms);
 		ret_choice->doubted = ledger_doubted(d->pick.ledger, candidate.key);
@@ -384,13 +413,18 @@ void dial_landed(struct dial *d, const struct dial_choice *choice, bool success)
 {
 	ledger_landed(d->pick.ledger, choice->key);
 	if (success)
-		ledger_report(d->pick.ledger, choice->key, OUTCOME_SUCCESS, &d->verdict, clock_boot_ms());
+		ledger_report_of(d->pick.ledger, choice->key, choice->ejection, OUTCOME_SUCCESS, &d->verdict, clock_boot_ms());
+}
+
+void dial_await(struct dial *d, const struct dial_choice *choice, uint16_t port_be)
+{
+	ledger_await(d->pick.ledger, choice->key, port_be);
 }
 
 void dial_failed(struct dial *d, const struct dial_choice *choice, enum ledger_outcome outcome)
 {
 	ledger_release(d->pick.ledger, choice->key);
-	ledger_report(d->pick.ledger, choice->key, outcome, &d->verdict, clock_boot_ms());
+	ledger_report_of(d->pick.ledger, choice->key, choice->ejection, outcome, &d->verdict, clock_boot_ms());
 }
 
 void dial_left(struct dial *d, const struct dial_choice *choice)

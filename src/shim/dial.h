@@ -37,14 +37,13 @@ struct dial {
 	bool v4; /* the family of endpoints that this socket can reach */
 	bool blocking;
 	uint8_t balance;
-	uint16_t attempts; /* endpoints that may time out */
+	bool observed;	   /* and the pin stays as it is */
+	uint16_t attempts; /* endpoints that may still time out */
+	uint16_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
 	uint32_t attempt;  /* endpoints chosen so far */
-	uint32_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
 	struct ledger_verdict verdict;
-	uint32_t connect_timeout_ms;
-	uint32_t service; /* row, for the trace */
-	uint32_t affinity_s;   /* not 0: dials are pinned for so long */
-	bool observed;	       /* and the pin stays as it is */
+	uint32_t service;    /* row, for the trace */
+	uint32_t affinity_s; /* not 0: dials are pinned for so long */
 	struct ledger_pin pin; /* as the last choice found it */
 	struct pick pick;
 };
@@ -52,6 +51,7 @@ struct dial {
 struct dial_choice {
 	struct addr addr;
 	struct ledger_key key;
+	uint32_t ejection; /* what was known of it: for ledger_report_of */
 	bool others;  /* more endpoints could follow this one */
 	bool suspect; /* worth waiting for its answer */
 	bool doubted; /* its last dial failed: success has to be seen, not assumed */
@@ -80,6 +80,9 @@ bool dial_choose(struct dial *dial, struct dial_choice *ret_choice);
 
 /* The dial has reached the kernel; `success`: and it is known that the endpoint answered. */
 void dial_landed(struct dial *dial, const struct dial_choice *choice, bool success);
+
+/* Its answer is not known yet, though the endpoint is in doubt: whoever sees the socket from this local port may tell it. */
+void dial_await(struct dial *dial, const struct dial_choice *choice, uint16_t port_be);
 
 /* The endpoint failed it. */
 void dial_failed(struct dial *dial, const struct dial_choice *choice, enum ledger_outcome outcome);

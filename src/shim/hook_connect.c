@@ -46,10 +46,10 @@ struct call {
 	uint32_t len;
 	const struct sockaddr *sa; /* the caller's */
 	bool fresh;		   /* never dialed nor bound: may dial again on failure */
-	uint16_t timeouts;
-	int error; /* of the last attempt; 0: connected */
-	struct patience patience;
+	bool stale;		   /* has the error of an earlier dial, which the next call will be told */
+	int16_t error;		   /* of the last attempt; 0: connected */
 	struct dial_choice choice;
+	struct patience patience;
 	struct dial dial;
 };
 
@@ -63,26 +63,60 @@ static int tcp_state(int fd)
 	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) == 0 ? state : -1;
 }
 
+/* The local port; 0: it has none yet. It lies at the same place in both families. */
+__attribute__((noinline))
+static bool local_port(int fd, uint16_t *ret_port_be)
+{
+	struct sockaddr_in6 name;
+	uint32_t len = sizeof(name);
+
+	name.sin6_port = 0;
+	if (sys_getsockname(fd, &name, &len) < 0)
+		return false;
+	*ret_port_be = name.sin6_port;
+	return true;
+}
+
+/*
+ * Whether the handshake was over when the socket failed: its SYN was acknowledged. Kernels before 4.2 do not tell. An RST in
+ * the handshake is ECONNREFUSED, and one after it is no failed dial (net/ipv4/tcp_input.c, tcp_reset).
+ */
+__attribute__((noinline))
+static bool was_established(int fd)
+{
+	struct {
+		uint64_t before[15]; /* struct tcp_info up to tcpi_bytes_acked */
+		uint64_t bytes_acked;
+	} info;
+	uint32_t len = sizeof(info);
+
+	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && len == sizeof(info) && info.bytes_acked;
+}
+
+static bool has_error(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return sys_poll(&p, 1, 0) > 0 && (p.revents & POLLERR);
+}
+
 __attribute__((noinline))
 static enum dial_reason look_at_socket(struct call *c)
 {
-	union {
-		struct sockaddr_in in; /* the port lies at the same place in both families */
-		struct sockaddr_in6 in6;
-	} name;
-	uint32_t len = sizeof(name);
 	int protocol, flags;
+	uint16_t port_be;
 
 	if (sys_getsockopt_int(c->fd, SOL_SOCKET, SO_PROTOCOL, &protocol) < 0 || protocol != IPPROTO_TCP)
 		return DIAL_NOT_TCP;
-	name.in.sin_port = 0;
-	if (sys_getsockname(c->fd, &name, &len) < 0)
+	if (!local_port(c->fd, &port_be))
 		return DIAL_NOT_TCP;
-	c->fresh = name.in.sin_port == 0;
+	c->fresh = port_be == 0;
 	if (!c->fresh && tcp_state(c->fd) != TCP_CLOSE)
 		return DIAL_IN_USE;
+	c->stale = !c->fresh && has_error(c->fd);
 	flags = sys_fcntl_getfl(c->fd);
 	c->dial.blocking = flags >= 0 && !(flags & O_NONBLOCK);
+	c->dial.pick.hesitant = !c->dial.blocking || !c->fresh;
 	return DIAL_OURS;
 }
 
@@ -90,7 +124,7 @@ static enum dial_reason look_at_socket(struct call *c)
 
 enum blame {
 	BLAME_NOBODY,
-	BLAME_ROUTE, /* this socket or this host has no way there: the endpoint has not been asked, the next one may be */
+	BLAME_ROUTE, /* not the endpoint, which has not been asked or has answered; but the next one may serve */
 	BLAME_REFUSED,
 	BLAME_TIMED_OUT,
 };
@@ -99,17 +133,33 @@ static enum blame blame_for(int error)
 {
 	switch (error) {
 	case ECONNREFUSED:
-	case ECONNRESET:
 	case EHOSTUNREACH:
 	case EHOSTDOWN:
 		return BLAME_REFUSED;
-	case ENETUNREACH:
+	case ENETUNREACH: /* this socket, or this host, has no way there */
+	case ECONNRESET:  /* after the handshake, before the caller woke */
 		return BLAME_ROUTE;
 	case ETIMEDOUT:
 		return BLAME_TIMED_OUT;
 	default:
 		return BLAME_NOBODY;
 	}
+}
+
+/* Of what the call itself was told: nobody, if an earlier dial of the socket had left something to tell. */
+static enum blame blame_of(const struct call *c)
+{
+	return c->stale ? BLAME_NOBODY : blame_for(c->error);
+}
+
+/* The dial is the kernel's. Where nobody has seen its success, and the endpoint failed the last one, somebody shall look. */
+static void land(struct call *c, bool success)
+{
+	uint16_t port_be;
+
+	dial_landed(&c->dial, &c->choice, success);
+	if (!success && c->choice.doubted && local_port(c->fd, &port_be))
+		dial_await(&c->dial, &c->choice, port_be);
 }
 
 /* Ends a choice that came to nothing. */
@@ -156,7 +206,7 @@ __attribute__((noinline))
 static void bound_handshake(struct call *c)
 {
 	struct patience *patience = &c->patience;
-	unsigned timeout_ms = c->fresh && c->choice.others ? c->dial.connect_timeout_ms : 0;
+	unsigned timeout_ms = c->fresh && c->choice.others ? c->dial.verdict.handshake_ms : 0;
 	int own = 0;
 
 	patience->begun_ns = clock_read_ns(CLOCK_MONOTONIC);
@@ -224,7 +274,7 @@ static int call_connect_guarded(struct call *c)
 	const struct patience *p = &c->patience;
 	struct guarded what = {
 		.fd = c->fd,
-		.bound_ms = c->dial.connect_timeout_ms,
+		.bound_ms = c->dial.verdict.handshake_ms,
 		.handshake_ms = p->handshake_ms,
 		.send = p->send,
 		.handshake_changed = p->handshake_changed,
@@ -250,17 +300,18 @@ static bool try_blocking(struct call *c)
 
 	if (!c->choice.others) /* nobody to go on to: the kernel's own patience is the better one */
 		unbound_handshake(c);
-	c->error = error = call_connect_guarded(c);
-	blame = blame_for(error);
+	error = call_connect_guarded(c);
+	c->error = (int16_t)error;
+	blame = blame_of(c);
 	trace(c, error);
 	if (error == 0 || is_under_way(error)) {
-		dial_landed(&c->dial, &c->choice, error == 0 && is_answered(c));
+		land(c, error == 0 && is_answered(c));
 		return false;
 	}
 	end_failed(c, blame);
 	if (blame == BLAME_NOBODY || !c->fresh)
 		return false;
-	if (blame == BLAME_TIMED_OUT && ++c->timeouts >= c->dial.attempts)
+	if (blame == BLAME_TIMED_OUT && --c->dial.attempts == 0)
 		return false;
 	return may_go_on(c, blame);
 }
@@ -291,7 +342,7 @@ static enum answer wait_for_answer(struct dial *dial, int fd, bool patient)
 	begun_ns = clock_read_ns(CLOCK_MONOTONIC);
 	answer = look_for_answer(fd, (int)dial->wait_ms);
 	spent_ms = (clock_read_ns(CLOCK_MONOTONIC) - begun_ns + 500000) / 1000000u;
-	dial->wait_ms -= spent_ms < dial->wait_ms ? (uint32_t)spent_ms : dial->wait_ms;
+	dial->wait_ms -= spent_ms < dial->wait_ms ? (uint16_t)spent_ms : dial->wait_ms;
 	return answer;
 }
 
@@ -315,15 +366,17 @@ static bool failed_at_once(struct call *c)
 	enum answer answer = wait_for_answer(&c->dial, c->fd, can_follow && c->choice.suspect);
 	enum blame blame;
 
+	if (answer == ANSWER_NO && was_established(c->fd))
+		answer = ANSWER_YES; /* and reset since, which is the program's to see */
 	if (answer != ANSWER_NO) {
-		dial_landed(&c->dial, &c->choice, answer == ANSWER_YES);
+		land(c, answer == ANSWER_YES);
 		return false;
 	}
 	if (!can_follow) { /* the program reads the error itself */
 		dial_left(&c->dial, &c->choice);
 		return false;
 	}
-	c->error = leave_failed_dial(c->fd);
+	c->error = (int16_t)leave_failed_dial(c->fd);
 	blame = blame_for(c->error);
 	end_failed(c, blame);
 	if (blame != BLAME_NOBODY)
@@ -335,12 +388,14 @@ static bool failed_at_once(struct call *c)
 __attribute__((noinline))
 static bool try_nonblocking(struct call *c)
 {
-	int error = c->error = call_connect(c);
-	enum blame blame = blame_for(error);
+	int error = call_connect(c);
+	enum blame blame;
 
+	c->error = (int16_t)error;
+	blame = blame_of(c);
 	trace(c, error);
 	if (error == 0) {
-		dial_landed(&c->dial, &c->choice, is_answered(c));
+		land(c, is_answered(c));
 		return false;
 	}
 	if (is_under_way(error))
@@ -376,7 +431,7 @@ static inline bool begin(struct call *c, int fd, const struct sockaddr *sa, uint
 	c->fd = fd;
 	c->sa = sa;
 	c->len = len;
-	c->timeouts = 0;
+	c->stale = false;
 	if (reason == DIAL_OURS || reason == DIAL_OBSERVED) {
 		socket = look_at_socket(c);
 		if (socket != DIAL_OURS)
@@ -510,13 +565,15 @@ __attribute__((noinline))
 static bool try_sending(struct call *c, const struct message *m, ssize_t *ret_n)
 {
 	ssize_t n = send_to_choice(c, m);
-	int error = c->error = n < 0 ? (int)-n : 0;
-	enum blame blame = blame_for(error);
+	int error = n < 0 ? (int)-n : 0;
+	enum blame blame;
 
+	c->error = (int16_t)error;
+	blame = blame_of(c);
 	*ret_n = n < 0 ? -1 : n;
 	trace(c, error);
 	if (error == 0 || is_under_way(error) || error == EAGAIN) {
-		dial_landed(&c->dial, &c->choice, false); /* the data may wait for a handshake that is not over */
+		land(c, false); /* the data may wait for a handshake that is not over */
 		return false;
 	}
 	end_failed(c, blame);

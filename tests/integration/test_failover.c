@@ -2,8 +2,12 @@
 /* Servers that refuse, vanish or come back: what the program sees of it, and who is dialed in the meantime. */
 #include "support/testing.h"
 
+#include <poll.h>
+
+#include "base/clock.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
+#include "support/keeping.h"
 #include "support/process.h"
 #include "support/services.h"
 #include "support/tun.h"
@@ -281,6 +285,40 @@ static void one_lost_syn_is_no_verdict(void **state)
 	assert_false(services_endpoint(s, "web", tun_address(5), 80).ejected);
 }
 
+/* An event loop whose answers come after the shim has let go of its dials, in a pod without an agent. */
+static void slow_endpoint_that_failed_once_is_forgiven(void **state)
+{
+	struct tun *t = tun_open();
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct services *s = services_with_host(b, 6, SHORT_EJECTION);
+	const char *program = built("helpers/dialer");
+	struct process *p = process_start(&(struct start){
+		.argv = ARGV(program, "--step", "--nonblocking", "--hold", "web", "80"),
+		.env = s->env,
+		.interactive = true,
+	});
+	struct keeping *watch;
+	struct ledger_key key;
+	long end = now_ms() + LIMIT_MS;
+
+	(void)state;
+	tun_set(t, 6, TUN_REFUSE, 0);
+	assert_clean(run(s->env, program, "--count", "2", "web", "80", NULL));
+	assert_int_equal(tun_dials(t, 6), 1);
+	tun_set(t, 6, TUN_ACCEPT, 20000);
+	watch = watch_ledger(s);
+	key = key_at(watch, place_of(tun_address(6), 80));
+	assert_true(ledger_doubted(&watch->ledger, key));
+	while (ledger_doubted(&watch->ledger, key) && now_ms() < end) {
+		process_say(p, "\n");
+		assert_non_null(process_line(p, LIMIT_MS)); /* by either */
+		poll(NULL, 0, 10);
+	}
+	assert_null(strstr(p->out_text, "E"));
+	assert_false(ledger_doubted(&watch->ledger, key));
+	assert_int_equal(ledger_load(&watch->ledger, key, clock_boot_ms()).ejection, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +335,7 @@ int main(int argc, char **argv)
 		TEST(unreachable_host_is_followed_by_the_others),
 		TEST(black_hole_is_left_after_two_timeouts_until_its_ejection_ends),
 		TEST(one_lost_syn_is_no_verdict),
+		TEST(slow_endpoint_that_failed_once_is_forgiven),
 	};
 
 	(void)argc;

@@ -229,6 +229,67 @@ static void connections_that_end_beside_a_failure_do_not_excuse_it(void **state)
 	assert_true(score_at(k, host_place()).ejected);
 }
 
+static unsigned ejections_at(struct keeping *k, const char *place)
+{
+	return (uint32_t)row_of(&k->ledger, key_at(k, place).slot)->ejections & 0xffff;
+}
+
+static void dials_from_before_a_verdict_do_not_renew_it(void **state)
+{
+	struct tun *t = tun_open();
+	struct keeping *k = keep_by_hand(services_of_host(HOST, "\"eject_for\": \"500ms\""), false);
+	int fds[3];
+
+	(void)state;
+	tun_set(t, HOST, TUN_DROP, 0);
+	for (int i = 0; i < 3; i++)
+		fds[i] = dial_place(host_place(), AF_INET, SOCK_NONBLOCK);
+	while (tun_syns(t, HOST) < 6)
+		poll(NULL, 0, 1);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		keep_one_event(k);
+	}
+	assert_int_equal(ejections_at(k, host_place()), 1);
+	k->now_ms += 600; /* the time of that is over */
+	assert_false(score_at(k, host_place()).ejected);
+	close(fds[2]);
+	keep_one_event(k);
+	assert_int_equal(score_at(k, host_place()).failures, 3);
+	assert_int_equal(ejections_at(k, host_place()), 1);
+	assert_false(score_at(k, host_place()).ejected);
+}
+
+static void late_end_of_a_trial_is_told_by_its_port(void **state)
+{
+	struct tun *t = tun_open();
+	struct keeping *k = keep_by_hand(services_of_host(HOST, "\"eject_for\": \"100ms\""), false);
+	struct ledger_verdict verdict = { 1, 2, 100, 1000, 30000 };
+	struct ledger_key key = key_at(k, host_place());
+	struct sockaddr_in name;
+	socklen_t length = sizeof(name);
+	uint32_t ejection;
+	int fd;
+
+	(void)state;
+	tun_set(t, HOST, TUN_REFUSE, 0);
+	dial_and_fail(host_place());
+	keep_one_event(k);
+	keep_sweep(k);
+	ejection = ledger_load(&k->ledger, key, k->now_ms).ejection;
+	assert_true(ledger_try(&k->ledger, key, &ejection, &verdict, k->now_ms));
+	fd = dial_place(host_place(), AF_INET, SOCK_NONBLOCK);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &length), 0);
+	ledger_await(&k->ledger, key, name.sin_port);
+	dial_and_fail(host_place()); /* somebody else's, who may have begun before */
+	keep_one_event(k);
+	assert_int_equal(ledger_load(&k->ledger, key, k->now_ms).ejection, ejection);
+	close(fd);
+	keep_one_event(k);
+	assert_int_equal(ejections_at(k, host_place()), 2);
+	assert_false(ledger_is_trial(ledger_load(&k->ledger, key, k->now_ms).ejection));
+}
+
 static void most_cautious_of_two_services_judges(void **state)
 {
 	struct tun *t = tun_open();
@@ -279,6 +340,8 @@ int main(int argc, char **argv)
 		TEST(lost_syn_and_a_connection_that_ends_are_no_failures),
 		TEST(connections_that_stood_are_no_timeouts_in_a_row),
 		TEST(connections_that_end_beside_a_failure_do_not_excuse_it),
+		TEST(dials_from_before_a_verdict_do_not_renew_it),
+		TEST(late_end_of_a_trial_is_told_by_its_port),
 		TEST(most_cautious_of_two_services_judges),
 		TEST(failures_of_strangers_in_a_shared_network_teach_nothing),
 	};

@@ -111,7 +111,7 @@ struct ledger_key key_of(const struct picks *p, unsigned i)
 
 void eject(struct picks *p, unsigned i, uint64_t now_ms)
 {
-	struct ledger_verdict verdict = { 1, 1, 5000 };
+	struct ledger_verdict verdict = { 1, 1, 5000, 0, 0 };
 
 	ledger_report(&p->ledger, key_of(p, i), OUTCOME_REFUSED, &verdict, now_ms);
 }

@@ -121,6 +121,19 @@ static struct packet segment(const struct packet *to, bool syn, bool fin, bool r
 	return p;
 }
 
+/* Behind the answer to a SYN. */
+static struct packet reset_after(const struct packet *syn)
+{
+	struct packet established = *syn;
+
+	established.tcp.syn = 0;
+	established.tcp.ack = 1;
+	established.tcp.seq = htonl(ntohl(syn->tcp.seq) + 1);
+	established.tcp.ack_seq = htonl(OUR_SEQUENCE + 1);
+	established.ip.tot_len = htons((uint16_t)(sizeof(syn->ip) + syn->tcp.doff * 4u));
+	return segment(&established, false, false, true, "");
+}
+
 static struct packet unreachable(const struct packet *to)
 {
 	struct packet p = { .icmp = { .type = ICMP_DEST_UNREACH, .code = ICMP_HOST_UNREACH } };
@@ -172,6 +185,10 @@ static void answer_syn(struct responder *r, struct host *host, const struct pack
 		break;
 	case TUN_UNREACHABLE:
 		send_at(r, unreachable(p), atomic_load(&host->delay_us));
+		break;
+	case TUN_RESET:
+		send_at(r, segment(p, true, false, false, ""), 0);
+		send_at(r, reset_after(p), 0);
 		break;
 	case TUN_DROP_FIRST:
 		if (first)

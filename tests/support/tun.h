@@ -13,6 +13,7 @@ enum tun_rule {
 	TUN_ACCEPT,      /* takes the connection; answers whatever comes with the line "tun-HOST\n" */
 	TUN_DROP_FIRST,  /* loses the first SYN of each connection, then as TUN_ACCEPT */
 	TUN_UNREACHABLE, /* answers a SYN with ICMP host unreachable */
+	TUN_RESET,       /* takes the connection, and resets it in the same moment */
 };
 
 struct tun;

@@ -46,7 +46,7 @@ static void a_claim_counts_until_it_is_released(void **state)
 
 static void rows_and_tags_do_not_mix(void **state)
 {
-	struct ledger_verdict verdict = { 1, 1, 5000 };
+	struct ledger_verdict verdict = { 1, 1, 5000, 0, 0 };
 	struct ledger *ledger = new_ledger(8, 8);
 	struct ledger_key beside = { 4, 0xaaaa };
 
@@ -122,7 +122,7 @@ static void without_a_ledger_numbers_are_zero_and_nothing_is_kept(void **state)
 {
 	struct ledger none = { .base = NULL }, *ledger = new_ledger(8, 8);
 	struct ledger_key beyond[] = { { 8, 1 }, { UINT32_MAX, 1 } };
-	struct ledger_verdict verdict = { 1, 1, 5000 };
+	struct ledger_verdict verdict = { 1, 1, 5000, 0, 0 };
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
@@ -311,7 +311,7 @@ static void processes_killed_while_they_claim_leave_sane_numbers(void **state)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			struct ledger_verdict verdict = { 1, 1, 5000 };
+			struct ledger_verdict verdict = { 1, 1, 5000, 0, 0 };
 			uint32_t turn;
 
 			for (;;) {
@@ -336,7 +336,7 @@ static void processes_killed_while_they_claim_leave_sane_numbers(void **state)
 
 static void use_everything(const struct ledger *ledger, uint64_t *random)
 {
-	struct ledger_verdict verdict = { 1, 2, 5000 };
+	struct ledger_verdict verdict = { 1, 2, 5000, 0, 0 };
 
 	for (int i = 0; i < 6; i++) {
 		struct ledger_key key = { (uint32_t)next_random(random) % 12,

@@ -353,6 +353,101 @@ static void there_is_nothing_to_mend_without_a_ledger_or_backends(void **state)
 	assert_int_equal(try_mend(s), 0);
 }
 
+/* ---- what a connection that stands says of its backend ---- */
+
+static const struct ledger_verdict usual = { 1, 2, 5000, 300000, 1500 };
+
+static uint16_t local_port_be(int fd)
+{
+	struct sockaddr_in name;
+	socklen_t len = sizeof(name);
+
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+	return name.sin_port;
+}
+
+/* A dial to a backend in doubt, which nobody has waited for. */
+static int dial_unanswered(struct scene *s)
+{
+	int fd = s->sockets[dial_as(s, 0, AF_INET, 0)];
+
+	ledger_claim(s->ledger, s->backends[0].key);
+	ledger_landed(s->ledger, s->backends[0].key);
+	ledger_await(s->ledger, s->backends[0].key, local_port_be(fd));
+	return fd;
+}
+
+static void a_dial_that_is_waited_for_forgives_where_it_stands(void **state)
+{
+	struct scene *s = new_scene();
+	struct ledger_key key;
+
+	(void)state;
+	add_backend(s, "127.0.0.1", 0, 100);
+	key = s->backends[0].key;
+	dial(s, 0, 1); /* it may be older than the failure */
+	ledger_report(s->ledger, key, OUTCOME_TIMED_OUT, &usual, s->now_ms);
+	mend_once(s);
+	assert_true(ledger_doubted(s->ledger, key));
+	dial_unanswered(s);
+	mend_once(s);
+	assert_false(ledger_doubted(s->ledger, key));
+	assert_false(ledger_timed_out(s->ledger, key)); /* two lost SYNs a day apart are no two in a row */
+	assert_false(ledger_suspect(s->ledger, key, s->now_ms));
+}
+
+static void a_trial_that_is_waited_for_ends_the_ejection(void **state)
+{
+	struct scene *s = new_scene();
+	struct ledger_key key;
+	uint32_t ejection;
+
+	(void)state;
+	add_backend(s, "127.0.0.1", 0, 100);
+	key = s->backends[0].key;
+	dial(s, 0, 1);
+	ledger_report(s->ledger, key, OUTCOME_REFUSED, &usual, s->now_ms);
+	s->now_ms += 6000;
+	ejection = ledger_load(s->ledger, key, s->now_ms).ejection;
+	assert_true(ledger_try(s->ledger, key, &ejection, &usual, s->now_ms));
+	mend_once(s);
+	assert_true(ledger_load(s->ledger, key, s->now_ms).ejected);
+	dial_unanswered(s);
+	mend_once(s);
+	assert_int_equal(ledger_load(s->ledger, key, s->now_ms).ejection, 0);
+	assert_int_equal(active_at(s, 0), 2);
+}
+
+static void a_dial_that_is_waited_for_and_not_answered_forgives_nothing(void **state)
+{
+	struct scene *s = new_scene();
+	struct ledger_key key;
+
+	(void)state;
+	add_backend(s, "127.0.0.1", 0, 0);
+	key = s->backends[0].key;
+	dial(s, 0, 1);
+	ledger_report(s->ledger, key, OUTCOME_TIMED_OUT, &usual, s->now_ms);
+	ledger_await(s->ledger, key, local_port_be(s->sockets[dial_as(s, 0, AF_INET, SOCK_NONBLOCK)])); /* the queue is full */
+	mend_once(s);
+	assert_true(ledger_doubted(s->ledger, key));
+}
+
+static void a_failure_later_than_the_dial_that_is_waited_for_stands(void **state)
+{
+	struct scene *s = new_scene();
+	struct ledger_key key;
+
+	(void)state;
+	add_backend(s, "127.0.0.1", 0, 100);
+	key = s->backends[0].key;
+	ledger_report(s->ledger, key, OUTCOME_TIMED_OUT, &usual, s->now_ms);
+	dial_unanswered(s);
+	ledger_report(s->ledger, key, OUTCOME_TIMED_OUT, &usual, s->now_ms);
+	mend_once(s);
+	assert_true(ledger_load(s->ledger, key, s->now_ms).ejected);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +468,10 @@ int main(void)
 		TEST(row_on_which_somebody_dials_is_not_settled),
 		TEST(of_a_mend_within_a_mend_the_inner_one_decides),
 		TEST(there_is_nothing_to_mend_without_a_ledger_or_backends),
+		TEST(a_dial_that_is_waited_for_forgives_where_it_stands),
+		TEST(a_trial_that_is_waited_for_ends_the_ejection),
+		TEST(a_dial_that_is_waited_for_and_not_answered_forgives_nothing),
+		TEST(a_failure_later_than_the_dial_that_is_waited_for_stands),
 	};
 
 	return RUN_TESTS(tests);

@@ -268,7 +268,7 @@ static void hash_moves_only_the_clients_of_a_lost_endpoint(void **state)
 			moved[now]++;
 		else
 			assert_int_equal(now, before);
-		ledger_report(&p->ledger, key_of(p, 3), OUTCOME_SUCCESS, &(struct ledger_verdict){ 1, 1, 5000 }, 0);
+		ledger_report(&p->ledger, key_of(p, 3), OUTCOME_SUCCESS, &(struct ledger_verdict){ 1, 1, 5000, 0, 0 }, 0);
 	}
 	for (unsigned i = 0; i < 10; i++) /* about 200 over nine others */
 		assert_in_range(moved[i], i == 3 ? 0 : 5, i == 3 ? 0 : 50);

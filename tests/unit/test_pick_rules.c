@@ -141,7 +141,7 @@ static void a_dial_that_failed_once_goes_on_to_one_that_is_in(void **state)
 
 static void those_that_timed_out_stay_out_while_there_are_others(void **state)
 {
-	struct ledger_verdict verdict = { 1, 1, 5000 };
+	struct ledger_verdict verdict = { 1, 1, 5000, 0, 0 };
 
 	(void)state;
 	for (uint8_t balance = 0; balance < BALANCE_COUNT; balance++) {
