@@ -59,7 +59,7 @@ static const struct trace_word reasons[] = {
 	{ ENOSPC, "no space left" },
 	{ EBUSY, "another process is replacing it" },
 	{ EROFS, "read-only file system" },
-	{ EAGAIN, "it is empty as yet" },
+	{ EAGAIN, "it does not say much yet" },
 	{ 0, NULL },
 };
 
@@ -72,6 +72,7 @@ struct search {
 	struct file_id id;
 	struct ledger ledger;
 	bool not_empty; /* an empty one is passed over */
+	bool again;	/* one of many looks: only what it finds is worth a line */
 	char user_dir[40];
 	char ledger_path[SETTINGS_PATH + 8];
 	char line[2 * SETTINGS_PATH];
@@ -81,7 +82,7 @@ static void trace_attach(struct search *search, const char *dir, const char *wha
 {
 	struct text line;
 
-	if (!(search->settings->trace & TRACE_ATTACH))
+	if (!(search->settings->trace & TRACE_ATTACH) || (search->again && result < 0))
 		return;
 	line = trace_begin(search->line, sizeof(search->line), "attach");
 	text_add(&line, dir);
@@ -115,13 +116,24 @@ static bool is_retired(const struct table *table)
 	return load_relaxed(&table_head(table)->retired) != 0;
 }
 
-/* An agent's first table is an empty one, until it has heard of its source. */
+/*
+ * An agent's first table is an empty one, and then one of Services without their endpoints, until it has heard all of its source.
+ * For those who wait; only ever of so many ports as the list has.
+ */
+__attribute__((noinline)) /* its row is not for the stack of a look */
 static bool has_services(const struct table *table)
 {
 	struct table_view view;
+	struct table_port port;
+	bool has = false;
 
-	return (table_head(table)->flags & TABLE_STATIC) ||
-	       (table_begin(table, &view) && table_count(&view, SECTION_SERVICES) > 0 && table_end(&view));
+	if (table_head(table)->flags & TABLE_STATIC)
+		return true;
+	if (!table_begin(table, &view))
+		return false;
+	for (uint32_t i = 0; !has && table_port(&view, i, &port) == 0; i++)
+		has = port.stand_down != STAND_DOWN_UNSYNCED && port.stand_down != STAND_DOWN_API;
+	return has && table_end(&view);
 }
 
 static void ledger_path(const struct settings *s, const char *dir, char path[SETTINGS_PATH + 8])
@@ -275,16 +287,22 @@ static bool takes_no_empty_one(const struct settings *s)
 	return now_ms < (until_ms ? until_ms : load_relaxed(&first_look_ms) + s->wait_ms);
 }
 
-static void look(const struct settings *s)
+static void look_for(const struct settings *s, bool again)
 {
 	struct search *search = scratch_take(sizeof(*search));
 
 	if (!search)
 		return;
 	search->settings = s;
+	search->again = again;
 	search->not_empty = takes_no_empty_one(s);
 	search_in_turn(search);
 	scratch_give(search, sizeof(*search));
+}
+
+static void look(const struct settings *s)
+{
+	look_for(s, false);
 }
 
 /* True for one caller a second. The coarse clock costs five nanoseconds; its grain is enough. */
@@ -371,17 +389,33 @@ static bool is_settled(enum autostart_result result)
 	return result == AUTOSTART_FAILED || result == AUTOSTART_RUNS;
 }
 
+__attribute__((noinline)) /* the line is not for the stack of the wait */
+static void trace_wait(const struct settings *s, uint64_t left_ms)
+{
+	char buf[128];
+	struct text line;
+
+	if (!(s->trace & TRACE_ATTACH))
+		return;
+	line = trace_begin(buf, sizeof(buf), "attach");
+	text_add(&line, "waits for a table, at most ");
+	text_add_number(&line, left_ms, 10);
+	text_add(&line, " ms");
+	trace_end(&line, s->trace_path);
+}
+
 /* Nothing is held where a dial can be cancelled, or left by a handler. */
 static enum pause_end wait_for_table(const struct settings *s, int fd)
 {
 	enum pause_end end = PAUSE_OVER;
 	uint64_t ms = FIRST_PAUSE_MS, left_ms;
 
+	trace_wait(s, time_left_ms(s));
 	for (; end == PAUSE_OVER && (left_ms = time_left_ms(s)); ms = ms < LAST_PAUSE_MS ? ms * 2 : ms) {
 		end = pause_ms((unsigned)(ms < left_ms ? ms : left_ms));
 		if (fd != ATTACH_LOOKUP)
 			next_test_cancel();
-		look(s);
+		look_for(s, true);
 		if (has_full_table())
 			return end;
 		if (s->autostart && is_settled(autostart_agent(s)))

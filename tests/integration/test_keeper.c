@@ -356,6 +356,33 @@ static void connections_of_strangers_in_a_shared_network_are_not_counted(void **
 	expect_active(k, web, 0);
 }
 
+/* ---- use, by which an agent ends that nobody needs ---- */
+
+static void dial_and_open_connection_are_use(void **state)
+{
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct keeping *k = keep_by_hand(services_of_web(b, NULL), false);
+	struct ledger_key key = key_at(k, place(b, 0));
+	int fd;
+
+	(void)state;
+	assert_false(keeper_was_used(k->keeper));
+	/* One that has come and gone between two looks, or came to nothing. */
+	ledger_claim(&k->ledger, key);
+	ledger_release(&k->ledger, key);
+	assert_int_equal(score_at(k, place(b, 0)).active, 0);
+	assert_true(keeper_was_used(k->keeper));
+	assert_false(keeper_was_used(k->keeper));
+	/* One that nobody has counted, of a program without the shim. */
+	fd = dial_place(place(b, 0), AF_INET, 0);
+	keep_sweep(k);
+	assert_true(keeper_was_used(k->keeper));
+	assert_true(keeper_was_used(k->keeper));
+	close(fd);
+	expect_active(k, place(b, 0), 0);
+	assert_false(keeper_was_used(k->keeper));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +399,7 @@ int main(int argc, char **argv)
 		TEST(ledger_of_a_shim_is_opened_to_all_who_shall_have_it),
 		TEST(keeper_without_a_table_waits_for_one),
 		TEST(connections_of_strangers_in_a_shared_network_are_not_counted),
+		TEST(dial_and_open_connection_are_use),
 	};
 
 	(void)argc;

@@ -46,8 +46,8 @@ void autostarts_wait_gone(const char *dir, pid_t agent)
 			fail_msg("%s: agent %d does not end", dir, (int)agent);
 }
 
-/* Those that were started here, and are what they were: by the lock that each holds, or by its name while it has none yet. */
-static bool is_ours(const struct autostarts *a, pid_t pid)
+/* Of those that were started here, which still is what it was. */
+static bool is_agent(pid_t pid)
 {
 	char path[64], text[4096];
 	ssize_t n;
@@ -59,7 +59,7 @@ static bool is_ours(const struct autostarts *a, pid_t pid)
 		return false;
 	n = read(fd, text, sizeof(text));
 	close(fd);
-	return n > 0 && memmem(text, (size_t)n, a->dir, strlen(a->dir));
+	return n > 0 && memmem(text, (size_t)n, "--autostarted", strlen("--autostarted"));
 }
 
 static void end_all(void *of)
@@ -70,10 +70,10 @@ static void end_all(void *of)
 	int pid;
 
 	while (log && fscanf(log, "%d", &pid) == 1) {
-		if (pid <= 1 || !is_ours(a, pid))
+		if (pid <= 1 || !is_agent(pid))
 			continue;
 		kill(pid, SIGTERM);
-		while (is_ours(a, pid) && now_ms() - begun < LIMIT_MS)
+		while (is_agent(pid) && now_ms() - begun < LIMIT_MS)
 			usleep(1000);
 	}
 	if (log)
