@@ -132,8 +132,10 @@ static bool open_room(struct namespaces *n, struct room *room)
 	char path[PATH_MAX];
 	struct report why;
 
-	if (room->writer)
+	if (room->writer && writer_has_directory(room->writer))
 		return true;
+	writer_close(room->writer); /* somebody removed it, as one does after a namespace; this one is another */
+	room->writer = NULL;
 	snprintf(path, sizeof(path), "%s/%s", n->dir, room->name);
 	if (writer_open(path, &options, &room->writer, &why) < 0) {
 		fail(n, room, &why);
@@ -416,7 +418,7 @@ static int patch_room(struct namespaces *n, struct room *room, const struct spec
 		return 0;
 	spec.services = run->services;
 	spec.service_count = run->count;
-	if (!room->is_due && note_said(room, run))
+	if (!room->is_due && writer_has_directory(room->writer) && note_said(room, run))
 		r = writer_patch(room->writer, &spec, &why);
 	if (r < 0)
 		room->is_due = true;

@@ -11,7 +11,13 @@
 #include "base/sys.h"
 
 #define SIGNALS_LAST 64
-#define SIGNALS_ALL  UINT64_MAX /* but for those that nobody can block */
+#define SIGNAL_TRAP  31 /* SIGSYS */
+
+/*
+ * All but those that nobody can block, and SIGSYS: with it a filter of system calls (seccomp(2), SECCOMP_RET_TRAP) hands a
+ * call to the program's own handler. Where it is blocked the kernel does not hand over, but kills.
+ */
+#define SIGNALS_ALL (UINT64_MAX & ~(1ull << (SIGNAL_TRAP - 1)))
 
 /* struct sigaction of the kernel, on x86-64 and aarch64 alike. */
 struct signal_action {

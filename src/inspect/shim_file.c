@@ -60,7 +60,8 @@ void shim_file_look(int root, const char *path, struct shim_file *file)
 		file->presence = SHIM_THERE;
 		file->placed_ms = boot_ms_of(&st.st_ctim);
 		file->is_noexec = fstatvfs(name, &mount) == 0 && (mount.f_flag & ST_NOEXEC);
-		if (S_ISREG(st.st_mode))
+		/* A file of the kernel's, to which a stranger's link may lead, has no size; to read it may wait (/proc/kmsg). */
+		if (S_ISREG(st.st_mode) && st.st_size > 0)
 			take_kind(name, file);
 	}
 	close(name);

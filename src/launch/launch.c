@@ -181,11 +181,19 @@ static void find_set(struct text *tree, struct set *set)
 	check_path(set->folder.buf);
 }
 
+static bool begins_with(const char *variable, char first)
+{
+	return variable[0] == first && variable[1] == LAUNCH_VARIABLE[1] && variable[2] == LAUNCH_VARIABLE[2];
+}
+
+/* One that came hidden would get past whoever took LD_ out of the environment, and be put back with ours. */
 static void hide_variables(char **env)
 {
 	for (; *env; env++)
-		if ((*env)[0] == LAUNCH_VARIABLE[0] && (*env)[1] == LAUNCH_VARIABLE[1] && (*env)[2] == LAUNCH_VARIABLE[2])
+		if (begins_with(*env, LAUNCH_VARIABLE[0]))
 			(*env)[0] = LAUNCH_HIDDEN;
+		else if (begins_with(*env, LAUNCH_HIDDEN))
+			(*env)[0] = LAUNCH_FORGED;
 }
 
 __attribute__((noreturn)) static void start_tool(const struct start *start, const struct set *set)

@@ -27,6 +27,7 @@
  */
 #define LAUNCH_VARIABLE "LD_"
 #define LAUNCH_HIDDEN	'\1'
+#define LAUNCH_FORGED	'\2' /* of one that came with LAUNCH_HIDDEN: it stays so */
 
 /* Exit statuses, those of env(1) and POSIX's "command not found": the tool, which has statuses of its own, has not run. */
 enum launch_exit {

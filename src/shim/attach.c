@@ -33,6 +33,7 @@ static uint64_t last_look_ms;	  /* whoever moves it on looks */
 static uint64_t last_start_ms;	  /* likewise, and may start an agent */
 static uint64_t first_look_ms;	  /* CLOCK_MONOTONIC, where somebody would wait; 0: not yet. So is the next */
 static uint64_t wait_until_ms;
+static uint64_t last_wait_ms; /* the last look of those that wait */
 
 const struct settings *attach_settings(void)
 {
@@ -404,21 +405,32 @@ static void trace_wait(const struct settings *s, uint64_t left_ms)
 	trace_end(&line, s->trace_path);
 }
 
+/* One of all threads that wait, or a thousand of them would leave no time to the agent. The others see what it finds. */
+static bool looks_for_all(uint64_t every_ms)
+{
+	uint64_t now_ms = monotonic_ms(), last_ms = load_relaxed(&last_wait_ms);
+
+	return (int64_t)(now_ms - last_ms) >= (int64_t)every_ms && swap_if(&last_wait_ms, last_ms, now_ms);
+}
+
 /* Nothing is held where a dial can be cancelled, or left by a handler. */
 static enum pause_end wait_for_table(const struct settings *s, int fd)
 {
 	enum pause_end end = PAUSE_OVER;
 	uint64_t ms = FIRST_PAUSE_MS, left_ms;
+	bool looks;
 
 	trace_wait(s, time_left_ms(s));
 	for (; end == PAUSE_OVER && (left_ms = time_left_ms(s)); ms = ms < LAST_PAUSE_MS ? ms * 2 : ms) {
 		end = pause_ms((unsigned)(ms < left_ms ? ms : left_ms));
 		if (fd != ATTACH_LOOKUP)
 			next_test_cancel();
-		look_for(s, true);
+		looks = looks_for_all(ms / 2);
+		if (looks)
+			look_for(s, true);
 		if (has_full_table())
 			return end;
-		if (s->autostart && is_settled(autostart_agent(s)))
+		if (looks && s->autostart && is_settled(autostart_agent(s)))
 			give_up();
 	}
 	look(s); /* one that is empty after all, or was published between the two */

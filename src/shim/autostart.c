@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/scratch.h"
+#include "base/signals.h"
 #include "base/sys.h"
 #include "base/trace.h"
 #include "shim/next.h"
@@ -422,35 +423,49 @@ static struct work *work_new(const struct settings *s)
 	return w;
 }
 
-enum autostart_result autostart_agent(const struct settings *s)
+static enum autostart_result start_where_it_belongs(struct work *w)
 {
-	struct work *w = work_new(s);
-	enum autostart_result result = AUTOSTART_NO;
-	bool may;
-	int fd;
+	bool may = may_start();
+	int fd = choose_dir(w, may ? MARK_MAKE : MARK_READ);
 
-	if (!w)
-		return AUTOSTART_NO;
-	may = may_start();
-	fd = choose_dir(w, may ? MARK_MAKE : MARK_READ);
-	if (fd >= 0)
-		result = decide_alone(w, fd, may);
-	scratch_give(w, sizeof(*w));
-	return result;
+	return fd >= 0 ? decide_alone(w, fd, may) : AUTOSTART_NO;
 }
 
-void autostart_replace(const struct settings *s, const char *dir)
+static void start_there(struct work *w, const char *dir)
 {
-	struct work *w = work_new(s);
 	int fd;
 
-	if (!w)
-		return;
 	w->dir = dir;
 	fd = open_mark(w, 0, MARK_WRITE);
 	if (fd >= 0 && mark_holder(fd) == 0 && may_start())
 		decide_alone(w, fd, true);
 	else if (fd >= 0)
 		sys_close(fd);
+}
+
+/*
+ * No signal meanwhile: a handler that leaves the dial (longjmp, or a thread that is cancelled at any time) would leave the lock of
+ * the mark held, for as long as the program lives.
+ */
+enum autostart_result autostart_agent(const struct settings *s)
+{
+	uint64_t mask = signals_mask(SIGNALS_ALL);
+	struct work *w = work_new(s);
+	enum autostart_result result = w ? start_where_it_belongs(w) : AUTOSTART_NO;
+
 	scratch_give(w, sizeof(*w));
+	signals_mask(mask);
+	return result;
+}
+
+/* Likewise. */
+void autostart_replace(const struct settings *s, const char *dir)
+{
+	uint64_t mask = signals_mask(SIGNALS_ALL);
+	struct work *w = work_new(s);
+
+	if (w)
+		start_there(w, dir);
+	scratch_give(w, sizeof(*w));
+	signals_mask(mask);
 }

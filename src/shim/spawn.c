@@ -6,7 +6,8 @@
  *	CLONE_VM	nothing is copied, however large the process is, and no page of it becomes read-only for a fork's sake
  *	CLONE_VFORK	this thread sleeps until the child has a memory of its own, or has ended: the stack and the strings stay
  *
- * All signals are blocked meanwhile: a handler of the program must not run in a child that shares its memory. What the
+ * Signals are blocked meanwhile: a handler of the program must not run in a child that shares its memory. The one that can is
+ * that of SIGSYS, for a call of the child itself which a filter traps, as it would for one of the program's own. What the
  * children change is theirs alone (no CLONE_FILES, CLONE_FS or CLONE_SIGHAND): descriptors, directory, umask, what signals
  * do. They call nothing but the kernel, so the libc's thread pointer, which they share with the thread that sleeps, is not
  * used.
@@ -106,11 +107,15 @@ static long clone_vm(char *stack_end, int (*run)(struct room *), struct room *ro
 
 /* ---- the second child, which becomes the program ---- */
 
-/* An ignored signal would stay ignored, a handler would not: all are set, also those that a libc keeps for itself. */
+/*
+ * An ignored signal would stay ignored, a handler would not: all are set, also those that a libc keeps for itself. But SIGSYS,
+ * where it is handled: what a filter traps is its handler's as far as exec.
+ */
 static void reset_signals(void)
 {
 	for (int number = 1; number <= SIGNALS_LAST; number++)
-		signal_set_default(number);
+		if (number != SIGNAL_TRAP || signal_action(number).handler == SIGNAL_IGNORED)
+			signal_set_default(number);
 }
 
 /* What linux_dirent64 begins with: the number of a descriptor is its name. */

@@ -120,14 +120,17 @@ int mark_holder(int fd)
 
 /* ---- what follows from it ---- */
 
+/* The first one that published and died is replaced at once. */
 uint32_t mark_pause_ms(const struct mark *mark)
 {
-	uint32_t pause_ms = MARK_LONGEST_MS;
+	uint32_t pause_ms = MARK_LONGEST_MS, tries = mark->tries;
 
-	if (mark->tries == 0)
+	if (mark->state == MARK_RUNNING && tries)
+		tries--;
+	if (tries == 0)
 		return 0;
-	if (mark->tries <= 6) /* 32 s; the next one would be more than a minute */
-		pause_ms = MARK_PAUSE_MS << (mark->tries - 1);
+	if (tries <= 6) /* 32 s; the next one would be more than a minute */
+		pause_ms = MARK_PAUSE_MS << (tries - 1);
 	return mark->state == MARK_STARTED && pause_ms < MARK_GRACE_MS ? MARK_GRACE_MS : pause_ms;
 }
 
@@ -151,6 +154,8 @@ bool mark_has_failed(const struct mark *mark, bool is_held, uint64_t now_ms)
 
 void mark_note_start(struct mark *mark, uint64_t now_ms)
 {
+	if (mark->state == MARK_RUNNING && has_passed(mark, MARK_LONGEST_MS, now_ms))
+		mark->tries = 0;
 	mark->time_ms = now_ms;
 	mark->tries = mark->tries < UINT32_MAX ? mark->tries + 1 : UINT32_MAX;
 	mark_note(mark, MARK_STARTED, NULL);
@@ -165,6 +170,6 @@ void mark_note(struct mark *mark, enum mark_state state, const char *text)
 	if (text)
 		text_add(&to, text);
 	mark->state = state;
-	if (state == MARK_RUNNING)
+	if (state == MARK_ENDED)
 		mark->tries = 0;
 }

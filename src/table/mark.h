@@ -42,7 +42,7 @@ struct mark {
 	uint8_t boot_id[16];
 	uint64_t time_ms; /* of the last start */
 	uint32_t state;	  /* enum mark_state */
-	uint32_t tries;	  /* starts since an agent last published */
+	uint32_t tries;	  /* starts since an agent last lasted: it ended by itself, or came to publish and was there for a minute */
 	char text[MARK_TEXT]; /* for people; ends with NUL */
 	uint64_t sum;	      /* table_sum of all words before it */
 };

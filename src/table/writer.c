@@ -37,6 +37,7 @@ struct table_writer {
 	int dir_fd; /* holds the flock */
 	struct writer_options options;
 	struct table table; /* mapped for writing; base NULL before the first publish */
+	struct file_id id;  /* of its file */
 	struct slots rows, cursors;
 	uint64_t instance, generation;
 	uint8_t boot_id[16];
@@ -207,6 +208,7 @@ static int continue_table(struct table_writer *w, struct report *why)
 		w->table.base = NULL;
 		goto out;
 	}
+	w->id = (struct file_id){ st.st_dev, st.st_ino };
 	w->instance = head_of(w)->instance;
 	continue_note(w);
 	w->generation = load_relaxed(&head_of(w)->current) >> 1;
@@ -282,10 +284,12 @@ static void fill_head(struct table_writer *w, struct table_head *head, uint64_t 
 }
 
 /* A new file under a temporary name, full size and mapped. */
-static int make_file(struct table_writer *w, uint64_t area_size, char *path, struct table *ret_table, struct report *why)
+static int make_file(struct table_writer *w, uint64_t area_size, char *path, struct table *ret_table, struct file_id *ret_id,
+		     struct report *why)
 {
 	uint64_t size = HEAD_SIZE + 2 * area_size;
 	struct table_head *head;
+	struct stat st;
 	int r, fd;
 
 	snprintf(path, PATH_MAX, "%s/" TEMPORARY "XXXXXX", w->dir);
@@ -297,7 +301,7 @@ static int make_file(struct table_writer *w, uint64_t area_size, char *path, str
 		r = report(why, -r, "cannot take %llu KiB in %s: %s", (unsigned long long)size / 1024, w->dir, strerror(r));
 		goto fail;
 	}
-	if (fchmod(fd, w->options.file_mode ? w->options.file_mode : 0644) < 0) {
+	if (fchmod(fd, w->options.file_mode ? w->options.file_mode : 0644) < 0 || fstat(fd, &st) < 0) {
 		r = report(why, -errno, "cannot set the mode of %s: %s", path, strerror(errno));
 		goto fail;
 	}
@@ -313,6 +317,7 @@ static int make_file(struct table_writer *w, uint64_t area_size, char *path, str
 		goto fail;
 	}
 	close(fd);
+	*ret_id = (struct file_id){ st.st_dev, st.st_ino };
 	store_note(ret_table, &w->note);
 	return 0;
 fail:
@@ -396,7 +401,8 @@ static int publish_new_file(struct table_writer *w, const struct image *image, s
 	uint64_t need = image->size + image->size / 2, least = w->options.is_small ? SMALL_AREA : MIN_AREA;
 	char path[PATH_MAX], final[PATH_MAX];
 	struct table table;
-	int r = make_file(w, round_up(need > w->options.reserve ? need : w->options.reserve, least), path, &table, why);
+	struct file_id id;
+	int r = make_file(w, round_up(need > w->options.reserve ? need : w->options.reserve, least), path, &table, &id, why);
 
 	if (r < 0)
 		return r;
@@ -414,7 +420,24 @@ static int publish_new_file(struct table_writer *w, const struct image *image, s
 		table_unmap(&w->table);
 	}
 	w->table = table;
+	w->id = id;
 	return 0;
+}
+
+bool writer_has_directory(const struct table_writer *w)
+{
+	struct stat st;
+
+	return fstat(w->dir_fd, &st) < 0 || file_is_current(w->dir, &(struct file_id){ st.st_dev, st.st_ino });
+}
+
+/* Then those alone see it who have it mapped. Without its directory they are all that there is, and it goes on for them. */
+static bool was_removed(const struct table_writer *w)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/table", w->dir);
+	return !file_is_current(path, &w->id) && writer_has_directory(w);
 }
 
 /* Whether this writer would have made the file that is there, but for its size. */
@@ -431,7 +454,7 @@ static bool fits(struct table_writer *w, const struct image *image)
 {
 	const struct table_head *head = head_of(w);
 
-	return is_of_our_kind(w) && image->size <= head->area_size && w->options.reserve <= head->area_size &&
+	return is_of_our_kind(w) && !was_removed(w) && image->size <= head->area_size && w->options.reserve <= head->area_size &&
 	       head->rows == w->rows.limit && head->cursors == w->cursors.limit;
 }
 
@@ -498,7 +521,7 @@ int writer_patch(struct table_writer *w, const struct spec *spec, struct report 
 	struct patch last = w->last;
 	int r;
 
-	if (!w->table.base || w->generation == 0 || !is_of_our_kind(w))
+	if (!w->table.base || w->generation == 0 || !is_of_our_kind(w) || was_removed(w))
 		return report(why, -ESTALE, "there is no table yet that could be changed in place");
 	r = patch_build(&w->places, &w->table, spec, &options, &w->rows, &w->next, why);
 	if (r < 0) {

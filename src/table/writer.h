@@ -110,6 +110,9 @@ void writer_alive(struct table_writer *writer, uint64_t delay_ms); /* the delay 
 /* The list is vouched for: its source was heard of. For tables that are not static, about once a second. */
 void writer_heartbeat(struct table_writer *writer);
 
+/* Whether the directory that it holds is still the one of that name. */
+bool writer_has_directory(const struct table_writer *writer);
+
 /* The table as readers see it, mapped for as long as the writer is open; NULL before the first publish. */
 const struct table *writer_table(const struct table_writer *writer);
 

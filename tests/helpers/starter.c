@@ -11,14 +11,17 @@
  *	udp		connects a datagram socket: "udp"
  *	interrupt	a handler without SA_RESTART runs in the middle; the connection comes about all the same: "EINTR backend-1"
  *	restart		the handler has SA_RESTART: "handled backend-1"
+ *	leave		the handler of SIGUSR1 leaves the dial by siglongjmp: "left", if nothing but the socket stays open
  *	cancel		the thread that dials is cancelled: "cancelled"
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -203,6 +206,34 @@ static const char *dial_and_be_cancelled(void)
 	return result == PTHREAD_CANCELED ? "cancelled" : result;
 }
 
+static sigjmp_buf before_the_dial;
+
+static void leave(int number)
+{
+	(void)number;
+	siglongjmp(before_the_dial, 1);
+}
+
+static int descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static const char *dial_and_be_left(void)
+{
+	const int before = descriptors();
+
+	signal(SIGUSR1, leave);
+	if (sigsetjmp(before_the_dial, 1) == 0)
+		return dial();
+	took_ms = now_ms() - begun_ms;
+	return descriptors() == before + 1 ? "left" : "left with more open";
+}
+
 int main(int argc, char **argv)
 {
 	const char *answer = NULL, *seen = NULL;
@@ -224,6 +255,8 @@ int main(int argc, char **argv)
 		seen = reap_meanwhile(&answer);
 	else if (is("forks"))
 		answer = fork_and_dial();
+	else if (is("leave"))
+		answer = dial_and_be_left();
 	else
 		answer = is("cancel") ? dial_and_be_cancelled() : dial();
 	printf("%s %ld %s\n", answer, took_ms, seen ? seen : look());

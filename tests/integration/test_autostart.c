@@ -626,6 +626,27 @@ static void process_waits_once_and_no_longer_than_it_was_told(void **state)
 	assert_true(now_ms() - begun < 20000);
 }
 
+/* Else a thousand of them take the time that the agent needs. strace slows each look, and so leaves room for fewer. */
+static void threads_that_wait_look_one_for_all(void **state)
+{
+	enum { THREADS = 64 };
+	struct scene scene = scene_of();
+	const char *const *env = with_env(autostarts_waiting(scene.a, "1s"), "FAIRDIAL_AUTOSTART=0", NULL);
+	const char *file = format("%s/strace", scene.a->root), *threads = format("%d", THREADS), *at;
+	unsigned looks = 0;
+	struct process *p;
+
+	(void)state;
+	if (run(NULL, "strace", "-o", "/dev/null", "true", NULL)->exit_status)
+		skip_because("strace is not installed, or may not trace");
+	p = run(env, "strace", "-f", "-qq", "-o", file, "-e", "trace=openat", built("helpers/dialer"), "--threads", threads,
+		"--count", threads, scene.host, scene.port, NULL);
+	assert_int_equal(p->exit_status, 0);
+	for (at = read_file(file, NULL); (at = strstr(at, scene.a->dir)); at++)
+		looks++;
+	assert_in_range(looks, THREADS, THREADS * 12); /* each looks when its time is over; all by themselves: 60 times */
+}
+
 static void handler_ends_a_wait_as_it_ends_a_dial(void **state)
 {
 	struct backends *b = backends_start(1, ONE_PORT);
@@ -651,6 +672,23 @@ static void handler_ends_a_wait_as_it_ends_a_dial(void **state)
 		assert_string_equal(cancelled.answer, "cancelled");
 		assert_true(cancelled.ms < LONG_MS);
 	}
+}
+
+/* A signal that comes in the middle of a start: what it holds meanwhile (a lock, for one) would be held for good. */
+static void handler_that_leaves_the_dial_leaves_nothing_of_a_start_behind(void **state)
+{
+	struct scene scene = scene_of();
+	const char *file = format("%s/strace", scene.a->root);
+	struct process *p;
+
+	(void)state;
+	if (run(NULL, "strace", "-o", "/dev/null", "-e", "inject=clone:signal=SIGUSR1", "true", NULL)->exit_status)
+		skip_because("strace is not installed, or may not trace, or is older than 4.22");
+	p = run(scene.a->env, "strace", "-qq", "-o", file, "-e", "trace=clone", "-e", "inject=clone:signal=SIGUSR1:when=1",
+		built("helpers/starter"), "leave", scene.host, scene.port, NULL);
+	assert_clean(p);
+	assert_string_equal(take(p->out_text).answer, "left");
+	autostarts_expect(scene.a, 1);
 }
 
 /* ---- the end of an agent, and its successor ---- */
@@ -774,7 +812,9 @@ int main(void)
 		TEST(lookup_and_dial_wait_for_a_table_that_is_being_made),
 		TEST(dial_waits_until_the_api_has_answered),
 		TEST(process_waits_once_and_no_longer_than_it_was_told),
+		TEST(threads_that_wait_look_one_for_all),
 		TEST(handler_ends_a_wait_as_it_ends_a_dial),
+		TEST(handler_that_leaves_the_dial_leaves_nothing_of_a_start_behind),
 		TEST(agent_that_nobody_uses_ends_and_the_next_dial_starts_another),
 		TEST(connection_that_is_open_keeps_the_agent),
 		TEST(agent_that_was_killed_is_replaced),

@@ -143,6 +143,17 @@ static void loader_variables_are_hidden_and_no_others(void **state)
 	assert_string_equal(p->out_text, "\1D_PRELOAD=/nowhere/a.so\n\1D_=1\nOLD_X=2\nlD_Y=4\nFAIRDIAL_DIR=/LD_\n\1D_AUDIT=\n");
 }
 
+/* As where a privileged program took out LD_ alone, and starts the tool: what is hidden is put back. */
+static void variable_that_comes_hidden_is_not_put_back(void **state)
+{
+	const char *dir = tree_with(built("fairdial-launcher"), TELL_VARIABLES, strlen(TELL_VARIABLES));
+	struct process *p = run_shell(NULL, "exec env -i '\1D_PRELOAD=/nowhere/a.so' LD_X=1 %s", tool_in(dir));
+
+	(void)state;
+	assert_clean(p);
+	assert_string_equal(p->out_text, "\2D_PRELOAD=/nowhere/a.so\n\1D_X=1\n");
+}
+
 /* ---- where it cannot ---- */
 
 static void what_is_missing_is_told(void **state)
@@ -218,6 +229,7 @@ int main(void)
 		TEST(tree_is_found_without_proc),
 		TEST(replaced_launcher_finds_its_tree),
 		TEST(loader_variables_are_hidden_and_no_others),
+		TEST(variable_that_comes_hidden_is_not_put_back),
 		TEST(what_is_missing_is_told),
 		TEST(what_cannot_be_executed_is_told),
 		TEST(path_that_no_list_can_name_is_told),

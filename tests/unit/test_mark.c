@@ -89,7 +89,32 @@ static void notes_keep_count(void **state)
 	assert_int_equal(mark.tries, 2);
 	mark_note(&mark, MARK_RUNNING, "");
 	assert_string_equal(mark.text, "");
+	mark_note(&mark, MARK_ENDED, "");
 	assert_int_equal(mark.tries, 0);
+}
+
+/* One that publishes, and is killed at once (out of memory, say), would ask the API for everything each time. */
+static void agents_that_publish_and_die_are_further_apart_too(void **state)
+{
+	struct mark mark = { 0 };
+	uint64_t now = NOW;
+
+	(void)state;
+	mark_note_start(&mark, now);
+	mark_note(&mark, MARK_RUNNING, "");
+	assert_true(mark_is_due(&mark, false, now)); /* the first is replaced at once */
+	for (uint32_t pause_s = 1; pause_s <= 32; pause_s *= 2) {
+		mark_note_start(&mark, now);
+		mark_note(&mark, MARK_RUNNING, "");
+		assert_false(mark_is_due(&mark, false, now + pause_s * 1000 - 1));
+		assert_false(mark_has_failed(&mark, false, now + pause_s * 1000 - 1));
+		now += pause_s * 1000;
+		assert_true(mark_is_due(&mark, false, now));
+	}
+	mark_note_start(&mark, now);
+	mark_note(&mark, MARK_RUNNING, "");
+	mark_note_start(&mark, now + MARK_LONGEST_MS); /* that one was well for a minute */
+	assert_int_equal(mark.tries, 1);
 }
 
 /* ---- the file ---- */
@@ -288,6 +313,7 @@ int main(void)
 		TEST(none_is_started_while_one_lives),
 		TEST(time_that_has_not_come_is_no_pause),
 		TEST(notes_keep_count),
+		TEST(agents_that_publish_and_die_are_further_apart_too),
 		TEST(what_is_written_is_read),
 		TEST(damaged_or_of_another_boot_is_as_none),
 		TEST(something_else_is_not_written_over),

@@ -356,6 +356,31 @@ static void directory_that_cannot_be_written_is_the_trouble_of_one_table(void **
 	assert_true(is_heard_since(dir, "bad", before) && is_heard_since(dir, "c", before));
 }
 
+/* As one does after a namespace, which may come again. */
+static void directory_that_somebody_removed_is_made_anew(void **state)
+{
+	const char *dir = scratch_dir();
+	struct namespaces **n = open_shelf(dir), *other;
+	struct table_builder *changed = builder_new();
+	struct report why;
+
+	(void)state;
+	publish_all(n, web_of(ARGV("a", "b"), "10.0.0.1:80"));
+	publish_all(n, web_of(ARGV("a"), "10.0.0.1:80"));
+	assert_clean(run_shell(NULL, "rm -r %s/b", dir));
+	publish_all(n, web_of(ARGV("a", "b"), "10.0.0.2:80"));
+	assert_says(dir, "b", "10.96.0.2:80", "10.0.0.2:80");
+
+	/* A patch sees it too, and the directory is held, whoever made it. */
+	assert_clean(run_shell(NULL, "rm -r %s/b && mkdir %s/b", dir, dir));
+	builder_service(changed, "web.b", "10.96.0.2");
+	builder_port(changed, 80, PROTOCOL_TCP, "10.0.0.3:80");
+	assert_int_equal(namespaces_patch(*n, &changed->spec, &why), -ESTALE);
+	publish_all(n, web_of(ARGV("a", "b"), "10.0.0.3:80"));
+	assert_says(dir, "b", "10.96.0.2:80", "10.0.0.3:80");
+	assert_int_equal(namespaces_open(format("%s/b", dir), &other, &why), -EBUSY);
+}
+
 /* An endpoint that is named twice is one that the writer refuses. */
 static void table_that_cannot_be_published_tells_so_and_is_not_vouched_for(void **state)
 {
@@ -408,6 +433,7 @@ int main(void)
 		TEST(successor_takes_all_of_them_over),
 		TEST(directory_that_cannot_be_written_is_the_trouble_of_one_table),
 		TEST(table_that_cannot_be_published_tells_so_and_is_not_vouched_for),
+		TEST(directory_that_somebody_removed_is_made_anew),
 		TEST(directory_that_others_may_write_is_refused),
 	};
 

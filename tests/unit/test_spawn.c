@@ -4,12 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "shim/spawn.h"
@@ -179,6 +184,66 @@ static void no_process_to_be_had_is_an_error(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* ---- a filter that hands calls to the program ---- */
+
+/* As sandboxes do that answer for the kernel (Chromium's, for one): EPERM. */
+static void answer_for_the_kernel(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *at = context;
+
+	(void)signal;
+	(void)info;
+#if defined(__x86_64__)
+	at->uc_mcontext.gregs[REG_RAX] = -EPERM;
+#elif defined(__aarch64__)
+	at->uc_mcontext.regs[0] = (unsigned long long)-EPERM;
+#endif
+}
+
+static void trap(unsigned number)
+{
+	const struct sigaction action = { .sa_sigaction = answer_for_the_kernel, .sa_flags = SA_SIGINFO };
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
+
+	if (sigaction(SIGSYS, &action, NULL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(125);
+}
+
+/* What a process gets that starts a shell while `number` is trapped: 0, or the error; -1: it was killed. */
+static int start_with_trap(unsigned number, const char *script, const char *const *env)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		trap(number);
+		_exit(-start_shell(script, env));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The kernel kills who blocks SIGSYS then. */
+static void program_that_traps_calls_answers_them_and_lives(void **state)
+{
+	const char *out = format("%s/out", scratch_dir());
+	const char *const *env = ARGV("PATH=/usr/bin:/bin", format("OUT=%s", out));
+
+	(void)state;
+	assert_int_equal(start_with_trap(SYS_clone, tell, env), EPERM);
+	assert_int_equal(start_with_trap(SYS_execve, tell, env), EPERM);
+	assert_int_equal(access(out, F_OK), -1);
+	assert_int_equal(start_with_trap(SYS_setsid, tell, env), 0);
+	assert_non_null(strstr(told(out), "arguments one\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +252,7 @@ int main(void)
 		TEST(who_starts_one_sees_nothing_of_it),
 		TEST(thread_that_waits_for_children_gets_the_programs_own),
 		TEST(no_process_to_be_had_is_an_error),
+		TEST(program_that_traps_calls_answers_them_and_lives),
 	};
 
 	return RUN_TESTS(tests);

@@ -72,6 +72,21 @@ static void the_next_generation_is_seen_through_the_old_mapping(void **state)
 	assert_int_equal(table_head(table)->retired, 0);
 }
 
+static void a_table_that_somebody_removed_is_there_again(void **state)
+{
+	const char *dir = scratch_dir();
+	struct table_writer *writer = open_writer(dir);
+	struct table *old;
+
+	(void)state;
+	publish(writer, builder_web("10.0.0.1:80"));
+	old = map_table(dir);
+	assert_int_equal(unlink(format("%s/table", dir)), 0);
+	publish(writer, builder_web("10.0.0.2:80"));
+	assert_web(map_table(dir), "10.0.0.2:80");
+	assert_int_equal(table_head(old)->retired, 1);
+}
+
 static void a_reading_across_two_generations_is_told(void **state)
 {
 	const char *dir = scratch_dir();
@@ -389,6 +404,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_next_generation_is_seen_through_the_old_mapping),
+		TEST(a_table_that_somebody_removed_is_there_again),
 		TEST(a_reading_across_two_generations_is_told),
 		TEST(the_writer_shows_what_it_published),
 		TEST(a_new_writer_continues_the_file),
