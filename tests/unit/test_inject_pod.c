@@ -53,7 +53,8 @@ static void the_agent_comes_second_and_goes_on(void **state)
 	assert_value(text, SPEC "initContainers/1",
 		     "{'command':['/bin/fairdial','agent','--dir','/run/fairdial/pod','--share-ledger',"
 		     "'--services','-/etc/fairdial/services.json'],"
-		     "'env':[{'name':'POD_NAME','valueFrom':{'fieldRef':{'fieldPath':'metadata.name'}}},"
+		     "'env':[{'name':'FAIRDIAL_DIR','value':'/run/fairdial/pod'},"
+		     "{'name':'POD_NAME','valueFrom':{'fieldRef':{'fieldPath':'metadata.name'}}},"
 		     "{'name':'POD_NAMESPACE','valueFrom':{'fieldRef':{'fieldPath':'metadata.namespace'}}},"
 		     "{'name':'POD_IPS','valueFrom':{'fieldRef':{'fieldPath':'status.podIPs'}}},"
 		     "{'name':'NODE_NAME','valueFrom':{'fieldRef':{'fieldPath':'spec.nodeName'}}},"
