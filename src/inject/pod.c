@@ -93,11 +93,12 @@ static json_t *our_container(const char *text, const json_t *pod, const struct i
 static json_t *agent_container(const json_t *pod, const struct wishes *wishes, const struct inject_options *options)
 {
 	json_t *agent = our_container(agent_text, pod, options), *command = json_object_get(agent, "command");
+	const char *mode = wishes->mode ? wishes->mode : options->mode;
 
 	if (wishes->services)
 		append_all(command, json_pack("[s, O]", "--service", wishes->services));
-	if (wishes->mode)
-		append_all(command, json_pack("[s, s]", "--mode", wishes->mode));
+	if (mode)
+		append_all(command, json_pack("[s, s]", "--mode", mode));
 	return agent;
 }
 
