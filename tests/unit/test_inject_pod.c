@@ -317,6 +317,21 @@ static void annotations_reach_the_agent(void **state)
 		     "'--services','-/etc/fairdial/services.json','--service','mysql,web.shop','--mode','observe']");
 }
 
+static void the_mode_is_an_option_for_pods_that_do_not_say(void **state)
+{
+	static const struct inject_options options = { .image = "fairdial:test", .mode = "observe" };
+	static const char pod[] = "\"kind\":\"Pod\",\"apiVersion\":\"v1\"", spec[] = "\"spec\":{\"containers\":[{\"name\":\"c\"}]}";
+	char *text = injected(format("{%s,%s}", pod, spec), &options).text;
+
+	(void)state;
+	assert_value(text, "spec/initContainers/1/command",
+		     "['/bin/fairdial','agent','--dir','/run/fairdial/pod','--share-ledger',"
+		     "'--services','-/etc/fairdial/services.json','--mode','observe']");
+	assert_string_equal(removed(text).text, printed(format("{%s,%s}", pod, spec)));
+	text = injected(format("{%s,\"metadata\":{\"annotations\":{\"fairdial.dev/mode\":\"off\"}},%s}", pod, spec), &options).text;
+	assert_value(text, "spec/initContainers/1/command/8", "'off'");
+}
+
 static void containers_are_left_out_by_name(void **state)
 {
 	struct injection in = with_annotations("{\"fairdial.dev/skip-containers\":\"log , proxy\"}");
@@ -457,6 +472,7 @@ int main(void)
 		TEST(the_images_own_preload_comes_before_ours),
 		TEST(a_directory_of_their_own_stays),
 		TEST(annotations_reach_the_agent),
+		TEST(the_mode_is_an_option_for_pods_that_do_not_say),
 		TEST(containers_are_left_out_by_name),
 		TEST(left_alone_is_exactly_as_it_was),
 		TEST(left_alone_with_what_was_injected_before_is_said),
