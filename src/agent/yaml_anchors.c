@@ -30,7 +30,7 @@ void yaml_anchors_forget(struct yaml_anchors *anchors)
 	json_object_clear(anchors->values);
 }
 
-/* Adds up what a copy takes; how many collections are nested in it, itself too. The loader bounds that of each value. */
+/* Adds up what a copy takes; how many collections are nested in it, itself too: no more than the loader allows. */
 static unsigned measure(const json_t *value, size_t *size)
 {
 	unsigned depth = 0;

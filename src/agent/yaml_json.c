@@ -503,8 +503,8 @@ int yaml_json_objects(const char *origin, const char *text, size_t len, const st
 	(void)scalars;
 	(void)ret_objects;
 	return report(why, -ENOTSUP,
-		      "%s: YAML needs a build with libyaml: make deps, or convert it: kubectl create --dry-run=client -o json -f "
-		      "FILE",
+		      "%s: YAML needs a build with libyaml: make deps, or convert it: "
+		      "kubectl create --dry-run=client -o json -f FILE",
 		      origin);
 }
 

@@ -16,21 +16,29 @@
 #define DIGITS_MAX 17
 
 /* go-yaml's resolveMap. */
-static const struct word {
-	const char *text;
+static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
+static const char *const trues[] = { "y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL };
+static const char *const falses[] = { "n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF", NULL };
+static const char *const endless[] = { ".nan",	".NaN",	 ".NAN",  ".inf",  ".Inf",  ".INF", "+.inf",
+				       "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", NULL };
+
+static const struct words {
+	const char *const *texts;
 	enum scalar_kind kind;
 } words[] = {
-	{ "", SCALAR_NULL },	  { "~", SCALAR_NULL },	      { "null", SCALAR_NULL },	  { "Null", SCALAR_NULL },
-	{ "NULL", SCALAR_NULL },  { "y", SCALAR_TRUE },	      { "Y", SCALAR_TRUE },	  { "yes", SCALAR_TRUE },
-	{ "Yes", SCALAR_TRUE },	  { "YES", SCALAR_TRUE },     { "true", SCALAR_TRUE },	  { "True", SCALAR_TRUE },
-	{ "TRUE", SCALAR_TRUE },  { "on", SCALAR_TRUE },      { "On", SCALAR_TRUE },	  { "ON", SCALAR_TRUE },
-	{ "n", SCALAR_FALSE },	  { "N", SCALAR_FALSE },      { "no", SCALAR_FALSE },	  { "No", SCALAR_FALSE },
-	{ "NO", SCALAR_FALSE },	  { "false", SCALAR_FALSE },  { "False", SCALAR_FALSE },  { "FALSE", SCALAR_FALSE },
-	{ "off", SCALAR_FALSE },  { "Off", SCALAR_FALSE },    { "OFF", SCALAR_FALSE },	  { ".nan", SCALAR_ENDLESS },
-	{ ".NaN", SCALAR_ENDLESS }, { ".NAN", SCALAR_ENDLESS }, { ".inf", SCALAR_ENDLESS }, { ".Inf", SCALAR_ENDLESS },
-	{ ".INF", SCALAR_ENDLESS }, { "+.inf", SCALAR_ENDLESS }, { "+.Inf", SCALAR_ENDLESS }, { "+.INF", SCALAR_ENDLESS },
-	{ "-.inf", SCALAR_ENDLESS }, { "-.Inf", SCALAR_ENDLESS }, { "-.INF", SCALAR_ENDLESS },
+	{ nulls, SCALAR_NULL },
+	{ trues, SCALAR_TRUE },
+	{ falses, SCALAR_FALSE },
+	{ endless, SCALAR_ENDLESS },
 };
+
+static bool is_one_of(const char *text, const char *const *texts)
+{
+	for (; *texts; texts++)
+		if (strcmp(*texts, text) == 0)
+			return true;
+	return false;
+}
 
 /* ---- integers: strconv.ParseInt and ParseUint with base 0 ---- */
 
@@ -118,14 +126,16 @@ static void write_double(double value, char ret[SCALAR_NUMBER_SIZE])
 	e = strchr(exact, 'e');
 	exponent = atoi(e + 1);
 	if (value != 0 && (exponent < -6 || exponent >= 21)) {
-		snprintf(ret, SCALAR_NUMBER_SIZE, "%.*se%c%d", (int)(e - exact), exact, exponent < 0 ? '-' : '+', abs(exponent));
+		snprintf(ret, SCALAR_NUMBER_SIZE, "%.*se%c%d", (int)(e - exact), exact, exponent < 0 ? '-' : '+',
+			 abs(exponent));
 		return;
 	}
 	if (exponent < digits - 1) {
 		snprintf(ret, SCALAR_NUMBER_SIZE, "%.*f", digits - 1 - exponent, value);
 		return;
 	}
-	for (const char *c = exact; c < e; c++) /* all in front of the point, with zeros where the double has no digits */
+	/* All digits are in front of the point, with zeros where there are none. */
+	for (const char *c = exact; c < e; c++)
 		if (*c != '.')
 			*out++ = *c;
 	memset(out, '0', (size_t)(exponent - digits + 1));
@@ -164,7 +174,7 @@ static bool is_number(const char *text, char ret[SCALAR_NUMBER_SIZE])
 enum scalar_kind scalars_kind(const char *text, char ret_number[SCALAR_NUMBER_SIZE])
 {
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (strcmp(words[i].text, text) == 0)
+		if (is_one_of(text, words[i].texts))
 			return words[i].kind;
 	return is_number(text, ret_number) ? SCALAR_NUMBER : SCALAR_TEXT;
 }

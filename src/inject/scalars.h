@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a scalar of YAML is that is neither quoted nor tagged, as kubectl and Helm read it: sigs.k8s.io/yaml on go-yaml v2, which
- * is YAML 1.1 with octal numbers (0644, 0o644) and with booleans that are words (yes, on, n), but without numbers of base
- * 60; timestamps stay texts. Numbers are written as Go's encoding/json writes them: 64-bit integers as they are, others as the
- * double they are.
+ * What a scalar of YAML is that is neither quoted nor tagged, as kubectl and Helm read it: sigs.k8s.io/yaml on go-yaml v2
+ * (resolve.go). That is YAML 1.1 with its octal numbers (0644, and 0o644) and the words that are booleans (yes, on, n), but
+ * without numbers of base 60; timestamps stay texts. Numbers are written as Go's encoding/json writes them: 64-bit integers
+ * as they are, others as the double they are.
  */
 #ifndef FAIRDIAL_INJECT_SCALARS_H
 #define FAIRDIAL_INJECT_SCALARS_H

@@ -54,8 +54,8 @@ static void an_object_goes_in_and_out_through_pipes(void **state)
 static void options_reach_the_containers(void **state)
 {
 	struct process *p =
-		inject(GOOD, ARGV("--image", "r/f:1", "--image-pull-policy", "Always", "--existing-preload", "/lib/i.so", "--mode",
-				  "observe"));
+		inject(GOOD, ARGV("--image", "r/f:1", "--image-pull-policy", "Always", "--existing-preload", "/lib/i.so",
+				  "--mode", "observe"));
 	json_t *agent, *env;
 
 	(void)state;

@@ -238,7 +238,8 @@ static void an_annotation_in_the_wrong_place_is_said(void **state)
 
 static char *annotated(const char *name)
 {
-	return deployment(format("{\"metadata\":{\"annotations\":{\"%s\":\"x\"}},\"spec\":{\"containers\":[{\"name\":\"c\"}]}}",
+	return deployment(format("{\"metadata\":{\"annotations\":{\"%s\":\"x\"}},"
+				 "\"spec\":{\"containers\":[{\"name\":\"c\"}]}}",
 				 name));
 }
 
@@ -278,12 +279,14 @@ static void a_policy_of_a_service_is_said_to_belong_there(void **state)
 	assert_said(annotated("fairdial.dev/slow_start"),
 		    "Deployment/shop/web: annotation fairdial.dev/slow_start does nothing here: it belongs on a Service\n");
 	assert_said("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"annotations\":{"
-		    "\"fairdial.dev/drain\":\"idle\",\"fairdial.dev/mod\":\"on\"}},\"spec\":{\"containers\":[{\"name\":\"c\"}]}}",
+		    "\"fairdial.dev/drain\":\"idle\",\"fairdial.dev/mod\":\"on\"}},"
+		    "\"spec\":{\"containers\":[{\"name\":\"c\"}]}}",
 		    "Pod/p: annotation fairdial.dev/drain does nothing here: it belongs on a Service\n"
 		    "Pod/p: annotation fairdial.dev/mod: no such annotation; did you mean mode?\n");
-	/* Of the Deployment itself. */
+	/* Of the DaemonSet itself. */
 	assert_said("{\"apiVersion\":\"apps/v1\",\"kind\":\"DaemonSet\",\"metadata\":{\"name\":\"d\",\"annotations\":"
-		    "{\"fairdial.dev/balance\":\"p2c\"}},\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\"}]}}}}",
+		    "{\"fairdial.dev/balance\":\"p2c\"}},"
+		    "\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\"}]}}}}",
 		    "DaemonSet/d: annotation fairdial.dev/balance does nothing here: it belongs on a Service\n");
 }
 

@@ -141,7 +141,9 @@ static void numbers_that_only_json_keeps_are_kept(void **state)
 static void what_is_quoted_or_tagged_is_a_text(void **state)
 {
 	static const char *const values[] = { "'0644'", "\"yes\"", "! 12", "!!str on", "''", "\"~\"", "'1.50'" };
-	static const char *const expected[] = { "\"0644\"", "\"yes\"", "\"12\"", "\"on\"", "\"\"", "\"~\"", "\"1.50\"" };
+	static const char *const expected[] = {
+		"\"0644\"", "\"yes\"", "\"12\"", "\"on\"", "\"\"", "\"~\"", "\"1.50\""
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
@@ -161,12 +163,15 @@ static void keys_are_texts_as_kubectl_makes_them(void **state)
 static void each_document_is_an_object_and_empty_ones_are_left_out(void **state)
 {
 	(void)state;
-	assert_string_equal(printed("# a chart\n---\n---\n# Source: web.yaml\na: 1.50\n---\n\n---\nnull\n---\n{\"b\": [2.50]}\n...\n"),
+	assert_string_equal(printed("# a chart\n---\n---\n# Source: web.yaml\na: 1.50\n---\n\n---\nnull\n---\n{\"b\": "
+				    "[2.50]}\n...\n"),
 			    "---\n{\n    \"a\": 1.5\n}\n---\n{\n    \"b\": [\n        2.5\n    ]\n}\n");
 	assert_string_equal(printed("---\na: {}\n---\n"), "{\n    \"a\": {}\n}\n");
 	assert_string_equal(printed("---\n# nothing\n---\n"), "");
 	assert_string_equal(printed("\r\n  a: b\r\n"), "{\n    \"a\": \"b\"\n}\n");
-	assert_string_equal(printed("\xef\xbb\xbf" "a: b\n"), "{\n    \"a\": \"b\"\n}\n");
+	assert_string_equal(printed("\xef\xbb\xbf"
+				    "a: b\n"),
+			    "{\n    \"a\": \"b\"\n}\n");
 }
 
 /* `fairdial inject | fairdial inject`: the stream that comes out goes in. */
@@ -188,7 +193,8 @@ static void every_object_of_the_tests_is_the_same_as_yaml(void **state)
 
 		if (strcmp(printed(format("---\n%s", text)), printed(text)) == 0)
 			same++;
-		else if (!strstr(text, "1.50")) /* a number that stays as written in JSON, and is the double it is in YAML */
+		else if (!strstr(text,
+				 "1.50")) /* a number that stays as written in JSON, and is the double it is in YAML */
 			fail_msg("%s", *file);
 	}
 	assert_true(same >= 20);
@@ -277,8 +283,8 @@ static void aliases_do_not_grow_without_bound(void **state)
 
 	(void)state;
 	for (int i = 1; i < 10; i++)
-		bomb = format("%sa%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", bomb, i, i, i - 1, i - 1,
-			      i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+		bomb = format("%sa%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", bomb, i, i, i - 1,
+			      i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
 	refused(bomb, "standard input:7:14: aliases stand for too much");
 	for (int i = 1; i < 300; i++)
 		chain = format("%sa%d: &a%d [*a%d]\n", chain, i, i, i - 1);
@@ -287,8 +293,9 @@ static void aliases_do_not_grow_without_bound(void **state)
 
 static void no_text_is_too_odd(void **state)
 {
-	static const char text[] = "%YAML 1.1\n---\na: &x {b: [1.5, 'c', \"\\u00e4\"], d: |-\n    e\n  }\nf: {<<: *x, g: ~}\n"
-				   "---\n? h\n: - !!str i\n  - *j\n...\n";
+	static const char text[] =
+		"%YAML 1.1\n---\na: &x {b: [1.5, 'c', \"\\u00e4\"], d: |-\n    e\n  }\nf: {<<: *x, g: ~}\n"
+		"---\n? h\n: - !!str i\n  - *j\n...\n";
 
 	(void)state;
 	for (size_t length = 0; length <= strlen(text); length++) {
