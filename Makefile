@@ -43,7 +43,7 @@ LAUNCH_CFLAGS := $(COMMON) -Os -ffreestanding -fno-builtin -fno-stack-protector 
 	-fomit-frame-pointer $(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
 LAUNCH_LDFLAGS := -static -nostdlib -Wl,-z,noexecstack -Wl,-z,noseparate-code -Wl,--build-id=none -Wl,--gc-sections -s
 
-# For a kubeconfig in YAML; `make YAML_LIBS=` builds without.
+# For YAML, a kubeconfig's and that of `fairdial inject`; `make YAML_LIBS=` builds without.
 YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 2>/dev/null)
 # dlopen is in a library of its own before glibc 2.34; later, and in musl, that one is empty.
 LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson) $(YAML_LIBS) -ldl

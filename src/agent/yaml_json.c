@@ -11,14 +11,20 @@
 #include <string.h>
 #include <yaml.h>
 
-/* More than any kubeconfig, and little enough for the stack. */
-#define DEPTH_MAX 64
+#include "agent/yaml_anchors.h"
+
+/* More than any kubeconfig, more than any object (the schemas of a CustomResourceDefinition), little enough for the stack. */
+#define DEPTH_CONFIG  64
+#define DEPTH_OBJECTS 256
 
 struct loading {
 	yaml_parser_t parser;
 	yaml_event_t event; /* the one at hand */
 	const char *origin;
 	struct report *why;
+	unsigned depth_max;
+	const struct yaml_scalars *scalars; /* NULL: a kubeconfig's */
+	struct yaml_anchors anchors;
 };
 
 const char *yaml_json_version(void)
@@ -84,31 +90,67 @@ static int check_tag(struct loading *l, const yaml_char_t *tag)
 	return refuse_event(l, "a tag is not understood here: leave it out");
 }
 
+static int check_anchor(struct loading *l, const yaml_char_t *anchor)
+{
+	return anchor && !l->scalars ? refuse_event(l, "anchors are not understood here: write the value out") : 0;
+}
+
 static int check_scalar(struct loading *l)
 {
 	int err = check_tag(l, l->event.data.scalar.tag);
 
-	if (err < 0)
-		return err;
-	if (l->event.data.scalar.anchor)
-		return refuse_event(l, "anchors are not understood here: write the value out");
-	if (memchr(l->event.data.scalar.value, '\0', l->event.data.scalar.length))
-		return refuse_event(l, "a text must not hold \\0");
-	return 0;
+	if (err == 0)
+		err = check_anchor(l, l->event.data.scalar.anchor);
+	if (err == 0 && memchr(l->event.data.scalar.value, '\0', l->event.data.scalar.length))
+		err = refuse_event(l, "a text must not hold \\0");
+	return err;
+}
+
+static bool is_plain(const struct loading *l)
+{
+	return l->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !l->event.data.scalar.tag;
+}
+
+static const char *scalar_text(const struct loading *l)
+{
+	return (const char *)l->event.data.scalar.value;
+}
+
+/* By the reader's rules. */
+static int ruled(struct loading *l, json_t **ret)
+{
+	int err = l->scalars->value(l->scalars->context, scalar_text(l), l->event.data.scalar.length, ret);
+
+	if (err == -EINVAL)
+		return refuse_event(l, "JSON has no such number: put it in quotes if it is a text");
+	return err < 0 ? no_memory(l) : 0;
 }
 
 static int scalar(struct loading *l, json_t **ret)
 {
-	const char *text = (const char *)l->event.data.scalar.value;
-	size_t len = l->event.data.scalar.length;
 	int err = check_scalar(l);
 
 	if (err < 0)
 		return err;
-	*ret = l->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !l->event.data.scalar.tag
-		       ? plain(text, len)
-		       : json_stringn(text, len);
+	if (is_plain(l) && l->scalars)
+		return ruled(l, ret);
+	*ret = is_plain(l) ? plain(scalar_text(l), l->event.data.scalar.length)
+			   : json_stringn(scalar_text(l), l->event.data.scalar.length);
 	return *ret ? 0 : no_memory(l);
+}
+
+static int alias(struct loading *l, unsigned depth, json_t **ret)
+{
+	int err;
+
+	if (!l->scalars)
+		return refuse_event(l, "aliases are not understood here: write the value out");
+	err = yaml_anchors_get(&l->anchors, (const char *)l->event.data.alias.anchor, l->depth_max - depth, ret);
+	if (err == -ENOENT)
+		return refuse_event(l, "an alias of an anchor that is not above it");
+	if (err == -E2BIG)
+		return refuse_event(l, "aliases stand for too much, or nest it too deep: write the value out");
+	return err < 0 ? no_memory(l) : 0;
 }
 
 /* ---- collections: each is given its first event, and leaves the event that ends it ---- */
@@ -117,9 +159,11 @@ static int node(struct loading *l, unsigned depth, json_t **ret);
 
 static int check_collection(struct loading *l, const yaml_char_t *anchor, const yaml_char_t *tag, unsigned depth)
 {
-	if (anchor)
-		return refuse_event(l, "anchors are not understood here: write the value out");
-	if (depth >= DEPTH_MAX)
+	int err = check_anchor(l, anchor);
+
+	if (err < 0)
+		return err;
+	if (depth >= l->depth_max)
 		return refuse_event(l, "nested too deep");
 	return tag ? refuse_event(l, "a tag is not understood here: leave it out") : 0;
 }
@@ -141,9 +185,25 @@ static int sequence(struct loading *l, unsigned depth, json_t *array)
 	return err;
 }
 
-/* The key of a member, from the event at hand. The caller frees `*ret`. */
+/* The key of a member, as a text for free(3). */
+static int key_text(struct loading *l, char **ret)
+{
+	int err = 0;
+
+	if (is_plain(l) && l->scalars) {
+		err = l->scalars->key(l->scalars->context, scalar_text(l), ret);
+		if (err == -EINVAL)
+			return refuse_event(l, "a key must be a text: put it in quotes");
+	} else {
+		*ret = strdup(scalar_text(l));
+	}
+	return err < 0 || !*ret ? no_memory(l) : 0;
+}
+
+/* From the event at hand. The caller frees `*ret`. */
 static int key(struct loading *l, json_t *object, char **ret)
 {
+	char *text = NULL;
 	int err;
 
 	if (l->event.type == YAML_ALIAS_EVENT)
@@ -151,12 +211,17 @@ static int key(struct loading *l, json_t *object, char **ret)
 	if (l->event.type != YAML_SCALAR_EVENT)
 		return refuse_event(l, "a key must be a text");
 	err = check_scalar(l);
+	if (err == 0 && l->event.data.scalar.anchor)
+		err = refuse_event(l, "anchors of keys are not understood here: leave it out");
+	if (err == 0)
+		err = key_text(l, &text);
+	if (err == 0 && json_object_get(object, text))
+		err = refuse_event(l, "duplicate key");
 	if (err < 0)
-		return err;
-	if (json_object_get(object, (const char *)l->event.data.scalar.value))
-		return refuse_event(l, "duplicate key");
-	*ret = strdup((const char *)l->event.data.scalar.value);
-	return *ret ? 0 : no_memory(l);
+		free(text);
+	else
+		*ret = text;
+	return err;
 }
 
 static int member(struct loading *l, unsigned depth, json_t *object)
@@ -175,16 +240,70 @@ static int member(struct loading *l, unsigned depth, json_t *object)
 	return err;
 }
 
-static int mapping(struct loading *l, unsigned depth, json_t *object)
+/* ---- merge keys (yaml.org/type/merge): of several mappings the earlier goes first, and before all what is said itself ---- */
+
+static bool is_merge(const struct loading *l)
 {
-	int err = check_collection(l, l->event.data.mapping_start.anchor, l->event.data.mapping_start.tag, depth);
+	return l->scalars && l->event.type == YAML_SCALAR_EVENT && is_plain(l) && strcmp(scalar_text(l), "<<") == 0;
+}
+
+static bool append_mappings(json_t *merged, json_t *value)
+{
+	bool good = json_is_object(value) ? json_array_append(merged, value) == 0 : json_is_array(value);
+
+	for (size_t i = 0; good && i < json_array_size(value); i++)
+		good = json_is_object(json_array_get(value, i)) && json_array_append(merged, json_array_get(value, i)) == 0;
+	return good;
+}
+
+/* Notes in `merged` what the mapping is to have beside its own. */
+static int merge(struct loading *l, unsigned depth, json_t *merged)
+{
+	yaml_mark_t at = l->event.start_mark;
+	json_t *value = NULL;
+	int err = next(l);
+
+	if (err == 0)
+		err = node(l, depth + 1, &value);
+	if (err == 0 && !append_mappings(merged, value))
+		err = refuse(l, at, "a merge key needs a mapping, or a list of mappings");
+	json_decref(value);
+	return err;
+}
+
+static int merge_all(struct loading *l, json_t *object, const json_t *merged)
+{
+	for (size_t i = 0; i < json_array_size(merged); i++)
+		if (json_object_update_missing(object, json_array_get(merged, i)) < 0)
+			return no_memory(l);
+	return 0;
+}
+
+static int members(struct loading *l, unsigned depth, json_t *object, json_t *merged)
+{
+	int err = 0;
 
 	while (err == 0) {
 		err = next(l);
 		if (err < 0 || l->event.type == YAML_MAPPING_END_EVENT)
 			break;
-		err = member(l, depth, object);
+		err = is_merge(l) ? merge(l, depth, merged) : member(l, depth, object);
 	}
+	return err;
+}
+
+static int mapping(struct loading *l, unsigned depth, json_t *object)
+{
+	int err = check_collection(l, l->event.data.mapping_start.anchor, l->event.data.mapping_start.tag, depth);
+	json_t *merged;
+
+	if (err < 0)
+		return err;
+	merged = json_array();
+	err = merged ? members(l, depth, object, merged) : no_memory(l);
+	if (err == 0)
+		err = merge_all(l, object, merged);
+	json_decref(merged);
 	return err;
 }
 
@@ -204,7 +323,7 @@ static int collection(struct loading *l, unsigned depth, json_t **ret)
 	return err;
 }
 
-static int node(struct loading *l, unsigned depth, json_t **ret)
+static int value(struct loading *l, unsigned depth, json_t **ret)
 {
 	switch (l->event.type) {
 	case YAML_SCALAR_EVENT:
@@ -213,30 +332,65 @@ static int node(struct loading *l, unsigned depth, json_t **ret)
 	case YAML_MAPPING_START_EVENT:
 		return collection(l, depth, ret);
 	default: /* the grammar leaves one */
-		return refuse_event(l, "aliases are not understood here: write the value out");
+		return alias(l, depth, ret);
 	}
 }
 
-/* ---- the stream: a start, at most one document, an end ---- */
+static const yaml_char_t *anchor_of(const yaml_event_t *event)
+{
+	switch (event->type) {
+	case YAML_SCALAR_EVENT:
+		return event->data.scalar.anchor;
+	case YAML_SEQUENCE_START_EVENT:
+		return event->data.sequence_start.anchor;
+	case YAML_MAPPING_START_EVENT:
+		return event->data.mapping_start.anchor;
+	default:
+		return NULL;
+	}
+}
+
+/* An anchor stands for its value once that is whole: it cannot hold itself. */
+static int node(struct loading *l, unsigned depth, json_t **ret)
+{
+	const yaml_char_t *anchor = anchor_of(&l->event);
+	char *name = anchor ? strdup((const char *)anchor) : NULL;
+	json_t *made = NULL;
+	int err = anchor && !name ? no_memory(l) : value(l, depth, &made);
+
+	if (err == 0 && name && yaml_anchors_set(&l->anchors, name, made) < 0)
+		err = no_memory(l);
+	free(name);
+	if (err < 0)
+		json_decref(made);
+	else
+		*ret = made;
+	return err;
+}
+
+/* ---- the stream: a start, documents, an end ---- */
+
+/* At the first event of a document, or the end of the stream. */
+static int start(struct loading *l)
+{
+	int err = next(l);
+
+	return err < 0 ? err : next(l);
+}
 
 static int end_of_document(struct loading *l)
 {
 	int err = next(l); /* the document's end */
 
-	if (err == 0)
-		err = next(l);
-	if (err == 0 && l->event.type != YAML_STREAM_END_EVENT)
-		err = refuse_event(l, "a second document: one is expected");
-	return err;
+	return err < 0 ? err : next(l);
 }
 
-static int stream(struct loading *l, json_t **ret)
+/* At most one. */
+static int document(struct loading *l, json_t **ret)
 {
 	json_t *root = NULL;
-	int err = next(l);
+	int err = start(l);
 
-	if (err == 0)
-		err = next(l);
 	if (err == 0 && l->event.type == YAML_STREAM_END_EVENT) {
 		*ret = json_null();
 		return 0;
@@ -247,6 +401,8 @@ static int stream(struct loading *l, json_t **ret)
 		err = node(l, 0, &root);
 	if (err == 0)
 		err = end_of_document(l);
+	if (err == 0 && l->event.type != YAML_STREAM_END_EVENT)
+		err = refuse_event(l, "a second document: one is expected");
 	if (err < 0)
 		json_decref(root);
 	else
@@ -254,18 +410,71 @@ static int stream(struct loading *l, json_t **ret)
 	return err;
 }
 
-int yaml_json_load(const char *origin, const char *text, size_t len, json_t **ret_root, struct report *why)
+/* One of several, into `objects` unless it is empty; to the start of the next, or the end. */
+static int object(struct loading *l, json_t *objects)
 {
-	struct loading l = { .origin = origin, .why = why };
+	json_t *root = NULL;
+	yaml_mark_t at;
+	int err = next(l);
+
+	if (err < 0)
+		return err;
+	at = l->event.start_mark;
+	yaml_anchors_forget(&l->anchors);
+	err = node(l, 0, &root);
+	if (err == 0 && !json_is_null(root) && !json_is_object(root))
+		err = refuse(l, at, "no object: each document is expected to be one, with apiVersion and kind");
+	if (err == 0 && json_is_object(root) && json_array_append(objects, root) < 0)
+		err = no_memory(l);
+	json_decref(root);
+	return err < 0 ? err : end_of_document(l);
+}
+
+static int stream(struct loading *l, json_t **ret)
+{
+	json_t *objects = json_array();
+	int err = objects ? start(l) : no_memory(l);
+
+	while (err == 0 && l->event.type != YAML_STREAM_END_EVENT)
+		err = object(l, objects);
+	if (err < 0)
+		json_decref(objects);
+	else
+		*ret = objects;
+	return err;
+}
+
+static int load(struct loading *l, const char *text, size_t len, int (*read)(struct loading *l, json_t **ret), json_t **ret)
+{
 	int err;
 
-	if (!yaml_parser_initialize(&l.parser))
-		return no_memory(&l);
-	yaml_parser_set_input_string(&l.parser, (const unsigned char *)text, len);
-	err = stream(&l, ret_root);
-	yaml_event_delete(&l.event);
-	yaml_parser_delete(&l.parser);
+	if (yaml_anchors_init(&l->anchors) < 0)
+		return no_memory(l);
+	if (!yaml_parser_initialize(&l->parser)) {
+		yaml_anchors_done(&l->anchors);
+		return no_memory(l);
+	}
+	yaml_parser_set_input_string(&l->parser, (const unsigned char *)text, len);
+	err = read(l, ret);
+	yaml_event_delete(&l->event);
+	yaml_parser_delete(&l->parser);
+	yaml_anchors_done(&l->anchors);
 	return err;
+}
+
+int yaml_json_load(const char *origin, const char *text, size_t len, json_t **ret_root, struct report *why)
+{
+	struct loading l = { .origin = origin, .why = why, .depth_max = DEPTH_CONFIG };
+
+	return load(&l, text, len, document, ret_root);
+}
+
+int yaml_json_objects(const char *origin, const char *text, size_t len, const struct yaml_scalars *scalars,
+		      json_t **ret_objects, struct report *why)
+{
+	struct loading l = { .origin = origin, .why = why, .depth_max = DEPTH_OBJECTS, .scalars = scalars };
+
+	return load(&l, text, len, stream, ret_objects);
 }
 
 #else
@@ -284,6 +493,19 @@ int yaml_json_load(const char *origin, const char *text, size_t len, json_t **re
 		why, -ENOTSUP,
 		"%s: YAML needs a build with libyaml: make deps, or convert it: kubectl config view --raw -o json",
 		origin);
+}
+
+int yaml_json_objects(const char *origin, const char *text, size_t len, const struct yaml_scalars *scalars,
+		      json_t **ret_objects, struct report *why)
+{
+	(void)text;
+	(void)len;
+	(void)scalars;
+	(void)ret_objects;
+	return report(why, -ENOTSUP,
+		      "%s: YAML needs a build with libyaml: make deps, or convert it: "
+		      "kubectl create --dry-run=client -o json -f FILE",
+		      origin);
 }
 
 #endif

@@ -11,14 +11,15 @@
 #include "inject/documents.h"
 #include "inject/inject.h"
 
-enum { OPT_REMOVE, OPT_ROLE, OPT_IMAGE, OPT_PULL_POLICY, OPT_EXISTING };
+enum { OPT_REMOVE, OPT_ROLE, OPT_IMAGE, OPT_PULL_POLICY, OPT_MODE, OPT_EXISTING };
 
 static const struct cli_option options[] = {
 	[OPT_REMOVE] = { "remove", NULL, "take fairdial out again" },
-	[OPT_ROLE] = { "role", NULL, "print what the pods' service accounts need instead: a Roles and RoleBindings" },
-	[OPT_IMAGE] = { "image", "IMAGE", "of fairdial's two containers (default: fairdial:" FAIRDIAL_VERSION ")" },
+	[OPT_ROLE] = { "role", NULL, "print instead the Roles and RoleBindings that they need" },
+	[OPT_IMAGE] = { "image", "IMAGE", "of fairdial's containers (default: fairdial:" FAIRDIAL_VERSION ")" },
 	[OPT_PULL_POLICY] = { "image-pull-policy", "POLICY", "Always, IfNotPresent or Never (default: the cluster's)" },
-	[OPT_EXISTING] = { "existing-preload", "PATH", "the LD_PRELOAD that the images set themselves, to keep before ours" },
+	[OPT_MODE] = { "mode", "MODE", "on, observe or off, where fairdial.dev/mode does not say" },
+	[OPT_EXISTING] = { "existing-preload", "PATH", "the LD_PRELOAD that the images set, to keep before ours" },
 	{ 0 },
 };
 
@@ -41,12 +42,20 @@ static bool is_pull_policy(const char *policy)
 	return strcmp(policy, "Always") == 0 || strcmp(policy, "IfNotPresent") == 0 || strcmp(policy, "Never") == 0;
 }
 
+static bool is_mode(const char *mode)
+{
+	return strcmp(mode, "on") == 0 || strcmp(mode, "observe") == 0 || strcmp(mode, "off") == 0;
+}
+
 static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
 {
 	struct inject_options *o = &a->inject;
+	const char *adding = NULL; /* an option that only means something where fairdial is put in */
 	int option;
 
 	while ((option = cli_option(verb, argc, argv)) >= 0) {
+		if (options[option].argument)
+			adding = options[option].name;
 		if (options[option].argument && !is_text(optarg))
 			return cli_fail(verb, EXIT_USAGE, "--%s is empty, or no UTF-8: say one, or leave it out",
 					options[option].name);
@@ -55,6 +64,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		case OPT_ROLE: a->role = true; break;
 		case OPT_IMAGE: o->image = optarg; break;
 		case OPT_PULL_POLICY: o->pull_policy = optarg; break;
+		case OPT_MODE: o->mode = optarg; break;
 		default: o->existing_preload = optarg; break;
 		}
 	}
@@ -63,6 +73,11 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 				argv[optind]);
 	if (a->remove && a->role)
 		return cli_fail(verb, EXIT_USAGE, "--remove and --role exclude each other");
+	if (adding && (a->remove || a->role))
+		return cli_fail(verb, EXIT_USAGE, "--%s means nothing with --%s: leave it out", adding,
+				a->role ? "role" : "remove");
+	if (o->mode && !is_mode(o->mode))
+		return cli_fail(verb, EXIT_USAGE, "--mode %s: expected on, observe or off", o->mode);
 	if (o->pull_policy && !is_pull_policy(o->pull_policy))
 		return cli_fail(verb, EXIT_USAGE, "--image-pull-policy %s: expected Always, IfNotPresent or Never",
 				o->pull_policy);
@@ -149,8 +164,8 @@ static int run(const struct verb *verb, int argc, char **argv)
 	json_set_alloc_funcs(allocate, free);
 	if (isatty(STDIN_FILENO)) /* else it seems to hang */
 		cli_fail(verb, EXIT_DONE,
-			 "reads objects as JSON from this terminal, up to Ctrl-D: or pipe them into it, as in "
-			 "kubectl get deployment web -o json | fairdial inject");
+			 "reads objects in YAML or JSON from this terminal, up to Ctrl-D: or pipe them into it, as in "
+			 "kubectl get deployment web -o yaml | fairdial inject");
 	text = read_input(&length);
 	if (!text)
 		return cli_fail(verb, EXIT_FAILED, "cannot read standard input: %s", strerror(errno));
@@ -169,23 +184,31 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb inject_verb = {
 	.name = "inject",
-	.usage = "[--image IMAGE] [--image-pull-policy POLICY] [--existing-preload PATH] | --remove | --role",
-	.summary = "reads Kubernetes objects as JSON, and prints them with fairdial in their pods",
-	.more = "  kubectl get deployment web -o json | fairdial inject | kubectl apply -f -\n"
-	"  kubectl get deployment web -o json | fairdial inject --role | kubectl apply -f -\n"
-	"  kubectl create --dry-run=client -o json -f web.yaml | fairdial inject | kubectl apply -f -\n\n"
-	"Pods get a container that installs the shim, and one that follows the API (a native sidecar: Kubernetes 1.29);\n"
-	"their containers get the shim behind the LD_PRELOAD that their env sets. Not seen from here: an LD_PRELOAD of the\n"
-	"image itself (--existing-preload), and whether its programs are static, so that nothing can be preloaded.\n\n"
+	.usage = "[OPTION...]\n"
+	"       fairdial inject --remove\n"
+	"       fairdial inject --role",
+	.summary = "reads Kubernetes objects, and prints them with fairdial in their pods",
+	.more = "  kubectl get deployment web -o yaml | fairdial inject --role | kubectl apply -f -\n"
+	"  kubectl get deployment web -o yaml | fairdial inject | kubectl apply -f -\n"
+	"  fairdial inject < web.yaml | kubectl apply -f -\n"
+	"  helm template shop ./chart | fairdial inject | kubectl apply -f -\n\n"
+	"Reads JSON where the first character that is not blank is { or [, and else YAML, as kubectl\n"
+	"understands it; both may have several objects. Prints JSON, as many objects. Of several that came as\n"
+	"YAML, each has a line --- before it, so that Helm takes this for a post-renderer.\n\n"
+	"Pods get a container that installs the shim, and one that follows the API (a native sidecar:\n"
+	"Kubernetes 1.29); their containers get the shim behind the LD_PRELOAD that their env sets. Not seen\n"
+	"from here: an LD_PRELOAD of the image itself (--existing-preload), and whether its programs are\n"
+	"static, so that nothing can be preloaded.\n\n"
 	"Annotations of a pod, or of the template of pods:\n"
 	"  fairdial.dev/inject            false, disabled: left alone\n"
 	"  fairdial.dev/skip-containers   names of containers to leave out, with commas between\n"
 	"  fairdial.dev/services          the Services to follow, instead of all of the namespace\n"
 	"  fairdial.dev/mode              on, observe or off, for Services that do not say\n\n"
-	"Injecting again updates; --remove gives back what there was, and leaves what was edited since. Both leave out\n"
-	"what the server writes (status, resourceVersion, managedFields, uid, creationTimestamp, generation) and kubectl's\n"
-	"copy of what was applied last. Other kinds, and objects that are refused, are printed as they were; what there is\n"
-	"to say of an object is a line on standard error. The exit status is 1 where one was refused, or none has pods.",
+	"Injecting again updates; --remove gives back what there was, and leaves what was edited since. Both\n"
+	"leave out what the server writes (status, resourceVersion, managedFields, uid, creationTimestamp,\n"
+	"generation) and kubectl's copy of what was applied last. Other kinds, and objects that are refused,\n"
+	"are printed as they were; what there is to say of an object is a line on standard error. The exit\n"
+	"status is 1 where one was refused, or none has pods.",
 	.options = options,
 	.run = run,
 };

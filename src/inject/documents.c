@@ -7,60 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * jansson has 64-bit integers and doubles. A number that neither keeps as it was written is read as a real instead, whose
- * value is the index of what was written.
- */
-struct literal {
-	size_t at, length; /* in the text as it came */
-	size_t hidden_end; /* behind it, in the text that jansson is given */
-};
+#include "base/text.h"
+#include "inject/documents_yaml.h"
+#include "inject/literals.h"
 
 struct hiding {
 	FILE *out;
 	size_t length; /* of what was written to it */
-	struct literal *literals;
-	size_t count;
+	struct literals literals;
 };
 
 /* ---- numbers ---- */
-
-static size_t digits(const char *at, const char *end)
-{
-	const char *from = at;
-
-	while (at < end && isdigit((unsigned char)*at))
-		at++;
-	return (size_t)(at - from);
-}
-
-/* RFC 8259 section 6. Whether all of it is a number, and one that an integer does not keep. */
-static bool is_literal(const char *at, size_t length)
-{
-	const char *end = at + length, *from = at;
-	size_t n;
-
-	at += at < end && *at == '-';
-	n = digits(at, end);
-	if (n == 0 || (n > 1 && *at == '0'))
-		return false;
-	at += n;
-	if (at == end)
-		return n > 18 || (*from == '-' && from[1] == '0');
-	if (*at == '.') {
-		n = digits(++at, end);
-		if (n == 0)
-			return false;
-		at += n;
-	}
-	if (at < end && (*at == 'e' || *at == 'E')) {
-		at++;
-		at += at < end && (*at == '+' || *at == '-');
-		n = digits(at, end);
-		return n > 0 && at + n == end;
-	}
-	return at == end;
-}
 
 static void copy(struct hiding *h, const char *at, size_t length)
 {
@@ -70,17 +27,8 @@ static void copy(struct hiding *h, const char *at, size_t length)
 
 static int hide(struct hiding *h, size_t at, size_t length)
 {
-	struct literal *more = h->literals;
-
-	if ((h->count & (h->count - 1)) == 0) { /* doubled at each power of two */
-		more = realloc(h->literals, (h->count ? 2 * h->count : 1) * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		h->literals = more;
-	}
-	h->length += (size_t)fprintf(h->out, "%zu.0", h->count);
-	h->literals[h->count++] = (struct literal){ at, length, h->length };
-	return 0;
+	h->length += (size_t)fprintf(h->out, "%zu.0", h->literals.count);
+	return literals_add(&h->literals, (struct literal){ at, length, h->length });
 }
 
 /* To behind the quote that ends it. */
@@ -112,7 +60,7 @@ static int hide_all(struct hiding *h, const char *text, size_t length)
 			copy(h, text + at, n);
 		} else if (text[at] == '-' || isdigit((unsigned char)text[at])) {
 			n = number_length(text, at, length);
-			if (is_literal(text + at, n))
+			if (literals_needed(text + at, n))
 				err = hide(h, at, n);
 			else
 				copy(h, text + at, n);
@@ -129,9 +77,12 @@ static int hide_all(struct hiding *h, const char *text, size_t length)
 /* A place in the text that jansson was given, in the one that came. */
 static size_t came_from(const struct hiding *h, size_t hidden)
 {
-	for (size_t i = h->count; i-- > 0;)
-		if (h->literals[i].hidden_end <= hidden)
-			return h->literals[i].at + h->literals[i].length + hidden - h->literals[i].hidden_end;
+	for (size_t i = h->literals.count; i-- > 0;) {
+		const struct literal *literal = &h->literals.list[i];
+
+		if (literal->hidden_end <= hidden)
+			return literal->at + literal->length + hidden - literal->hidden_end;
+	}
 	return hidden;
 }
 
@@ -161,10 +112,7 @@ static int read_all(const struct hiding *h, const char *hidden, const char *text
 		while (at < h->length && strchr(" \t\r\n", hidden[at]) && hidden[at])
 			at++;
 		if (at == h->length)
-			return json_array_size(objects) ? 0
-							: report(why, -EINVAL,
-								 "standard input is empty: pipe an object into it, as in "
-								 "kubectl get deployment web -o json | fairdial inject");
+			return 0;
 		object = json_loadb(hidden + at, h->length - at,
 				    JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 		if (!object)
@@ -178,7 +126,7 @@ static int read_all(const struct hiding *h, const char *hidden, const char *text
 	}
 }
 
-int documents_read(const char *text, size_t length, struct documents *ret_documents, struct report *why)
+static int read_json(const char *text, size_t length, struct documents *ret_documents, struct report *why)
 {
 	char *hidden = NULL;
 	size_t hidden_length;
@@ -194,18 +142,34 @@ int documents_read(const char *text, size_t length, struct documents *ret_docume
 		report(why, err, "out of memory");
 	free(hidden);
 	if (err == 0) {
-		*ret_documents = (struct documents){ objects, text, h.literals };
+		*ret_documents = (struct documents){ .objects = objects, .text = text, .literals = h.literals.list };
 		return 0;
 	}
-	free(h.literals);
+	free(h.literals.list);
 	json_decref(objects);
 	return err;
+}
+
+int documents_read(const char *text, size_t length, struct documents *ret_documents, struct report *why)
+{
+	size_t at = 0;
+
+	while (at < length && text_is_space(text[at]))
+		at++;
+	if (at == length)
+		return report(why, -EINVAL,
+			      "standard input is empty: pipe an object into it, as in "
+			      "kubectl get deployment web -o yaml | fairdial inject");
+	if (text[at] == '{' || text[at] == '[')
+		return read_json(text, length, ret_documents, why);
+	return documents_read_yaml(text, length, ret_documents, why);
 }
 
 void documents_done(struct documents *documents)
 {
 	json_decref(documents->objects);
 	free(documents->literals);
+	free(documents->numbers);
 }
 
 /* ---- out ---- */
@@ -314,6 +278,8 @@ static void write_value(const struct documents *d, const json_t *value, unsigned
 
 void documents_write(const struct documents *documents, const json_t *value, FILE *out)
 {
+	if (documents->is_yaml && json_array_size(documents->objects) > 1)
+		fputs("---\n", out);
 	write_value(documents, value, 0, out);
 	putc('\n', out);
 }

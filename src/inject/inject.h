@@ -20,6 +20,7 @@
 struct inject_options {
 	const char *image;            /* of both containers */
 	const char *pull_policy;      /* Always, IfNotPresent, Never; NULL: the cluster decides by the image's tag */
+	const char *mode;             /* on, observe, off: of pods whose annotation does not say; NULL: the agent decides */
 	const char *existing_preload; /* the LD_PRELOAD of the containers' images, which no object tells; NULL: none */
 };
 

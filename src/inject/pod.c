@@ -27,6 +27,9 @@ static const char volumes_text[] =
 	"{ 'allowPrivilegeEscalation': false, 'capabilities': { 'drop': [ 'ALL' ] },"                     \
 	"  'readOnlyRootFilesystem': true, 'runAsNonRoot': true, 'seccompProfile': { 'type': 'RuntimeDefault' } }"
 
+/* For whoever looks at the table from there: kubectl exec POD -c fairdial-agent -- /bin/fairdial status. */
+#define DIR "{ 'name': 'FAIRDIAL_DIR', 'value': '" TABLE_DIR "' }"
+
 static const char install_text[] =
 	"{ 'name': '" NAME_INSTALL "', 'image': null,"
 	"  'command': [ '/bin/fairdial', 'install', '" PATH_BIN "' ],"
@@ -38,7 +41,8 @@ static const char agent_text[] =
 	"{ 'name': '" NAME_AGENT "', 'image': null, 'restartPolicy': 'Always',"
 	"  'command': [ '/bin/fairdial', 'agent', '--dir', '" TABLE_DIR "', '--share-ledger',"
 	"               '--services', '-" PATH_CONFIG "/services.json' ],"
-	"  'env': [ { 'name': 'POD_NAME', 'valueFrom': { 'fieldRef': { 'fieldPath': 'metadata.name' } } },"
+	"  'env': [ " DIR ","
+	"           { 'name': 'POD_NAME', 'valueFrom': { 'fieldRef': { 'fieldPath': 'metadata.name' } } },"
 	"           { 'name': 'POD_NAMESPACE', 'valueFrom': { 'fieldRef': { 'fieldPath': 'metadata.namespace' } } },"
 	"           { 'name': 'POD_IPS', 'valueFrom': { 'fieldRef': { 'fieldPath': 'status.podIPs' } } },"
 	"           { 'name': 'NODE_NAME', 'valueFrom': { 'fieldRef': { 'fieldPath': 'spec.nodeName' } } },"
@@ -54,7 +58,7 @@ static const char agent_text[] =
 static const char mounts_text[] =
 	"[ { 'name': '" VOLUME_BIN "', 'mountPath': '" PATH_BIN "', 'readOnly': true }, " MOUNT_RUN " ]";
 
-static const char dir_text[] = "{ 'name': 'FAIRDIAL_DIR', 'value': '" TABLE_DIR "' }";
+static const char dir_text[] = DIR;
 
 static void append_all(json_t *array, json_t *more)
 {
@@ -89,11 +93,12 @@ static json_t *our_container(const char *text, const json_t *pod, const struct i
 static json_t *agent_container(const json_t *pod, const struct wishes *wishes, const struct inject_options *options)
 {
 	json_t *agent = our_container(agent_text, pod, options), *command = json_object_get(agent, "command");
+	const char *mode = wishes->mode ? wishes->mode : options->mode;
 
 	if (wishes->services)
 		append_all(command, json_pack("[s, O]", "--service", wishes->services));
-	if (wishes->mode)
-		append_all(command, json_pack("[s, s]", "--mode", wishes->mode));
+	if (mode)
+		append_all(command, json_pack("[s, s]", "--mode", mode));
 	return agent;
 }
 

@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "inject/annotations.h"
 
-#define PREFIX       "fairdial.dev/"
 #define MAX_SERVICES 64 /* of one --service */
 
-static const char *const keys[] = { PREFIX "inject", PREFIX "skip-containers", PREFIX "services", PREFIX "mode" };
+static const char *const keys[] = { ANNOTATION_PREFIX "inject", ANNOTATION_PREFIX "skip-containers",
+				    ANNOTATION_PREFIX "services", ANNOTATION_PREFIX "mode" };
 enum { INJECT, SKIP, SERVICES, MODE, KEYS };
 
 static bool is_one_of(const char *value, const char *a, const char *b, const char *c)
@@ -117,6 +118,7 @@ bool wishes_read(const struct workload *workload, struct wishes *wishes, struct 
 
 	*wishes = (struct wishes){ 0 };
 	note_misplaced(workload, troubles);
+	annotations_note_unknown(workload, troubles);
 	for (int i = 0; i < KEYS; i++) {
 		values[i] = kinds_text(annotations, keys[i]);
 		if (!values[i] && json_object_get(annotations, keys[i]))

@@ -19,7 +19,7 @@ enum { LIMIT_MS = 60000 };
 
 static struct process *inject(const char *input, const char *const *options)
 {
-	const char *argv[12] = { built("fairdial"), "inject" };
+	const char *argv[16] = { built("fairdial"), "inject" };
 	struct process *p;
 
 	for (size_t i = 0; options[i]; i++)
@@ -27,6 +27,12 @@ static struct process *inject(const char *input, const char *const *options)
 	p = process_start(&(struct start){ .argv = argv, .input = input });
 	process_wait(p, LIMIT_MS);
 	return p;
+}
+
+static void needs_yaml(void)
+{
+	if (!strstr(run(NULL, built("fairdial"), "--version", NULL)->out_text, "libyaml"))
+		skip_because("the tool is built without libyaml");
 }
 
 static void an_object_goes_in_and_out_through_pipes(void **state)
@@ -48,7 +54,8 @@ static void an_object_goes_in_and_out_through_pipes(void **state)
 static void options_reach_the_containers(void **state)
 {
 	struct process *p =
-		inject(GOOD, ARGV("--image", "r/f:1", "--image-pull-policy", "Always", "--existing-preload", "/lib/i.so"));
+		inject(GOOD, ARGV("--image", "r/f:1", "--image-pull-policy", "Always", "--existing-preload", "/lib/i.so",
+				  "--mode", "observe"));
 	json_t *agent, *env;
 
 	(void)state;
@@ -58,6 +65,7 @@ static void options_reach_the_containers(void **state)
 	assert_string_equal(json_string_value(json_object_get(agent, "image")), "r/f:1");
 	assert_string_equal(json_string_value(json_object_get(agent, "imagePullPolicy")), "Always");
 	assert_string_equal(json_string_value(env), "/lib/i.so:/opt/fairdial/libfairdial.so");
+	assert_string_equal(json_string_value(value_at(p->out_text, "spec/initContainers/1/command/8")), "observe");
 }
 
 static void the_image_is_that_of_this_version(void **state)
@@ -80,6 +88,69 @@ static void several_objects_are_done_one_by_one(void **state)
 	second = strstr(p->out_text, "\n}\n{\n");
 	assert_non_null(second);
 	assert_non_null(value_at(second + 3, "spec/initContainers/0"));
+}
+
+/* As `helm template` prints it: what a chart leaves empty, comments, kinds without pods. */
+static void a_stream_of_yaml_stays_one_that_helm_cuts_again(void **state)
+{
+	static const char chart[] = "---\n# Source: shop/templates/service.yaml\napiVersion: v1\nkind: Service\n"
+				    "metadata: {name: web}\nspec:\n  ports: [{port: 80}]\n"
+				    "---\n# Source: shop/templates/empty.yaml\n"
+				    "---\n# Source: shop/templates/web.yaml\napiVersion: apps/v1\nkind: Deployment\n"
+				    "metadata:\n  name: web\nspec:\n  template:\n    spec:\n      containers:\n"
+				    "      - name: web\n        env:\n        - {name: PORT, value: \"80\"}\n"
+				    "      volumes:\n      - name: s\n        secret: {secretName: s, defaultMode: 0440}\n";
+	struct process *p;
+	char *web;
+
+	(void)state;
+	needs_yaml();
+	p = inject(chart, ARGV(NULL));
+	assert_clean(p);
+	assert_int_equal(strncmp(p->out_text, "---\n{\n    \"apiVersion\": \"v1\",\n", 28), 0);
+	web = strstr(p->out_text, "\n}\n---\n{\n");
+	assert_non_null(web);
+	assert_null(strstr(web + 2, "\n---\n{\n    \"apiVersion\": \"v1\""));
+	web += strlen("\n}\n---\n");
+	assert_string_equal(json_string_value(value_at(web, "spec/template/spec/initContainers/1/name")), "fairdial-agent");
+	assert_string_equal(json_string_value(value_at(web, "spec/template/spec/containers/0/env/0/value")), "80");
+	assert_int_equal(json_integer_value(value_at(web, "spec/template/spec/volumes/0/secret/defaultMode")), 0440);
+	p = inject(p->out_text, ARGV("--remove"));
+	assert_clean(p);
+	assert_null(strstr(p->out_text, "fairdial"));
+}
+
+static void one_object_in_yaml_is_one_in_json(void **state)
+{
+	struct process *p;
+
+	(void)state;
+	needs_yaml();
+	p = inject("apiVersion: v1\nkind: Pod\nmetadata:\n  name: good\nspec:\n  containers:\n  - name: c\n", ARGV(NULL));
+	assert_clean(p);
+	assert_string_equal(p->out_text, inject(GOOD, ARGV(NULL))->out_text);
+	p = inject("kind: Pod\napiVersion: v1\nspec: {containers: [{name: c}]}\n---\n" GOOD, ARGV("--role"));
+	assert_int_equal(p->exit_status, 0);
+	assert_string_equal(json_string_value(value_at(p->out_text, "kind")), "List");
+}
+
+static void what_yaml_says_otherwise_than_meant_is_said(void **state)
+{
+	struct process *p;
+
+	(void)state;
+	needs_yaml();
+	p = inject("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: c\n    env:\n"
+		   "    - {name: DEBUG, value: yes}\n",
+		   ARGV(NULL));
+	assert_int_equal(p->exit_status, 1);
+	assert_string_equal(p->err_text, "fairdial inject: Pod/p: container c: the value of variable DEBUG is no text: put it "
+					 "in quotes\n");
+	p = inject("kind: Pod\nspec:\n\tcontainers: []\n", ARGV(NULL));
+	assert_error(p, 1);
+	assert_non_null(strstr(p->err_text, "standard input:3:1: "));
+	p = inject("---\n# nothing\n", ARGV(NULL));
+	assert_error(p, 1);
 }
 
 static void where_one_is_refused_the_others_are_done_and_the_status_is_1(void **state)
@@ -129,7 +200,7 @@ static void bad_input_is_one_line_and_no_output(void **state)
 {
 	(void)state;
 	assert_error(inject("", ARGV(NULL)), 1);
-	assert_error(inject("apiVersion: v1\nkind: Pod\n", ARGV(NULL)), 1);
+	assert_error(inject("apiVersion: v1\nkind: [Pod\n", ARGV(NULL)), 1);
 	assert_error(inject(GOOD "{", ARGV(NULL)), 1);
 	assert_error(inject("[]", ARGV("--remove")), 1);
 	assert_error(inject("{\"a\":", ARGV("--role")), 1);
@@ -142,7 +213,7 @@ static void on_a_terminal_it_says_that_it_reads(void **state)
 	struct process *p = process_start(&(struct start){ .argv = ARGV(built("fairdial"), "inject"), .on_terminal = true });
 
 	(void)state;
-	process_expect(p, "fairdial inject: reads objects as JSON from this terminal", LIMIT_MS);
+	process_expect(p, "fairdial inject: reads objects in YAML or JSON from this terminal", LIMIT_MS);
 	process_say(p, GOOD "\n\x04");
 	process_wait(p, LIMIT_MS);
 	assert_int_equal(p->exit_status, 0);
@@ -159,6 +230,12 @@ static void usage_is_checked_before_anything_is_read(void **state)
 		ARGV("--image-pull-policy", "Sometimes"),
 		ARGV("--existing-preload", ""),
 		ARGV("--image", "\xff"),
+		ARGV("--mode", "maybe"),
+		ARGV("--mode", "onward"),
+		ARGV("--role", "--image", "r/f:1"),
+		ARGV("--existing-preload", "/a.so", "--role"),
+		ARGV("--role", "--mode", "on"),
+		ARGV("--remove", "--image-pull-policy", "Always"),
 	};
 
 	(void)state;
@@ -176,7 +253,10 @@ static void help_tells_annotations_and_options(void **state)
 					     "--image IMAGE",
 					     "--image-pull-policy",
 					     "--remove",
-					     "--role",
+					     "--role ",
+					     "the Roles and RoleBindings",
+					     "--mode MODE",
+					     "YAML",
 					     "static",
 					     "kubectl apply -f -" };
 	struct process *p = inject("", ARGV("--help"));
@@ -185,6 +265,9 @@ static void help_tells_annotations_and_options(void **state)
 	assert_clean(p);
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		assert_non_null(strstr(p->out_text, words[i]));
+	for (const char *line = p->out_text; *line; line += strcspn(line, "\n") + 1)
+		if (strcspn(line, "\n") > 100)
+			fail_msg("%.*s", (int)strcspn(line, "\n"), line);
 	assert_non_null(strstr(run(NULL, built("fairdial"), "--help", NULL)->out_text, "\n  inject "));
 }
 
@@ -238,6 +321,9 @@ int main(void)
 		TEST(options_reach_the_containers),
 		TEST(the_image_is_that_of_this_version),
 		TEST(several_objects_are_done_one_by_one),
+		TEST(a_stream_of_yaml_stays_one_that_helm_cuts_again),
+		TEST(one_object_in_yaml_is_one_in_json),
+		TEST(what_yaml_says_otherwise_than_meant_is_said),
 		TEST(where_one_is_refused_the_others_are_done_and_the_status_is_1),
 		TEST(what_is_only_said_leaves_the_status_0),
 		TEST(without_a_pod_the_input_comes_out_and_the_status_is_1),

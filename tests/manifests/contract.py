@@ -6,6 +6,7 @@ Written here once more, and not taken from any of them.
 
 INSTALL, AGENT = 'fairdial-install', 'fairdial-agent'
 SHIM = '/opt/fairdial/libfairdial.so'
+TABLE = '/run/fairdial/pod'
 USER = 65532
 
 VOLUMES = {
@@ -46,7 +47,7 @@ def resources(memory):
 
 
 def agent_command(annotations):
-    command = ['/bin/fairdial', 'agent', '--dir', '/run/fairdial/pod', '--share-ledger', '--services',
+    command = ['/bin/fairdial', 'agent', '--dir', TABLE, '--share-ledger', '--services',
                '-/etc/fairdial/services.json']
     services = ','.join(filter(None, (name.strip() for name in annotations.get('fairdial.dev/services', '').split(','))))
     if services:
@@ -64,7 +65,8 @@ def install_container(image, as_user):
 
 def agent_container(image, as_user, annotations):
     return {'name': AGENT, 'image': image, 'restartPolicy': 'Always', 'command': agent_command(annotations),
-            'env': [{'name': name, 'valueFrom': {'fieldRef': {'fieldPath': path}}} for name, path in ENVIRONMENT.items()],
+            'env': [{'name': 'FAIRDIAL_DIR', 'value': TABLE}] + [
+                {'name': name, 'valueFrom': {'fieldRef': {'fieldPath': path}}} for name, path in ENVIRONMENT.items()],
             'resources': resources('256Mi'), 'securityContext': own_context(as_user), 'volumeMounts': AGENT_MOUNTS}
 
 
@@ -106,7 +108,7 @@ def of_program(container):
     preload = value_of(container, 'LD_PRELOAD') or ''
     if preload.split(':')[-1] != SHIM or preload.split(':').count(SHIM) != 1:
         yield 'container {}: LD_PRELOAD is {!r}, and should end with {}, once'.format(name, preload, SHIM)
-    if value_of(container, 'FAIRDIAL_DIR') != '/run/fairdial/pod':
+    if value_of(container, 'FAIRDIAL_DIR') != TABLE:
         yield 'container {}: FAIRDIAL_DIR is {!r}'.format(name, value_of(container, 'FAIRDIAL_DIR'))
     for mount in PROGRAM_MOUNTS:
         if in_order(mount) not in [in_order(m) for m in container.get('volumeMounts') or []]:

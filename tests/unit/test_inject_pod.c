@@ -53,7 +53,8 @@ static void the_agent_comes_second_and_goes_on(void **state)
 	assert_value(text, SPEC "initContainers/1",
 		     "{'command':['/bin/fairdial','agent','--dir','/run/fairdial/pod','--share-ledger',"
 		     "'--services','-/etc/fairdial/services.json'],"
-		     "'env':[{'name':'POD_NAME','valueFrom':{'fieldRef':{'fieldPath':'metadata.name'}}},"
+		     "'env':[{'name':'FAIRDIAL_DIR','value':'/run/fairdial/pod'},"
+		     "{'name':'POD_NAME','valueFrom':{'fieldRef':{'fieldPath':'metadata.name'}}},"
 		     "{'name':'POD_NAMESPACE','valueFrom':{'fieldRef':{'fieldPath':'metadata.namespace'}}},"
 		     "{'name':'POD_IPS','valueFrom':{'fieldRef':{'fieldPath':'status.podIPs'}}},"
 		     "{'name':'NODE_NAME','valueFrom':{'fieldRef':{'fieldPath':'spec.nodeName'}}},"
@@ -316,6 +317,22 @@ static void annotations_reach_the_agent(void **state)
 		     "'--services','-/etc/fairdial/services.json','--service','mysql,web.shop','--mode','observe']");
 }
 
+static void the_mode_is_an_option_for_pods_that_do_not_say(void **state)
+{
+	static const struct inject_options options = { .image = "fairdial:test", .mode = "observe" };
+	const char *plain = "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"spec\":{\"containers\":[{\"name\":\"c\"}]}}";
+	const char *off = "{\"kind\":\"Pod\",\"apiVersion\":\"v1\","
+			  "\"metadata\":{\"annotations\":{\"fairdial.dev/mode\":\"off\"}},\"spec\":{\"containers\":[{\"name\":\"c\"}]}}";
+	char *text = injected(plain, &options).text;
+
+	(void)state;
+	assert_value(text, "spec/initContainers/1/command",
+		     "['/bin/fairdial','agent','--dir','/run/fairdial/pod','--share-ledger',"
+		     "'--services','-/etc/fairdial/services.json','--mode','observe']");
+	assert_string_equal(removed(text).text, printed(plain));
+	assert_value(injected(off, &options).text, "spec/initContainers/1/command/8", "'off'");
+}
+
 static void containers_are_left_out_by_name(void **state)
 {
 	struct injection in = with_annotations("{\"fairdial.dev/skip-containers\":\"log , proxy\"}");
@@ -456,6 +473,7 @@ int main(void)
 		TEST(the_images_own_preload_comes_before_ours),
 		TEST(a_directory_of_their_own_stays),
 		TEST(annotations_reach_the_agent),
+		TEST(the_mode_is_an_option_for_pods_that_do_not_say),
 		TEST(containers_are_left_out_by_name),
 		TEST(left_alone_is_exactly_as_it_was),
 		TEST(left_alone_with_what_was_injected_before_is_said),

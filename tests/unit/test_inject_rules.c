@@ -236,6 +236,60 @@ static void an_annotation_in_the_wrong_place_is_said(void **state)
 		"it there\n");
 }
 
+static char *annotated(const char *name)
+{
+	return deployment(format("{\"metadata\":{\"annotations\":{\"%s\":\"x\"}},"
+				 "\"spec\":{\"containers\":[{\"name\":\"c\"}]}}",
+				 name));
+}
+
+static void an_annotation_that_no_pod_has_is_said_with_what_may_be_meant(void **state)
+{
+	static const char *const meant[][2] = {
+		{ "skip-container", "skip-containers" }, { "skipContainers", "skip-containers" },
+		{ "skip", "skip-containers" },		 { "service", "services" },
+		{ "servcies", "services" },		 { "mdoe", "mode" },
+		{ "Mode", "mode" },			 { "modes", "mode" },
+		{ "injection", "inject" },		 { "Inject", "inject" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(meant) / sizeof(*meant); i++)
+		assert_said(annotated(format("fairdial.dev/%s", meant[i][0])),
+			    format("Deployment/shop/web: annotation fairdial.dev/%s: no such annotation; did you mean %s?\n",
+				   meant[i][0], meant[i][1]));
+	assert_said(annotated("fairdial.dev/colour"),
+		    "Deployment/shop/web: annotation fairdial.dev/colour: no such annotation; a pod has inject, "
+		    "skip-containers, services and mode\n");
+	assert_said(annotated("fairdial.dev/"), "Deployment/shop/web: annotation fairdial.dev/: no such annotation; a pod has "
+						"inject, skip-containers, services and mode\n");
+	assert_said(annotated(format("fairdial.dev/%0300d", 0)),
+		    format("Deployment/shop/web: annotation fairdial.dev/%0300d: no such annotation; a pod has inject, "
+			   "skip-containers, services and mode\n",
+			   0));
+	assert_said(annotated("fairdial.dev"), "");
+	assert_said(annotated("example.com/mdoe"), "");
+}
+
+static void a_policy_of_a_service_is_said_to_belong_there(void **state)
+{
+	(void)state;
+	assert_said(annotated("fairdial.dev/balance"),
+		    "Deployment/shop/web: annotation fairdial.dev/balance does nothing here: it belongs on a Service\n");
+	assert_said(annotated("fairdial.dev/slow_start"),
+		    "Deployment/shop/web: annotation fairdial.dev/slow_start does nothing here: it belongs on a Service\n");
+	assert_said("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"annotations\":{"
+		    "\"fairdial.dev/drain\":\"idle\",\"fairdial.dev/mod\":\"on\"}},"
+		    "\"spec\":{\"containers\":[{\"name\":\"c\"}]}}",
+		    "Pod/p: annotation fairdial.dev/drain does nothing here: it belongs on a Service\n"
+		    "Pod/p: annotation fairdial.dev/mod: no such annotation; did you mean mode?\n");
+	/* Of the DaemonSet itself. */
+	assert_said("{\"apiVersion\":\"apps/v1\",\"kind\":\"DaemonSet\",\"metadata\":{\"name\":\"d\",\"annotations\":"
+		    "{\"fairdial.dev/balance\":\"p2c\"}},"
+		    "\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\"}]}}}}",
+		    "DaemonSet/d: annotation fairdial.dev/balance does nothing here: it belongs on a Service\n");
+}
+
 static void where_a_change_does_not_arrive_is_said(void **state)
 {
 	static const char pod[] = "\"spec\":{\"nodeName\":\"n\",\"containers\":[{\"name\":\"c\"}]}";
@@ -454,6 +508,8 @@ int main(void)
 		TEST(a_pod_that_is_refused_later_keeps_what_it_had),
 		TEST(what_one_should_know_is_said),
 		TEST(an_annotation_in_the_wrong_place_is_said),
+		TEST(an_annotation_that_no_pod_has_is_said_with_what_may_be_meant),
+		TEST(a_policy_of_a_service_is_said_to_belong_there),
 		TEST(where_a_change_does_not_arrive_is_said),
 		TEST(replicas_that_were_not_applied_are_said_to_be_in_danger),
 		TEST(a_preload_from_elsewhere_that_was_not_applied_has_to_be_replaced),
