@@ -142,8 +142,9 @@ static int print(const struct verb *verb, const struct documents *documents, con
 		return cli_fail(verb, EXIT_FAILED, "cannot write: %s", strerror(errno));
 	for (size_t i = 0; i < json_array_size(troubles->lines); i++)
 		cli_fail(verb, EXIT_DONE, "%s", json_string_value(json_array_get(troubles->lines, i)));
+	/* A chart may have none; who names one object means it to have one. */
 	if (troubles->pods == 0)
-		return cli_fail(verb, EXIT_FAILED,
+		return cli_fail(verb, json_array_size(documents->objects) > 1 ? EXIT_DONE : EXIT_FAILED,
 				"no object has pods: expected a Pod, Deployment, StatefulSet, DaemonSet, Job, CronJob or their "
 				"like, or a List of them");
 	return troubles->refused ? EXIT_FAILED : EXIT_DONE;
@@ -208,7 +209,7 @@ const struct verb inject_verb = {
 	"leave out what the server writes (status, resourceVersion, managedFields, uid, creationTimestamp,\n"
 	"generation) and kubectl's copy of what was applied last. Other kinds, and objects that are refused,\n"
 	"are printed as they were; what there is to say of an object is a line on standard error. The exit\n"
-	"status is 1 where one was refused, or none has pods.",
+	"status is 1 where one was refused, or a single one has no pods.",
 	.options = options,
 	.run = run,
 };

@@ -196,6 +196,18 @@ static void without_a_pod_the_input_comes_out_and_the_status_is_1(void **state)
 	}
 }
 
+static void stream_without_a_pod_comes_out_and_the_status_is_0(void **state)
+{
+	static const char input[] = "kind: Service\napiVersion: v1\n---\nkind: ConfigMap\napiVersion: v1\n";
+	struct process *p = inject(input, ARGV(NULL));
+
+	(void)state;
+	assert_int_equal(p->exit_status, 0);
+	assert_non_null(strstr(p->out_text, "\"Service\""));
+	assert_non_null(strstr(p->out_text, "\"ConfigMap\""));
+	assert_int_equal(strncmp(p->err_text, "fairdial inject: no object has pods: ", 37), 0);
+}
+
 static void bad_input_is_one_line_and_no_output(void **state)
 {
 	(void)state;
@@ -327,6 +339,7 @@ int main(void)
 		TEST(where_one_is_refused_the_others_are_done_and_the_status_is_1),
 		TEST(what_is_only_said_leaves_the_status_0),
 		TEST(without_a_pod_the_input_comes_out_and_the_status_is_1),
+		TEST(stream_without_a_pod_comes_out_and_the_status_is_0),
 		TEST(bad_input_is_one_line_and_no_output),
 		TEST(on_a_terminal_it_says_that_it_reads),
 		TEST(usage_is_checked_before_anything_is_read),
