@@ -50,7 +50,7 @@ def pod(ns, name, node_name, account, labels, ports):
             'nodeName': node_name, 'serviceAccountName': account, 'automountServiceAccountToken': False,
             'terminationGracePeriodSeconds': 3600,  # so that one which is deleted stays until the suite says otherwise
             'tolerations': [{'operator': 'Exists'}],
-            'containers': [{'name': 'main', 'image': 'registry.k8s.io/pause',
+            'containers': [{'name': 'main', 'image': 'pause',
                             'ports': [{'name': n, 'containerPort': p} for n, p in ports.items()]}],
         },
     }
