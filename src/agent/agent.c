@@ -431,11 +431,17 @@ static int take_directory(struct agent *a, struct report *why)
 	return is_stopping ? -EINTR : r;
 }
 
+static void log_warning(const char *line)
+{
+	log_line("%s", line);
+}
+
 /* For programs of other pods, this one's place among its peers says nothing. */
 static struct model_options model_options_of(const struct agent_options *o)
 {
 	struct model_options model = o->model;
 
+	model.warn = log_warning;
 	if (o->per_namespace) {
 		model.pod = NULL;
 		model.address_count = 0;

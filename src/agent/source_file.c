@@ -26,7 +26,7 @@ static int load_kube(struct model *model, const struct json_source *source, cons
 {
 	const struct json_path kind_at = { NULL, "kind", 0 }, items_at = { NULL, "items", 0 };
 	const char *kind = json_string_value(json_object_get(root, "kind"));
-	int err = kube_json_load(model, root, NULL);
+	int err = kube_json_load(model, root);
 
 	if (err == -EINVAL)
 		return json_refuse(source, &items_at, report_, "expected a list of objects, each with its kind");

@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "install/self.h"
+#include "table/mode.h"
 
 #define STEP_MS	      1000
 #define STARTED_IDLE  600000
@@ -281,7 +282,7 @@ static void leave_shim(char **argv)
 {
 	const char *mode = getenv("FAIRDIAL");
 
-	if (!self_has_loaded("libfairdial.so") || (mode && strcmp(mode, "off") == 0))
+	if (!self_has_loaded("libfairdial.so") || (mode && mode_word_is(slice_of(mode), "off")))
 		return;
 	setenv("FAIRDIAL", "off", 1);
 	log_line("cannot start again without the shim: %s; its own dials may be spread", strerror(-self_execute(argv)));

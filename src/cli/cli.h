@@ -14,6 +14,8 @@ enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1, /* the work failed, or the answer is no */
 	EXIT_USAGE = 2,
+	EXIT_NOT_RUN = 126,   /* of `run`: the program is there */
+	EXIT_NOT_FOUND = 127, /* of `run`: it is not */
 };
 
 struct cli_option {

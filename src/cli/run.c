@@ -77,9 +77,14 @@ static bool has_services(const struct arguments *a)
 	return a->inline_services || a->file || (fallback && *fallback);
 }
 
+static void warn(const char *line)
+{
+	cli_fail(&run_verb, EXIT_DONE, "warning: %s", line);
+}
+
 static int publish(const struct arguments *a, const char *dir, struct report *why)
 {
-	const struct model_options model_options = { 0 };
+	const struct model_options model_options = { .warn = warn };
 	struct model *model = model_new(&model_options);
 	struct published published;
 	char source[TABLE_SOURCE_SIZE] = "--service";
@@ -139,11 +144,15 @@ static int prepare_environment(const struct arguments *a, const char *shim, cons
 	return dir && setenv("FAIRDIAL_DIR", dir, 1) < 0 ? -errno : 0;
 }
 
+/* As of env(1), nohup(1) and timeout(1), so that a caller can tell them from most programs' own. */
 static int become(const struct verb *verb, char **program)
 {
+	int error;
+
 	execvp(program[0], program);
-	return cli_fail(verb, EXIT_FAILED, "cannot run %s: %s", program[0],
-			errno == ENOENT ? "no such program" : strerror(errno));
+	error = errno; /* ENOENT also where the interpreter that a program names is not there */
+	return cli_fail(verb, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN, "cannot run %s: %s", program[0],
+			error == ENOENT ? "no such program" : strerror(error));
 }
 
 /* ---- the private directory ---- */
@@ -375,7 +384,8 @@ const struct verb run_verb = {
 	.usage = "[--service 'web:80=10.0.0.1:8080,10.0.0.2:8080'] [--services FILE] [--balance POLICY] -- PROGRAM [ARG...]",
 	.summary = "runs a program under the shim, with services given here or published before",
 	.more = "Services given here are published first: into $FAIRDIAL_DIR where it is set, else into a private directory\n"
-	"that is removed when the program ends. The exit status is the program's own.",
+	"that is removed when the program ends. The exit status is the program's own; 127 where there is no such program, 126\n"
+	"where it cannot be run, 1 where `run` itself fails before that, 2 for its usage.",
 	.options = options,
 	.run = run,
 	.takes_program = true,

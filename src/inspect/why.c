@@ -93,7 +93,7 @@ static const struct why_row rows[WHY_COUNT] = {
 	},
 	[WHY_OFF] = {
 		"off",
-		"switched off in its environment: FAIRDIAL=off, or a list of Services longer than 511 bytes",
+		"switched off in its environment: FAIRDIAL is off, or not understood, or a list of Services is longer than 511 bytes",
 		"take that out, and start it again",
 	},
 	[WHY_OBSERVES] = {
