@@ -199,8 +199,8 @@ static void status_of_one_service_tells_of_no_other(void **state)
 				   service_entry("api", SERVICE_ADDRESS, 81, backends_places(b), 1, NULL)));
 	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, "api", NULL);
 	assert_clean(p);
-	assert_non_null(strstr(p->out_text, "api"));
-	assert_null(strstr(p->out_text, "web"));
+	assert_non_null(strstr(p->out_text, "\napi "));
+	assert_null(strstr(p->out_text, "\nweb"));
 	assert_error(run(NULL, built("fairdial"), "status", "--dir", s->dir, "nonsense", NULL), 1);
 }
 
