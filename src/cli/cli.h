@@ -56,6 +56,9 @@ int cli_shim_path(char ret_path[PATH_MAX]);
  */
 int cli_table_dir(const char *given, char ret_dir[PATH_MAX]);
 
+/* Whether there is a table that this user may read. */
+bool cli_holds_table(const char *dir);
+
 /* A source as `status` tells it later, from any directory: "file /etc/services.json", "standard input". */
 void cli_describe_file(const char *path, char *buf, size_t size);
 

@@ -27,6 +27,7 @@
 #include "agent/source.h"
 #include "balance/balance.h"
 #include "cli/cli.h"
+#include "table/mode.h"
 
 #define PRIVATE_PREFIX "fairdial-run-"
 
@@ -358,6 +359,22 @@ static int run_with_services(const struct verb *verb, const struct arguments *a,
 	return is_private ? run_child(verb, a, private) : become(verb, a->program);
 }
 
+/* It would be a program under a shim that does nothing. Where one is to start an agent, or to wait, a table is to come. */
+static void warn_without_services(void)
+{
+	const char *autostart = getenv("FAIRDIAL_AUTOSTART"), *wait = getenv("FAIRDIAL_WAIT");
+	char dir[PATH_MAX];
+
+	if (mode_word_is_yes(slice_of(autostart)) || (wait && *wait))
+		return;
+	cli_table_dir(NULL, dir);
+	if (!cli_holds_table(dir))
+		cli_fail(&run_verb, EXIT_DONE,
+			 "warning: there is nothing to spread: no --service or --services is given, and %s/table is not there, "
+			 "or not to be read",
+			 dir);
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	struct arguments a = { 0 };
@@ -374,6 +391,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 				shim);
 	if (has_services(&a))
 		return run_with_services(verb, &a, shim);
+	warn_without_services();
 	if (prepare_environment(&a, shim, NULL) < 0)
 		return cli_fail(verb, EXIT_FAILED, "out of memory");
 	return become(verb, a.program);
