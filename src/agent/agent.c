@@ -44,6 +44,8 @@ struct agent {
 	bool continues;	 /* a predecessor's table is there, and ours has not taken its place yet */
 	bool awaits;	 /* the first tables are many: they are made once, of what is complete */
 	bool published, has_vouched;
+	size_t service_count; /* of the last whole publish */
+	bool told_whole;      /* the log has said what a whole table has */
 	uint64_t used_ms; /* when somebody was last seen to use the table */
 	uint64_t begun_ms, tick_ms, mesh_ms, whole_ms; /* the last two: when the next one may be */
 
@@ -143,10 +145,31 @@ static void describe(const struct agent *a, char buf[TABLE_SOURCE_SIZE])
 		snprintf(buf + len, TABLE_SOURCE_SIZE - len, "%sFAIRDIAL_SERVICES", len ? "; " : "");
 }
 
+/* Why the first table has no more than it has; "": that is all there is. */
+static const char *why_not_whole(const struct agent *a)
+{
+	if (a->source && !source_kube_is_synced(a->source))
+		return ", for a beginning: the API has not told all of its lists yet";
+	return a->file.path && !a->file.seen.there ? ", as the services file is missing: it counts once it is there" : "";
+}
+
+/* The first, and where that was not whole, the first that is. */
+static void tell_published(struct agent *a, size_t services)
+{
+	bool is_whole = !a->source || source_kube_is_synced(a->source);
+	char tables[SHELF_TEXT];
+
+	if (a->published && (a->told_whole || !is_whole))
+		return;
+	a->told_whole = is_whole;
+	log_line("published %zu service%s%s%s%s", services, services == 1 ? "" : "s",
+		 shelf_describe(a->shelf, tables)[0] ? " in " : "", tables, why_not_whole(a));
+}
+
 static int publish_whole(struct agent *a, struct report *why)
 {
 	uint64_t begun_ms = clock_boot_ms(), ended_ms;
-	char source[TABLE_SOURCE_SIZE], tables[SHELF_TEXT];
+	char source[TABLE_SOURCE_SIZE];
 	struct spec *spec;
 	int r = model_resolve(a->model, &spec, why);
 
@@ -158,9 +181,10 @@ static int publish_whole(struct agent *a, struct report *why)
 	ended_ms = clock_boot_ms();
 	if (a->published || !a->options.per_namespace) /* the first makes the files, and does not tell what others take */
 		a->whole_ms = ended_ms + WHOLE_GAP * (ended_ms - begun_ms);
-	if (r == 0 && !a->published)
-		log_line("published %zu service%s%s%s", spec->service_count, spec->service_count == 1 ? "" : "s",
-			 shelf_describe(a->shelf, tables)[0] ? " in " : "", tables);
+	if (r == 0) {
+		a->service_count = spec->service_count;
+		tell_published(a, a->service_count);
+	}
 	return r;
 }
 
@@ -207,6 +231,8 @@ static void publish(struct agent *a, uint64_t now_ms)
 	struct report why;
 	int r = -ESTALE;
 
+	if (a->published && !model_is_touched(a->model))
+		tell_published(a, a->service_count);
 	if ((a->published && !model_is_touched(a->model)) || !may_publish(a, now_ms))
 		return;
 	if (a->published)
@@ -431,11 +457,17 @@ static int take_directory(struct agent *a, struct report *why)
 	return is_stopping ? -EINTR : r;
 }
 
+static void log_warning(const char *line)
+{
+	log_line("%s", line);
+}
+
 /* For programs of other pods, this one's place among its peers says nothing. */
 static struct model_options model_options_of(const struct agent_options *o)
 {
 	struct model_options model = o->model;
 
+	model.warn = log_warning;
 	if (o->per_namespace) {
 		model.pod = NULL;
 		model.address_count = 0;

@@ -124,7 +124,28 @@ struct sink {
 
 /* ---- Services ---- */
 
-static void read_annotations(const json_t *meta, struct table_policy *policy, struct report *warning)
+static const struct model *model_of(const struct sink *sink)
+{
+	return sink->list ? model_list_model(sink->list) : sink->model;
+}
+
+/* What comes of one that makes no sense. */
+static void misread(const struct sink *sink, const json_t *meta, const char *annotation, const struct policy_key *key,
+		    struct table_policy *policy)
+{
+	const struct model *model = model_of(sink);
+	const char *namespace = namespace_of(meta), *name = kube_json_text(meta, "name");
+
+	if (!key) {
+		model_warn(model, "service %s/%s: annotation %.300s is passed over: no such key", namespace, name, annotation);
+		return;
+	}
+	policy_misread(policy, key);
+	model_warn(model, "service %s/%s: annotation %s is %s: expected %s", namespace, name, annotation,
+		   key->form == FORM_MODE ? "not understood, so the Service is off" : "passed over", key->expects);
+}
+
+static void read_annotations(const struct sink *sink, const json_t *meta, struct table_policy *policy)
 {
 	json_t *annotations = json_object_get(meta, "annotations");
 	const char *name;
@@ -138,12 +159,8 @@ static void read_annotations(const json_t *meta, struct table_policy *policy, st
 		if (strncmp(name, ANNOTATION, strlen(ANNOTATION)) != 0)
 			continue;
 		key = policy_find(key_name, strlen(key_name));
-		if (key && text && policy_set(policy, key, text, strlen(text), ORIGIN_ANNOTATION) == 0)
-			continue;
-		if (warning)
-			report(warning, -EINVAL, "service %s/%s: annotation %s is passed over: %s%s",
-			       namespace_of(meta), kube_json_text(meta, "name"), name, key ? "expected " : "no such key",
-			       key ? key->expects : "");
+		if (!key || !text || policy_set(policy, key, text, strlen(text), ORIGIN_ANNOTATION) < 0)
+			misread(sink, meta, name, key, policy);
 	}
 }
 
@@ -201,7 +218,7 @@ static int read_service_ports(const json_t *spec, struct arena *arena, struct ku
 	return 0;
 }
 
-static int tell_service(const struct sink *sink, const json_t *object, struct arena *arena, struct report *warning)
+static int tell_service(const struct sink *sink, const json_t *object, struct arena *arena)
 {
 	const json_t *meta = json_object_get(object, "metadata"), *spec = json_object_get(object, "spec");
 	struct kube_service service = {
@@ -218,7 +235,7 @@ static int tell_service(const struct sink *sink, const json_t *object, struct ar
 
 	if (!service.name)
 		return -EINVAL;
-	read_annotations(meta, &service.annotations, warning);
+	read_annotations(sink, meta, &service.annotations);
 	if (read_cluster_ips(spec, arena, &service) < 0 || read_service_ports(spec, arena, &service) < 0)
 		return -ENOMEM;
 	return sink->list ? model_list_add_service(sink->list, &service) :
@@ -348,19 +365,18 @@ int kube_json_kind(const json_t *object)
 	return -ENOENT;
 }
 
-static int tell(const struct sink *sink, enum kube_kind kind, const json_t *object, struct report *warning)
+static int tell(const struct sink *sink, enum kube_kind kind, const json_t *object)
 {
 	struct arena arena = { 0 };
-	int err = kind == KUBE_SERVICE ? tell_service(sink, object, &arena, warning) : tell_slice(sink, object, &arena);
+	int err = kind == KUBE_SERVICE ? tell_service(sink, object, &arena) : tell_slice(sink, object, &arena);
 
 	arena_free(&arena);
 	return err;
 }
 
-int kube_json_apply(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object,
-		    struct report *warning)
+int kube_json_apply(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object)
 {
-	return tell(&(struct sink){ NULL, model, origin }, kind, object, warning);
+	return tell(&(struct sink){ NULL, model, origin }, kind, object);
 }
 
 void kube_json_forget(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object)
@@ -376,9 +392,9 @@ void kube_json_forget(struct model *model, uint32_t origin, enum kube_kind kind,
 		model_delete_slice(model, origin, namespace_of(meta), name);
 }
 
-int kube_json_list_add(struct model_list *list, const json_t *object, struct report *warning)
+int kube_json_list_add(struct model_list *list, const json_t *object)
 {
-	return tell(&(struct sink){ .list = list }, model_list_kind(list), object, warning);
+	return tell(&(struct sink){ .list = list }, model_list_kind(list), object);
 }
 
 /* ---- lists ---- */
@@ -411,7 +427,7 @@ struct lists {
 
 /* Adds all to their lists, or, without lists, to the model; notes which kinds there were. */
 static int add_items(struct model *model, const struct lists *lists, int kind, const json_t *items,
-		     bool seen[KUBE_KINDS], struct report *warning)
+		     bool seen[KUBE_KINDS])
 {
 	const json_t *item;
 	size_t i;
@@ -423,8 +439,8 @@ static int add_items(struct model *model, const struct lists *lists, int kind, c
 		if (item_kind < 0)
 			continue;
 		seen[item_kind] = true;
-		err = lists ? kube_json_list_add(lists->of[item_kind], item, warning) :
-			      kube_json_apply(model, 0, (enum kube_kind)item_kind, item, warning);
+		err = lists ? kube_json_list_add(lists->of[item_kind], item) :
+			      kube_json_apply(model, 0, (enum kube_kind)item_kind, item);
 		if (err == -ENOMEM)
 			return err;
 	}
@@ -457,7 +473,7 @@ static int commit_lists(struct lists *lists)
 	return err;
 }
 
-static int load_list(struct model *model, int kind, const json_t *text, struct report *warning)
+static int load_list(struct model *model, int kind, const json_t *text)
 {
 	const json_t *items = json_object_get(text, "items");
 	const char *more = kube_json_text(json_object_get(text, "metadata"), "continue");
@@ -468,10 +484,10 @@ static int load_list(struct model *model, int kind, const json_t *text, struct r
 	if ((!json_is_array(items) && !json_is_null(items)) || (mixed && !is_of_kinds(items)))
 		return -EINVAL;
 	if (more && more[0]) /* one page of several deletes nothing */
-		return add_items(model, NULL, kind, items, seen, warning);
+		return add_items(model, NULL, kind, items, seen);
 	err = begin_lists(model, kind, &lists);
 	if (err == 0)
-		err = add_items(model, &lists, kind, items, seen, warning);
+		err = add_items(model, &lists, kind, items, seen);
 	if (err == 0)
 		err = commit_lists(&lists);
 	for (int i = 0; i < KUBE_KINDS; i++) {
@@ -483,19 +499,19 @@ static int load_list(struct model *model, int kind, const json_t *text, struct r
 	return err;
 }
 
-int kube_json_load(struct model *model, const json_t *text, struct report *warning)
+int kube_json_load(struct model *model, const json_t *text)
 {
 	int kind = list_kind(text);
 	json_t *list, *items;
 	int err;
 
 	if (kind >= 0)
-		return load_list(model, kind, text, warning);
+		return load_list(model, kind, text);
 	if (kube_json_kind(text) < 0)
 		return -ENOENT;
 	items = json_pack("[O]", text);
 	list = json_pack("{s:s, s:o}", "kind", "List", "items", items);
-	err = list ? load_list(model, KUBE_KINDS, list, warning) : -ENOMEM;
+	err = list ? load_list(model, KUBE_KINDS, list) : -ENOMEM;
 	json_decref(list);
 	return err;
 }

@@ -9,7 +9,6 @@
 #include <jansson.h>
 
 #include "agent/model.h"
-#include "base/report.h"
 
 /* A text of an object; NULL where there is none, or one that holds a NUL, which would be cut there. Belongs to the object. */
 const char *kube_json_text(const json_t *object, const char *key);
@@ -19,17 +18,16 @@ int kube_json_kind(const json_t *object);
 
 /*
  * Sets the one object, as `origin` says it. Its kind is the caller's to know: those within a list carry none. 0; -EINVAL
- * for one without a usable name; -ENOMEM. An annotation that is passed over is told in `warning`, which else stays as it
- * was; NULL: do not tell.
+ * for one without a usable name; -ENOMEM. Each annotation that makes no sense is told to whom the model's options name; one
+ * of the mode makes the Service off.
  */
-int kube_json_apply(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object,
-		    struct report *warning);
+int kube_json_apply(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object);
 
 /* Takes it back, by the name and namespace that it carries. */
 void kube_json_forget(struct model *model, uint32_t origin, enum kube_kind kind, const json_t *object);
 
 /* The same as kube_json_apply, for an item of a list of its kind. */
-int kube_json_list_add(struct model_list *list, const json_t *object, struct report *warning);
+int kube_json_list_add(struct model_list *list, const json_t *object);
 
 /*
  * A whole text: a List, ServiceList, EndpointSliceList, or one object, all of origin 0. -ENOENT for another kind, -EINVAL
@@ -37,6 +35,6 @@ int kube_json_list_add(struct model_list *list, const json_t *object, struct rep
  * it is one page of several. A kind of object counts as synced when the text is a list of it alone, or a List with one of
  * it, or an empty List.
  */
-int kube_json_load(struct model *model, const json_t *text, struct report *warning);
+int kube_json_load(struct model *model, const json_t *text);
 
 #endif

@@ -3,6 +3,8 @@
 #include "agent/model.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +64,7 @@ struct model *model_new(const struct model_options *options)
 	if (!model)
 		return NULL;
 	model->file.defaults = policy_defaults();
+	model->warn = options->warn;
 	model->options_policy = options->policy ? *options->policy : model->file.defaults;
 	settle_defaults(model);
 	model->all_touched = true;
@@ -71,6 +74,19 @@ struct model *model_new(const struct model_options *options)
 		return NULL;
 	}
 	return model;
+}
+
+void model_warn(const struct model *model, const char *format, ...)
+{
+	char line[1024];
+	va_list args;
+
+	if (!model->warn)
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	model->warn(line);
 }
 
 static void free_chain(struct model *model, struct stored *stored, enum kube_kind kind)

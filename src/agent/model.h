@@ -30,6 +30,8 @@ struct model_options {
 	size_t address_count;
 	/* policy_defaults() with what the command line says (ORIGIN_OPTION), of keys that nobody else sets; NULL: none */
 	const struct table_policy *policy;
+	/* Told each annotation that makes no sense, as it is read: one line without its end. NULL: nobody is */
+	void (*warn)(const char *line);
 };
 
 /*
@@ -38,6 +40,9 @@ struct model_options {
  */
 struct model *model_new(const struct model_options *options);
 void model_free(struct model *model);
+
+/* One line, as printf does, to whom the options name. */
+void model_warn(const struct model *model, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- services given by hand: a services file, or inline ---- */
 
@@ -169,8 +174,9 @@ int model_list_commit(struct model_list *list);
 /* The model stays as it is. NULL is accepted. */
 void model_list_abort(struct model_list *list);
 
-/* The kind it was begun with. */
+/* The kind it was begun with, and the model. */
 enum kube_kind model_list_kind(const struct model_list *list);
+const struct model *model_list_model(const struct model_list *list);
 
 /*
  * Told when the first complete list of a kind is in; it stays so. Until both are, Services of the API stand

@@ -222,6 +222,11 @@ enum kube_kind model_list_kind(const struct model_list *list)
 	return list->kind;
 }
 
+const struct model *model_list_model(const struct model_list *list)
+{
+	return list->model;
+}
+
 /* One object may come twice, where pages of a list overlap: the last word counts. */
 static void unstage(struct model_list *list, const struct object *object)
 {

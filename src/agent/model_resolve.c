@@ -78,13 +78,15 @@ static int all_files(struct resolver *r)
 
 /* ---- policy ---- */
 
-static bool decides(const struct file_services *file, const struct table_policy *policy, const struct policy_key *key)
+static bool decides(const struct model *model, const struct table_policy *policy, const struct policy_key *key)
 {
 	switch (policy_origin_of(policy, key)) {
 	case ORIGIN_DEFAULT:
 		return false;
 	case ORIGIN_ANNOTATION:
-		return !key->moves || file->accept_moves;
+		return !key->moves || model->file.accept_moves;
+	case ORIGIN_MISREAD: /* but a mode is off then */
+		return key->form == FORM_MODE || policy_origin_of(&model->defaults, key) == ORIGIN_DEFAULT;
 	default:
 		return true;
 	}
@@ -96,9 +98,9 @@ struct table_policy resolve_policy(const struct model *model, const struct table
 	struct table_policy policy = model->defaults;
 
 	for (size_t i = 0; i < policy_key_count; i++) {
-		if (annotations && decides(&model->file, annotations, &policy_keys[i]))
+		if (annotations && decides(model, annotations, &policy_keys[i]))
 			policy_take(&policy, annotations, &policy_keys[i]);
-		if (entry && decides(&model->file, entry, &policy_keys[i]))
+		if (entry && decides(model, entry, &policy_keys[i]))
 			policy_take(&policy, entry, &policy_keys[i]);
 	}
 	return policy;

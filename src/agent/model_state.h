@@ -77,6 +77,8 @@ struct model {
 	const struct addr *addresses;
 	size_t address_count;
 
+	void (*warn)(const char *line); /* NULL: nobody is told */
+
 	struct table_policy options_policy; /* of whom nobody else says anything */
 	struct table_policy defaults;       /* what the file says of all, else that */
 	struct arena file_arena;

@@ -152,6 +152,8 @@ static int take_directory(struct namespaces *n, struct report *why)
 	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	struct stat st;
 
+	if (mkdir(n->dir, 0755) < 0 && errno == ENOENT)
+		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist", n->dir);
 	if (mkdir(n->dir, 0755) < 0 && errno != EEXIST)
 		return report(why, -errno, "cannot make the directory %s: %s", n->dir, strerror(errno));
 	n->dir_fd = open(n->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -10,6 +10,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "table/mode.h"
 
 const char *const mode_names[] = { "on", "observe", "off", NULL };
 const char *const balance_names[] = { "least_conn", "round_robin", "random", "p2c", "hash", NULL };
@@ -33,7 +34,7 @@ _Static_assert(sizeof(drain_names) / sizeof(drain_names[0]) == DRAIN_COUNT + 1, 
 
 /* Origins are kept by position (struct table_policy): a new key goes to the end. */
 const struct policy_key policy_keys[] = {
-	{ "mode", FORM_CHOICE, mode_names, FIELD(mode), 0, 0, "on", false, "on, observe or off",
+	{ "mode", FORM_MODE, mode_names, FIELD(mode), 0, 0, "on", false, "on, observe or off",
 	  "spread dials; only count and explain; or leave them alone" },
 	{ "balance", FORM_CHOICE, balance_names, FIELD(balance), 0, 0, "least_conn", false,
 	  "least_conn, round_robin, random, p2c or hash", "how the next endpoint is chosen" },
@@ -137,6 +138,18 @@ static int parse_choice(const struct policy_key *key, struct slice text, struct 
 {
 	for (uint32_t i = 0; key->choices[i]; i++) {
 		if (slice_is(text, key->choices[i])) {
+			store(policy, key, i);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* A switch that turns more on than was meant, for a blank, is the worse mistake. */
+static int parse_mode(const struct policy_key *key, struct slice text, struct table_policy *policy)
+{
+	for (uint32_t i = 0; key->choices[i]; i++) {
+		if (mode_word_is(text, key->choices[i])) {
 			store(policy, key, i);
 			return 0;
 		}
@@ -251,6 +264,7 @@ static const struct form {
 	void (*print)(const struct policy_key *key, const struct table_policy *policy, struct text *out);
 } forms[] = {
 	[FORM_CHOICE] = { parse_choice, print_choice },
+	[FORM_MODE] = { parse_mode, print_choice },
 	[FORM_NUMBER] = { parse_number, print_number },
 	[FORM_DURATION] = { parse_duration, print_duration },
 	[FORM_DURATION_OR_OFF] = { parse_duration_or_off, print_duration_or_off },
@@ -275,6 +289,13 @@ int policy_set(struct table_policy *policy, const struct policy_key *key, const 
 	if (err == 0)
 		set_origin(policy, key, origin);
 	return err;
+}
+
+void policy_misread(struct table_policy *policy, const struct policy_key *key)
+{
+	if (key->form == FORM_MODE)
+		store(policy, key, MODE_OFF);
+	set_origin(policy, key, ORIGIN_MISREAD);
 }
 
 struct table_policy policy_defaults(void)

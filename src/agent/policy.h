@@ -13,14 +13,22 @@
 #include "table/layout.h"
 
 /* Their numbers are in tables: a new one goes to the end. ORIGIN_OPTION, the agent's own, goes before the default alone. */
-enum policy_origin { ORIGIN_DEFAULT, ORIGIN_ANNOTATION, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_OPTION, ORIGIN_COUNT };
+enum policy_origin {
+	ORIGIN_DEFAULT,
+	ORIGIN_ANNOTATION,
+	ORIGIN_FILE,
+	ORIGIN_ENVIRONMENT,
+	ORIGIN_OPTION,
+	ORIGIN_MISREAD, /* there is an annotation, and it makes no sense: the default stays, and of a mode it is off */
+	ORIGIN_COUNT
+};
 
-enum policy_form { FORM_CHOICE, FORM_NUMBER, FORM_DURATION, FORM_DURATION_OR_OFF, FORM_DRAIN };
+enum policy_form { FORM_CHOICE, FORM_MODE, FORM_NUMBER, FORM_DURATION, FORM_DURATION_OR_OFF, FORM_DRAIN };
 
 struct policy_key {
 	const char *name;
 	enum policy_form form;
-	const char *const *choices; /* FORM_CHOICE: NULL-terminated, in the order of the enum */
+	const char *const *choices; /* FORM_CHOICE, FORM_MODE: NULL-terminated, in the order of the enum */
 	size_t offset, size;	    /* the field of struct table_policy */
 	uint32_t min, max;	    /* numbers; milliseconds for durations; "off" is always within */
 	const char *preset;	    /* the default, as a user would write it */
@@ -47,6 +55,9 @@ const struct policy_key *policy_find(const char *name, size_t len);
  */
 int policy_set(struct table_policy *policy, const struct policy_key *key, const char *text, size_t len,
 	       enum policy_origin origin);
+
+/* An annotation of this key is there and makes no sense: the value stays, but that of a mode becomes off. */
+void policy_misread(struct table_policy *policy, const struct policy_key *key);
 
 /* Takes from `from` each key that is not at its default there and of a higher origin than here. */
 void policy_merge(struct table_policy *policy, const struct table_policy *from);

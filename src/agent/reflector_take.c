@@ -78,17 +78,14 @@ static json_t *parse(struct reflector *r, const char *text, size_t len, int *ret
 int reflector_take_item(void *of, const char *text, size_t len)
 {
 	struct reflector *r = of;
-	struct report warning = { "" };
 	int error = 0;
 	json_t *item = parse(r, text, len, &error);
 
 	if (!item)
 		return error;
 	r->said++;
-	error = kube_json_list_add(r->staging, item, &warning);
+	error = kube_json_list_add(r->staging, item);
 	json_decref(item);
-	if (warning.text[0])
-		log_line("%s", warning.text);
 	return error == -ENOMEM ? error : 0;
 }
 
@@ -124,7 +121,6 @@ static int take_change(struct reflector *r, const char *type, const json_t *obje
 {
 	static const struct kube_verdict gone_meanwhile = { .outcome = KUBE_FAILED, .text = "an object went while all were listed" };
 	const char *kind = kube_json_text(object, "kind");
-	struct report warning = { "" };
 	int error = 0;
 
 	if (!json_is_object(object) || (kind && strcmp(kind, object_kinds[r->scope.kind]) != 0)) {
@@ -134,16 +130,14 @@ static int take_change(struct reflector *r, const char *type, const json_t *obje
 	if (r->stage == STAGE_STREAM && strcmp(type, "DELETED") == 0)
 		return stop_with(r, gone_meanwhile); /* a list in one piece, then */
 	if (r->stage == STAGE_STREAM) {
-		error = kube_json_list_add(r->staging, object, &warning);
+		error = kube_json_list_add(r->staging, object);
 	} else if (strcmp(type, "DELETED") == 0) {
 		kube_json_forget(r->context.model, r->scope.origin, r->scope.kind, object);
 	} else {
-		error = kube_json_apply(r->context.model, r->scope.origin, r->scope.kind, object, &warning);
+		error = kube_json_apply(r->context.model, r->scope.origin, r->scope.kind, object);
 		if (r->scope.kind == KUBE_SLICE)
 			note_delay(r, object);
 	}
-	if (warning.text[0])
-		log_line("%s", warning.text);
 	return error == -ENOMEM ? error : 0;
 }
 

@@ -13,6 +13,7 @@
 #include "agent/json_lines.h"
 #include "agent/kube_json.h"
 #include "agent/services_json.h"
+#include "base/text.h"
 
 /* A List of the largest clusters is a tenth of it. */
 #define TEXT_MAX ((size_t)64 << 20)
@@ -26,7 +27,7 @@ static int load_kube(struct model *model, const struct json_source *source, cons
 {
 	const struct json_path kind_at = { NULL, "kind", 0 }, items_at = { NULL, "items", 0 };
 	const char *kind = json_string_value(json_object_get(root, "kind"));
-	int err = kube_json_load(model, root, NULL);
+	int err = kube_json_load(model, root);
 
 	if (err == -EINVAL)
 		return json_refuse(source, &items_at, report_, "expected a list of objects, each with its kind");
@@ -108,6 +109,17 @@ static int read_all(int fd, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
+/* What ran before the pipe failed, and its own line says why. */
+static int refuse_nothing(struct report *report_)
+{
+	return report(report_, -EINVAL, "standard input is empty: expected a services file, or a Kubernetes List, as JSON");
+}
+
+static bool is_blank(const char *text, size_t len)
+{
+	return slice_trim((struct slice){ text, len }).len == 0;
+}
+
 int source_load_file(struct model *model, const char *path, struct report *report_)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
@@ -127,7 +139,7 @@ int source_load_file(struct model *model, const char *path, struct report *repor
 		return refuse_size(origin, report_);
 	if (err < 0)
 		return report(report_, err, "cannot read %s: %s", origin, strerror(-err));
-	err = source_load_text(model, origin, text, len, report_);
+	err = is_stdin && is_blank(text, len) ? refuse_nothing(report_) : source_load_text(model, origin, text, len, report_);
 	free(text);
 	return err;
 }

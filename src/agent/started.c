@@ -23,6 +23,8 @@ static int open_mark(const char *dir, struct report *why)
 	const struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 	int dir_fd, fd;
 
+	if (mkdir(dir, 0755) < 0 && errno == ENOENT)
+		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist", dir);
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return report(why, -errno, "cannot make the directory %s: %s", dir, strerror(errno));
 	dir_fd = trust_open_directory(dir, &trust);

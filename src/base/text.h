@@ -71,6 +71,18 @@ static inline bool slice_is(struct slice a, const char *s)
 	return slice_equal(a, slice_of(s));
 }
 
+/* Without the blanks around it. */
+static inline struct slice slice_trim(struct slice s)
+{
+	while (s.len && text_is_space(s.at[0])) {
+		s.at++;
+		s.len--;
+	}
+	while (s.len && text_is_space(s.at[s.len - 1]))
+		s.len--;
+	return s;
+}
+
 /* The text before the first `sep`; `*rest` becomes what follows it, with `at` NULL where none was found. */
 static inline struct slice slice_cut(struct slice *rest, char sep)
 {

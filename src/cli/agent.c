@@ -20,35 +20,38 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "install/self.h"
+#include "table/mode.h"
 
 #define STEP_MS	      1000
 #define STARTED_IDLE  600000
 #define MAX_ADDRESSES 32
 #define MAX_NAMES     64
 
+/* Source, what of it, where to, whose pod, and how it behaves. */
 enum {
-	OPT_SERVICES, OPT_KUBECONFIG, OPT_NAMESPACE, OPT_ALL, OPT_SERVICE, OPT_DIR, OPT_RANGE, OPT_NODE, OPT_ZONE, OPT_HOST_NETWORK,
-	OPT_NO_LEDGER, OPT_SHARE_LEDGER, OPT_IGNORE_MESH, OPT_BACKOFF, OPT_MODE, OPT_PER_NAMESPACE, OPT_IDLE, OPT_STARTED,
+	OPT_KUBECONFIG, OPT_SERVICES, OPT_NAMESPACE, OPT_ALL, OPT_SERVICE, OPT_MODE, OPT_DIR, OPT_PER_NAMESPACE, OPT_NO_LEDGER,
+	OPT_SHARE_LEDGER, OPT_RANGE, OPT_NODE, OPT_ZONE, OPT_HOST_NETWORK, OPT_IGNORE_MESH, OPT_BACKOFF, OPT_IDLE, OPT_STARTED,
 };
 
 static const struct cli_option options[] = {
+	[OPT_KUBECONFIG] = { "kubeconfig", "FILE", "how to reach the API (default: the pod's account, else $KUBECONFIG)" },
 	[OPT_SERVICES] = { "services", "[-]FILE",
 			   "alone or beside the API, whose Services of its names it replaces; -FILE may be missing" },
-	[OPT_KUBECONFIG] = { "kubeconfig", "FILE", "how to reach the API (default: the pod's account, else $KUBECONFIG)" },
 	[OPT_NAMESPACE] = { "namespace", "NS,...", "whose Services (default: this pod's)" },
 	[OPT_ALL] = { "all-namespaces", NULL, "those of the whole cluster: for one agent a node" },
 	[OPT_SERVICE] = { "service", "NAME,...", "these Services alone, NAME or NAME.NAMESPACE" },
+	[OPT_MODE] = { "mode", "on|observe|off", "of Services whose mode nobody else says (default: on)" },
 	[OPT_DIR] = { "dir", "DIR", "where table and ledger are (default: $FAIRDIAL_DIR, else /run/fairdial)" },
+	[OPT_PER_NAMESPACE] = { "per-namespace", NULL, "DIR/NS/table for each namespace, for one agent a node; no ledger" },
+	[OPT_NO_LEDGER] = { "no-ledger", NULL, "the programs are in other pods: keep no counts" },
+	[OPT_SHARE_LEDGER] = { "share-ledger", NULL, "the directory is this pod's own: all its users share the counts" },
 	[OPT_RANGE] = { "address-range", "PREFIX[,PREFIX]", "for Services without an address (default: 240.0.0.0/4)" },
 	[OPT_NODE] = { "node", "NAME", "this pod's node (default: $NODE_NAME)" },
 	[OPT_ZONE] = { "zone", "NAME", "and its zone (default: $NODE_ZONE, else that of any endpoint on the node)" },
 	[OPT_HOST_NETWORK] = { "host-network", NULL, "the sockets seen here are the node's (default: where $POD_IP is $HOST_IP)" },
-	[OPT_NO_LEDGER] = { "no-ledger", NULL, "the programs are in other pods: keep no counts" },
-	[OPT_SHARE_LEDGER] = { "share-ledger", NULL, "the directory is this pod's own: all its users share the counts" },
 	[OPT_IGNORE_MESH] = { "ignore-mesh", NULL, "spread also where a service mesh listens in this pod" },
-	[OPT_BACKOFF] = { "backoff", "DURATION", "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
-	[OPT_MODE] = { "mode", "on|observe|off", "of Services whose mode nobody else says (default: on)" },
-	[OPT_PER_NAMESPACE] = { "per-namespace", NULL, "DIR/NS/table for each namespace, for one agent a node; no ledger" },
+	[OPT_BACKOFF] = { "backoff", "DURATION",
+			  "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
 	[OPT_IDLE] = { "exit-when-idle", "DURATION", "end, and take the table back, when nobody has used it for so long" },
 	[OPT_STARTED] = { "autostarted", NULL, "as a program starts it: end where another agent is, and when idle (10m)" },
 	{ 0 },
@@ -246,6 +249,10 @@ static int find_api(const struct arguments *a, struct kube_config *config, struc
 			return 0;
 		kubeconfig = variable("KUBECONFIG");
 	}
+	if (!kubeconfig && a->autostarted)
+		return report(why, -ENOENT,
+			      "which source? Mount the service account's token, or set KUBECONFIG or FAIRDIAL_SERVICES, for the "
+			      "program that starts it");
 	if (!kubeconfig)
 		return report(why, -ENOENT,
 			      "which source? This is no pod with a service account: name --kubeconfig FILE, or --services FILE");
@@ -281,7 +288,7 @@ static void leave_shim(char **argv)
 {
 	const char *mode = getenv("FAIRDIAL");
 
-	if (!self_has_loaded("libfairdial.so") || (mode && strcmp(mode, "off") == 0))
+	if (!self_has_loaded("libfairdial.so") || (mode && mode_word_is(slice_of(mode), "off")))
 		return;
 	setenv("FAIRDIAL", "off", 1);
 	log_line("cannot start again without the shim: %s; its own dials may be spread", strerror(-self_execute(argv)));
@@ -362,14 +369,17 @@ const struct verb agent_verb = {
 	.name = "agent",
 	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services FILE] [--dir DIR]",
 	.summary = "follows the Kubernetes API, or a services file, and keeps the table true",
-	.more = "Runs in the foreground and logs to standard error. It may list and watch services and endpointslices, no more:\n"
-	"kubectl create role fairdial --verb=list,watch --resource=services,endpointslices.discovery.k8s.io\n\n"
+	.more = "Runs in the foreground and logs to standard error. It may list and watch services and\n"
+	"endpointslices, no more:\n\n"
+	"  kubectl create role fairdial --verb=list,watch --resource=services,endpointslices.discovery.k8s.io\n"
+	"  kubectl create rolebinding fairdial --role=fairdial --serviceaccount=NAMESPACE:ACCOUNT\n\n"
 	"A services file is read again when it changes, and on SIGHUP; a bad one is told, and the last good one stays. As -FILE\n"
 	"it may be missing, now or later: what it said goes with it. SIGTERM ends the agent, and the table stays. A second agent\n"
 	"on a directory waits for the first to end, and goes on where it was.\n\n"
 	"The mode of a Service is that of its entry in the services file, else of its annotation fairdial.dev/mode, else of the\n"
 	"file's \"defaults\", else of --mode. The file's own \"mode\" and a program's FAIRDIAL can only be more cautious: off before\n"
-	"observe before on. All of it is honoured at the next dial.",
+	"observe before on. All of it is honoured at the next dial. An annotation of a mode\n"
+	"that is not understood makes its Service off; the log names it.",
 	.options = options,
 	.run = run,
 };

@@ -14,6 +14,8 @@ enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1, /* the work failed, or the answer is no */
 	EXIT_USAGE = 2,
+	EXIT_NOT_RUN = 126,   /* of `run`: the program is there */
+	EXIT_NOT_FOUND = 127, /* of `run`: it is not */
 };
 
 struct cli_option {
@@ -53,6 +55,9 @@ int cli_shim_path(char ret_path[PATH_MAX]);
  * read; else -ENOENT and the last place looked at.
  */
 int cli_table_dir(const char *given, char ret_dir[PATH_MAX]);
+
+/* Whether there is a table that this user may read. */
+bool cli_holds_table(const char *dir);
 
 /* A source as `status` tells it later, from any directory: "file /etc/services.json", "standard input". */
 void cli_describe_file(const char *path, char *buf, size_t size);

@@ -13,7 +13,8 @@
 #include "cli/snapshot.h"
 #include "inspect/coverage.h"
 
-#define NAMES_TEXT 72 /* of the programs that share a reason; more are counted */
+#define NAMES_TEXT   72 /* of the programs that share a reason; more are counted */
+#define NUMBERED_MAX 8  /* so many are told with their numbers */
 
 /* All that is asked and answered. */
 struct inquiry {
@@ -98,6 +99,7 @@ static int ask_about_services(struct inquiry *r)
 	if (!r->services || !r->question.targets)
 		return -ENOMEM;
 	r->question.services = r->services;
+	r->question.service_count = snapshot->service_count;
 	for (size_t i = 0; i < snapshot->service_count; i++) {
 		const struct snapshot_service *s = &snapshot->services[i];
 
@@ -141,23 +143,40 @@ static const char *detail_of(const struct inquiry *r, const struct coverage_thro
 	}
 }
 
-/* How many processes of this network there are for a reason. */
-static size_t count_processes(const struct processes *all, enum why why)
+/* Agents, and other tools of ours: they dial the API, not what they spread. */
+static bool is_ours(const struct process_seen *p)
+{
+	return strcmp(p->name, "fairdial") == 0;
+}
+
+static bool has_connections(const struct process_seen *p)
+{
+	return p->direct + p->through;
+}
+
+/* Whether it is one of those that are told: with connections to known Services, or without. */
+static bool is_among(const struct process_seen *p, bool connected)
+{
+	return !p->is_elsewhere && !is_ours(p) && has_connections(p) == connected;
+}
+
+/* How many of them there are for a reason; WHY_COUNT: for any. */
+static size_t count_processes(const struct processes *all, bool connected, enum why why)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < all->count; i++)
-		n += !all->at[i].is_elsewhere && why_process(&all->at[i]) == why;
+		n += is_among(&all->at[i], connected) && (why == WHY_COUNT || why_process(&all->at[i]) == why);
 	return n;
 }
 
-/* Whether a connection or a process has this reason. */
+/* Whether a connection, or a process that has one, has this reason. */
 static bool is_told(const struct coverage *c, enum why why)
 {
 	for (size_t i = 0; i < c->through_count; i++)
 		if (c->through[i].why == why)
 			return true;
-	return count_processes(&c->processes, why) > 0;
+	return count_processes(&c->processes, true, why) > 0;
 }
 
 /* ---- JSON ---- */
@@ -168,11 +187,11 @@ static json_t *through_json(const struct inquiry *r, const struct coverage_throu
 	const char *detail = detail_of(r, t);
 	char text[ADDR_TEXT];
 
-	return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s?, s:I, s:s, s:s?}", "service", s->name, "namespace", s->namespace,
+	return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s?, s:I, s:s, s:b, s:s?}", "service", s->name, "namespace", s->namespace,
 			 "address", addr_print_ip(&t->target->addr, text), "port", addr_port(&t->target->addr), "pid",
 			 t->process ? json_integer(t->process->pid) : json_null(), "program",
 			 t->process ? t->process->name : NULL, "open", (json_int_t)t->open, "reason", why_row(t->why)->name,
-			 "detail", detail[0] ? detail : NULL);
+			 "would_be_spread", why_is_mode(t->why), "detail", detail[0] ? detail : NULL);
 }
 
 static json_t *process_json(const struct process_seen *p)
@@ -184,13 +203,25 @@ static json_t *process_json(const struct process_seen *p)
 			 "direct", (json_int_t)p->direct, "through", (json_int_t)p->through);
 }
 
+/* Those with connections first; all others behind them. */
+static json_t *processes_json(const struct processes *all)
+{
+	json_t *rows = json_array();
+
+	for (int connected = 1; connected >= 0; connected--)
+		for (size_t i = 0; i < all->count; i++)
+			if (is_among(&all->at[i], connected))
+				json_array_append_new(rows, process_json(&all->at[i]));
+	return rows;
+}
+
 /* Those that are named above, with what they mean. */
 static json_t *reasons_json(const struct coverage *c)
 {
 	json_t *reasons = json_object();
 
 	for (enum why why = 0; why < WHY_COUNT; why++)
-		if (is_told(c, why))
+		if (is_told(c, why) || count_processes(&c->processes, false, why))
 			json_object_set_new(reasons, why_row(why)->name,
 					    json_pack("{s:s, s:s?}", "text", why_row(why)->text, "remedy",
 						      why_row(why)->remedy));
@@ -200,17 +231,16 @@ static json_t *reasons_json(const struct coverage *c)
 static int print_json(const struct inquiry *r)
 {
 	const struct coverage *c = &r->answer;
-	json_t *through = json_array(), *processes = json_array(), *root;
+	json_int_t open = (json_int_t)(c->direct + c->through_open);
+	json_t *through = json_array(), *root;
 	int result = 0;
 
 	for (size_t i = 0; i < c->through_count; i++)
 		json_array_append_new(through, through_json(r, &c->through[i]));
-	for (size_t i = 0; i < c->processes.count; i++)
-		if (!c->processes.at[i].is_elsewhere)
-			json_array_append_new(processes, process_json(&c->processes.at[i]));
-	root = json_pack("{s:{s:I, s:I, s:I}, s:o, s:o, s:o}", "connections", "open", (json_int_t)(c->direct + c->through_open),
-			 "direct", (json_int_t)c->direct, "through", (json_int_t)c->through_open, "through", through,
-			 "processes", processes, "reasons", reasons_json(c));
+	root = json_pack("{s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o}", "connections", "open", open,
+			 "direct", (json_int_t)c->direct, "through", (json_int_t)c->through_open,
+			 "would_be_spread", (json_int_t)c->would_be, "through", through, "processes",
+			 processes_json(&c->processes), "reasons", reasons_json(c));
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0)
 		result = -ENOMEM;
 	putchar('\n');
@@ -242,8 +272,11 @@ static void print_connections(const struct inquiry *r)
 		puts("connections  none is open to a known Service");
 		return;
 	}
-	printf("connections  %zu of %zu to known Services go straight to an endpoint, %zu through a Service's own address\n",
+	printf("connections  %zu of %zu to known Services go straight to an endpoint, %zu through a Service's own address",
 	       c->direct, open, c->through_open);
+	if (c->would_be)
+		printf(";\n             %zu of these would be spread, were the mode on", c->would_be);
+	putchar('\n');
 	if (c->through_count)
 		printf("\n%-24s %-24s %6s %8s  %-16s %s\n", "SERVICE", "ADDRESS", "OPEN", "PID", "PROGRAM", "WHY");
 	for (size_t i = 0; i < c->through_count; i++)
@@ -261,20 +294,23 @@ static bool has_name(const char *names, const char *name)
 	return false;
 }
 
-/* "sh, sleep, and 3 more"; each name once. */
-static void print_names(const struct processes *all, enum why why)
+/* "sh, sleep and 3 more"; each name once, or, where they are few, each process with its number: "sh 12, sleep 13". */
+static void print_names(const struct processes *all, enum why why, bool numbered)
 {
-	char names[NAMES_TEXT] = "";
+	char names[NAMES_TEXT] = "", name[96];
 	size_t more = 0;
 
 	for (size_t i = 0; i < all->count; i++) {
 		const struct process_seen *p = &all->at[i];
 		size_t len = strlen(names);
 
-		if (p->is_elsewhere || why_process(p) != why || !p->name[0] || has_name(names, p->name))
+		if (!is_among(p, true) || why_process(p) != why || !p->name[0])
 			continue;
-		if (len + 2 + strlen(p->name) < sizeof(names))
-			snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", p->name);
+		snprintf(name, sizeof(name), numbered ? "%s %d" : "%s", p->name, p->pid);
+		if (has_name(names, name))
+			continue;
+		if (len + 2 + strlen(name) < sizeof(names))
+			snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", name);
 		else
 			more++;
 	}
@@ -284,21 +320,35 @@ static void print_names(const struct processes *all, enum why why)
 	putchar('\n');
 }
 
-static void print_processes(const struct processes *all)
+static void print_connected(const struct processes *all)
 {
-	size_t seen = 0;
+	size_t covered = count_processes(all, true, WHY_COVERED), n = count_processes(all, true, WHY_COUNT);
 
-	for (size_t i = 0; i < all->count; i++)
-		seen += !all->at[i].is_elsewhere;
-	printf("\nprocesses  %zu of %zu that can be seen in this network are covered\n", count_processes(all, WHY_COVERED), seen);
+	if (n == 0)
+		return;
+	printf("\nprocesses  %zu of %zu that have connections to known Services %s covered\n", covered, n,
+	       n == 1 ? "is" : "are");
 	for (enum why why = 0; why < WHY_COUNT; why++) {
-		size_t n = count_processes(all, why);
-
+		n = count_processes(all, true, why);
 		if (n == 0)
 			continue;
 		printf("  %-22s %8zu  ", why_row(why)->name, n);
-		print_names(all, why);
+		print_names(all, why, n <= NUMBERED_MAX);
 	}
+}
+
+/* Most are shells and helpers, of which nobody wants a Service to be spread. */
+static void print_others(const struct processes *all)
+{
+	size_t n = count_processes(all, false, WHY_COUNT), told = 0;
+
+	if (n == 0)
+		return;
+	printf("\nothers     %zu without such connections (--json names them): ", n);
+	for (enum why why = 0; why < WHY_COUNT; why++)
+		if (count_processes(all, false, why))
+			printf("%s%s %zu", told++ ? ", " : "", why_row(why)->name, count_processes(all, false, why));
+	putchar('\n');
 }
 
 /* What the reasons mean, each once. */
@@ -330,7 +380,8 @@ int coverage_report(const char *dir, const struct snapshot *snapshot, bool as_js
 		result = print_json(r);
 	} else if (result == 0) {
 		print_connections(r);
-		print_processes(&r->answer.processes);
+		print_connected(&r->answer.processes);
+		print_others(&r->answer.processes);
 		print_reasons(&r->answer);
 	}
 	coverage_free(&r->answer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fairdial: agent and tool. Which verb, and what it shares with the others. */
+#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/yaml_json.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "install/self.h"
 #include "table/mark.h"
@@ -20,31 +22,96 @@ static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_ver
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
 #define MAX_OPTIONS 32
 
+#define HELP_WIDTH   100
+#define OPTION_WIDTH 34
+
+/* ---- help ---- */
+
+/*
+ * One paragraph from `column` on, where the cursor is already; what follows is indented to there. Words are as they are: a
+ * longer one goes beyond.
+ */
+static void print_wrapped(struct slice text, size_t column)
+{
+	size_t at = column;
+	bool first = true;
+
+	for (struct slice word = slice_word(&text); word.len; word = slice_word(&text)) {
+		if (!first && at + 1 + word.len > HELP_WIDTH) {
+			printf("\n%*s", (int)column, "");
+			at = column;
+		} else if (!first) {
+			putchar(' ');
+			at++;
+		}
+		printf("%.*s", (int)word.len, word.at);
+		at += word.len;
+		first = false;
+	}
+	putchar('\n');
+}
+
+/* Lines are joined up to an empty one; those that begin with a blank are examples, and stay. */
+static void print_paragraphs(const char *text)
+{
+	while (*text) {
+		const char *end = text;
+
+		while (*end && *end != '\n')
+			end++;
+		while (*text != ' ' && *text != '\n' && *end && end[1] && end[1] != '\n' && end[1] != ' ')
+			for (end++; *end && *end != '\n';)
+				end++;
+		if (*text == ' ')
+			printf("%.*s\n", (int)(end - text), text);
+		else
+			print_wrapped((struct slice){ text, (size_t)(end - text) }, 0);
+		text = *end ? end + 1 : end;
+	}
+}
+
+static void print_row(const char *left, int width, const char *help)
+{
+	printf("  %-*s ", width, left);
+	print_wrapped(slice_of(help), (size_t)width + 3);
+}
+
 static void print_help(void)
 {
 	puts("Usage: fairdial VERB [OPTION...]\n\n"
 	     "Spreads the connections of unmodified programs evenly over the endpoints of a Service.\n");
 	for (size_t i = 0; i < VERBS; i++)
-		printf("  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
-	puts("\n  fairdial VERB --help   says more about a verb\n"
+		print_row(verbs[i]->name, 10, verbs[i]->summary);
+	puts("\n  fairdial help VERB     says more about a verb, as does fairdial VERB --help\n"
 	     "  fairdial --version     names the version and the libraries\n\n"
-	     "Exit status: 0 done, 1 the work failed or the answer is no, 2 usage.");
+	     "Exit status: 0 done, 1 the work failed or the answer is no, 2 usage; of `run` the program's own.");
 }
 
 static void print_verb_help(const struct verb *verb)
 {
-	printf("Usage: fairdial %s %s\n\n%s.\n", verb->name, verb->usage, verb->summary);
-	if (verb->more)
-		printf("\n%s\n", verb->more);
+	int indent = printf("Usage: fairdial %s ", verb->name);
+	char sentence[256];
+
+	print_wrapped(slice_of(verb->usage), (size_t)indent);
+	putchar('\n');
+	snprintf(sentence, sizeof(sentence), "%s.", verb->summary);
+	sentence[0] = (char)toupper((unsigned char)sentence[0]);
+	print_wrapped(slice_of(sentence), 0);
+	if (verb->more) {
+		putchar('\n');
+		print_paragraphs(verb->more);
+	}
 	puts("\nOptions:");
 	for (const struct cli_option *o = verb->options; o->name; o++) {
 		char left[64];
 
 		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-		printf("  %-34s %s\n", left, o->help);
+		print_row(left, OPTION_WIDTH, o->help);
 	}
-	printf("  %-34s %s\n", "--help", "this text");
+	print_row("--help", OPTION_WIDTH, "this text");
 }
+
+/* ---- what verbs share ---- */
 
 int cli_fail(const struct verb *verb, enum exit_code code, const char *format, ...)
 {
@@ -142,7 +209,7 @@ static bool holds(const char *dir, const char *name)
 	return snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) && access(path, R_OK) == 0;
 }
 
-static bool holds_table(const char *dir)
+bool cli_holds_table(const char *dir)
 {
 	return holds(dir, "table");
 }
@@ -159,16 +226,16 @@ int cli_table_dir(const char *given, char ret_dir[PATH_MAX])
 	}
 	if (cli_shim_path(shim) == 0) {
 		*strrchr(shim, '/') = '\0';
-		if (snprintf(ret_dir, PATH_MAX, "%s/run", shim) < PATH_MAX && holds_table(ret_dir))
+		if (snprintf(ret_dir, PATH_MAX, "%s/run", shim) < PATH_MAX && cli_holds_table(ret_dir))
 			return 0;
 	}
 	snprintf(ret_dir, PATH_MAX, "/tmp/fairdial-%u", (unsigned)geteuid());
-	if (!holds_table("/run/fairdial") && holds_table(ret_dir))
+	if (!cli_holds_table("/run/fairdial") && cli_holds_table(ret_dir))
 		return 0;
 	/* Without a table: where a program has tried to start an agent. */
-	if (holds_table("/run/fairdial") || !holds(ret_dir, MARK_NAME))
+	if (cli_holds_table("/run/fairdial") || !holds(ret_dir, MARK_NAME))
 		strcpy(ret_dir, "/run/fairdial");
-	return holds_table(ret_dir) ? 0 : -ENOENT;
+	return cli_holds_table(ret_dir) ? 0 : -ENOENT;
 }
 
 bool cli_join(char **text, const char *more)
@@ -191,19 +258,36 @@ static int print_version(void)
 	return EXIT_DONE;
 }
 
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < VERBS; i++)
+		if (strcmp(name, verbs[i]->name) == 0)
+			return verbs[i];
+	exit(cli_fail(NULL, EXIT_USAGE, "unknown verb '%s': see fairdial --help", name));
+}
+
+static int help(const char *name)
+{
+	if (name)
+		print_verb_help(find_verb(name));
+	else
+		print_help();
+	return EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
+	const struct verb *verb;
+
 	self_begin(argv);
 	if (argc < 2)
 		return cli_fail(NULL, EXIT_USAGE, "which verb? See fairdial --help");
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-		print_help();
-		return EXIT_DONE;
-	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return help(NULL);
+	if (strcmp(argv[1], "help") == 0)
+		return help(argv[2]);
 	if (strcmp(argv[1], "--version") == 0)
 		return print_version();
-	for (size_t i = 0; i < VERBS; i++)
-		if (strcmp(argv[1], verbs[i]->name) == 0)
-			return verbs[i]->run(verbs[i], argc - 1, argv + 1);
-	return cli_fail(NULL, EXIT_USAGE, "unknown verb '%s': see fairdial --help", argv[1]);
+	verb = find_verb(argv[1]);
+	return verb->run(verb, argc - 1, argv + 1);
 }

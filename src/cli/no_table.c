@@ -15,11 +15,17 @@
 #include "table/mark.h"
 
 #define NAMED_MAX 4
+#define POD_DIR   "pod" /* of the pods that `fairdial inject` changes */
 
 static const char *why_no_table(int error)
 {
+	const char *api = getenv("KUBERNETES_SERVICE_HOST");
+
 	switch (error) {
 	case -ENOENT:
+		if (api && *api)
+			return "there is none: the log of the container that is to make it says why (kubectl logs POD -c "
+			       "fairdial-agent); or name its directory with --dir";
 		return "there is none: make one with `fairdial publish --services FILE --dir DIR`, or name its directory with --dir";
 	case -EPERM:
 		return "it, or its directory, belongs to another user or may be changed by one, so no program of yours trusts "
@@ -67,6 +73,10 @@ static int fail_with_namespaces(const struct verb *verb, const char *dir)
 
 	if (n == 0)
 		return 0;
+	if (strcmp(names, POD_DIR) == 0) /* a sidecar's, beside what belongs to others: no namespace is meant */
+		return cli_fail(verb, EXIT_FAILED,
+				"%s/table: there is none, but there is one in %s/" POD_DIR ": name it with --dir %s/" POD_DIR, dir,
+				dir, dir);
 	return cli_fail(verb, EXIT_FAILED, "%s holds the tables of %zu namespace%s (%s): name one with --dir %s/NAMESPACE", dir, n,
 			n == 1 ? "" : "s", names, dir);
 }

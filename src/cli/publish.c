@@ -78,6 +78,11 @@ static int load(const struct arguments *a, struct model *model, char *source, si
 	return source_load_file(model, a->services, why);
 }
 
+static void warn(const char *line)
+{
+	cli_fail(&publish_verb, EXIT_DONE, "warning: %s", line);
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	struct arguments a = { 0 };
@@ -90,6 +95,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 	if (r)
 		return r;
+	model_options.warn = warn;
 	model_options.address_range = a.range;
 	model_options.node = name_or(a.node, "NODE_NAME");
 	model_options.zone = name_or(a.zone, "NODE_ZONE");

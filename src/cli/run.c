@@ -27,6 +27,7 @@
 #include "agent/source.h"
 #include "balance/balance.h"
 #include "cli/cli.h"
+#include "table/mode.h"
 
 #define PRIVATE_PREFIX "fairdial-run-"
 
@@ -77,9 +78,14 @@ static bool has_services(const struct arguments *a)
 	return a->inline_services || a->file || (fallback && *fallback);
 }
 
+static void warn(const char *line)
+{
+	cli_fail(&run_verb, EXIT_DONE, "warning: %s", line);
+}
+
 static int publish(const struct arguments *a, const char *dir, struct report *why)
 {
-	const struct model_options model_options = { 0 };
+	const struct model_options model_options = { .warn = warn };
 	struct model *model = model_new(&model_options);
 	struct published published;
 	char source[TABLE_SOURCE_SIZE] = "--service";
@@ -139,11 +145,15 @@ static int prepare_environment(const struct arguments *a, const char *shim, cons
 	return dir && setenv("FAIRDIAL_DIR", dir, 1) < 0 ? -errno : 0;
 }
 
+/* As of env(1), nohup(1) and timeout(1), so that a caller can tell them from most programs' own. */
 static int become(const struct verb *verb, char **program)
 {
+	int error;
+
 	execvp(program[0], program);
-	return cli_fail(verb, EXIT_FAILED, "cannot run %s: %s", program[0],
-			errno == ENOENT ? "no such program" : strerror(errno));
+	error = errno; /* ENOENT also where the interpreter that a program names is not there */
+	return cli_fail(verb, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN, "cannot run %s: %s", program[0],
+			error == ENOENT ? "no such program" : strerror(error));
 }
 
 /* ---- the private directory ---- */
@@ -349,6 +359,22 @@ static int run_with_services(const struct verb *verb, const struct arguments *a,
 	return is_private ? run_child(verb, a, private) : become(verb, a->program);
 }
 
+/* It would be a program under a shim that does nothing. Where one is to start an agent, or to wait, a table is to come. */
+static void warn_without_services(void)
+{
+	const char *autostart = getenv("FAIRDIAL_AUTOSTART"), *wait = getenv("FAIRDIAL_WAIT");
+	char dir[PATH_MAX];
+
+	if (mode_word_is_yes(slice_of(autostart)) || (wait && *wait))
+		return;
+	cli_table_dir(NULL, dir);
+	if (!cli_holds_table(dir))
+		cli_fail(&run_verb, EXIT_DONE,
+			 "warning: there is nothing to spread: no --service or --services is given, and %s/table is not there, "
+			 "or not to be read",
+			 dir);
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	struct arguments a = { 0 };
@@ -365,6 +391,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 				shim);
 	if (has_services(&a))
 		return run_with_services(verb, &a, shim);
+	warn_without_services();
 	if (prepare_environment(&a, shim, NULL) < 0)
 		return cli_fail(verb, EXIT_FAILED, "out of memory");
 	return become(verb, a.program);
@@ -375,7 +402,8 @@ const struct verb run_verb = {
 	.usage = "[--service 'web:80=10.0.0.1:8080,10.0.0.2:8080'] [--services FILE] [--balance POLICY] -- PROGRAM [ARG...]",
 	.summary = "runs a program under the shim, with services given here or published before",
 	.more = "Services given here are published first: into $FAIRDIAL_DIR where it is set, else into a private directory\n"
-	"that is removed when the program ends. The exit status is the program's own.",
+	"that is removed when the program ends. The exit status is the program's own; 127 where there is no such program, 126\n"
+	"where it cannot be run, 1 where `run` itself fails before that, 2 for its usage.",
 	.options = options,
 	.run = run,
 	.takes_program = true,

@@ -182,12 +182,16 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 	to->services = calloc((size_t)n + 1, sizeof(*to->services));
 	if (!to->services)
 		return -ENOMEM;
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		struct table_service row;
+	for (int wanted = 1; wanted >= 0; wanted--) {
+		for (uint32_t i = 0; r == 0 && i < n; i++) {
+			struct table_service row;
 
-		r = table_service(view, i, &row);
-		if (r == 0 && is_wanted(&row, name))
-			r = take_service(view, &area, &row, &to->services[to->service_count++]);
+			r = table_service(view, i, &row);
+			if (r == 0 && is_wanted(&row, name) == wanted)
+				r = take_service(view, &area, &row, &to->services[to->all_count++]);
+		}
+		if (wanted)
+			to->service_count = to->all_count;
 	}
 	return r;
 }
@@ -210,55 +214,94 @@ static int take_table(const struct table *table, const char *name, struct snapsh
 
 /* ---- scores ---- */
 
+struct endpoint_of {
+	struct snapshot_endpoint *endpoint;
+	const struct snapshot_service *service;
+};
+
 struct endpoint_list {
-	struct snapshot_endpoint **at;
+	struct endpoint_of *at;
 	size_t count;
 };
 
+static size_t count_endpoints(const struct snapshot *snapshot)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < snapshot->all_count; i++)
+		for (size_t j = 0; j < snapshot->services[i].port_count; j++)
+			n += snapshot->services[i].ports[j].endpoint_count;
+	return n;
+}
+
+/* By address, then in the order of Services. */
+static int compare_endpoints(const void *a, const void *b)
+{
+	const struct endpoint_of *left = a, *right = b;
+	int order = addr_compare(&left->endpoint->addr, &right->endpoint->addr);
+
+	return order ? order : (left->service > right->service) - (left->service < right->service);
+}
+
 static int collect_endpoints(struct snapshot *snapshot, struct endpoint_list *list)
 {
-	size_t room = 1;
+	list->at = calloc(count_endpoints(snapshot) + 1, sizeof(*list->at));
+	if (!list->at)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->all_count; i++)
+		for (size_t j = 0; j < snapshot->services[i].port_count; j++) {
+			struct snapshot_port *port = &snapshot->services[i].ports[j];
 
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < snapshot->service_count; i++)
-			for (size_t j = 0; j < snapshot->services[i].port_count; j++) {
-				struct snapshot_port *port = &snapshot->services[i].ports[j];
-
-				for (size_t k = 0; pass == 1 && k < port->endpoint_count; k++)
-					list->at[list->count++] = &port->endpoints[k];
-				room += port->endpoint_count;
-			}
-		if (pass == 0)
-			list->at = calloc(room, sizeof(struct snapshot_endpoint *));
-		if (!list->at)
-			return -ENOMEM;
-	}
+			for (size_t k = 0; k < port->endpoint_count; k++)
+				list->at[list->count++] =
+					(struct endpoint_of){ &port->endpoints[k], &snapshot->services[i] };
+		}
+	qsort(list->at, list->count, sizeof(*list->at), compare_endpoints);
 	return 0;
 }
 
-static int compare_endpoints(const void *a, const void *b)
+static void share(struct snapshot_endpoint *e, const struct snapshot_service *with)
 {
-	return addr_compare(&(*(struct snapshot_endpoint *const *)a)->addr, &(*(struct snapshot_endpoint *const *)b)->addr);
+	if (e->shared_count < SNAPSHOT_SHARED)
+		e->shared[e->shared_count] = with;
+	e->shared_count++;
+}
+
+/* Tells each of those with one address of the other Services; thousands of them are not told one by one. */
+static void share_among(const struct endpoint_of *first, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < n && first[i].endpoint->shared_count <= SNAPSHOT_SHARED; j++)
+			if (first[j].service != first[i].service && (j == 0 || first[j].service != first[j - 1].service))
+				share(first[i].endpoint, first[j].service);
+}
+
+static void find_shared(const struct endpoint_list *list)
+{
+	for (size_t i = 0, n; i < list->count; i += n) {
+		for (n = 1; i + n < list->count && addr_equal(&list->at[i].endpoint->addr, &list->at[i + n].endpoint->addr);)
+			n++;
+		share_among(&list->at[i], n);
+	}
 }
 
 static bool endpoint_at(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key)
 {
 	const struct endpoint_list *list = of;
 
-	*ret_addr = list->at[i]->addr;
-	*ret_key = list->at[i]->key;
+	*ret_addr = list->at[i].endpoint->addr;
+	*ret_key = list->at[i].endpoint->key;
 	return true;
 }
 
-/* Backends of several Services once: the mend's list has no two alike. */
+/* Backends of several Services once: the mend's list has no two alike, and the order of addresses. Uses the list up. */
 static void mend_counts(const struct ledger *ledger, struct endpoint_list *list)
 {
 	struct endpoint_list once = { list->at, 0 };
 	struct mend_list mend_list = { &once, 0, endpoint_at };
 
-	qsort(list->at, list->count, sizeof(struct snapshot_endpoint *), compare_endpoints);
 	for (size_t i = 0; i < list->count; i++)
-		if (once.count == 0 || !addr_equal(&once.at[once.count - 1]->addr, &list->at[i]->addr))
+		if (once.count == 0 || !addr_equal(&once.at[once.count - 1].endpoint->addr, &list->at[i].endpoint->addr))
 			once.at[once.count++] = list->at[i];
 	mend_list.count = (uint32_t)once.count;
 	mend(ledger, &mend_list, clock_boot_ms());
@@ -292,13 +335,12 @@ static int take_scores(const char *dir, const struct trust *trust, struct snapsh
 
 	r = open_ledger(dir, trust, &ledger, &writable); /* without one all numbers are 0 */
 	snapshot->ledger_error = r == -ENOENT ? 0 : r;
-	r = 0;
-	if (writable) {
-		r = collect_endpoints(snapshot, &list);
-		if (r == 0)
-			mend_counts(&ledger, &list);
-		free(list.at);
-	}
+	r = collect_endpoints(snapshot, &list);
+	if (r == 0)
+		find_shared(&list);
+	if (r == 0 && writable)
+		mend_counts(&ledger, &list);
+	free(list.at);
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		for (size_t j = 0; j < snapshot->services[i].port_count; j++) {
 			struct snapshot_port *port = &snapshot->services[i].ports[j];
@@ -382,7 +424,7 @@ int snapshot_take(const char *dir, const char *name, struct snapshot *to, struct
 
 void snapshot_free(struct snapshot *snapshot)
 {
-	for (size_t i = 0; i < snapshot->service_count; i++) {
+	for (size_t i = 0; i < snapshot->all_count; i++) {
 		struct snapshot_service *service = &snapshot->services[i];
 
 		for (size_t j = 0; j < service->port_count; j++)

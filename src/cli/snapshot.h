@@ -12,13 +12,19 @@
 #include "ledger/ledger.h"
 #include "table/layout.h"
 
+#define SNAPSHOT_SHARED 4
+
+struct snapshot_service;
+
 struct snapshot_endpoint {
 	struct addr addr;
 	bool ready, terminating, usable;
 	uint32_t weight;
 	char zone[TABLE_NAME_SIZE];
 	struct ledger_key key;
-	struct ledger_score score;
+	struct ledger_score score; /* of the address, whichever Service it was dialed through: */
+	const struct snapshot_service *shared[SNAPSHOT_SHARED]; /* the first of the other Services that have it */
+	size_t shared_count; /* one more than that: there are more */
 };
 
 struct snapshot_port {
@@ -54,7 +60,8 @@ struct snapshot {
 	char source[TABLE_SOURCE_SIZE];
 	int ledger_error; /* 0, or why there are no counts; a ledger that nobody has made yet is none */
 	struct snapshot_service *services;
-	size_t service_count;
+	size_t service_count; /* those that were asked for */
+	size_t all_count;     /* behind them, the others of the table */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/policy.h"
 #include "base/clock.h"
@@ -27,14 +28,33 @@ static const struct cli_option options[] = {
 
 /* ---- JSON ---- */
 
+/* "web.shop"; of a Service without a namespace its name. Returns `buf`. */
+static const char *full_name(const struct snapshot_service *s, char buf[2 * TABLE_NAME_SIZE])
+{
+	snprintf(buf, 2 * TABLE_NAME_SIZE, "%s%s%s", s->name, s->namespace[0] ? "." : "", s->namespace);
+	return buf;
+}
+
+static json_t *shared_json(const struct snapshot_endpoint *e)
+{
+	json_t *names = json_array();
+	char name[2 * TABLE_NAME_SIZE];
+
+	for (size_t i = 0; i < e->shared_count && i < SNAPSHOT_SHARED; i++)
+		json_array_append_new(names, json_string(full_name(e->shared[i], name)));
+	return names;
+}
+
 static json_t *endpoint_json(const struct snapshot_endpoint *e)
 {
 	char text[ADDR_TEXT];
 
-	return json_pack("{s:s, s:i, s:b, s:b, s:b, s:s?, s:i, s:I, s:I, s:I, s:b}", "address", addr_print_ip(&e->addr, text),
+	return json_pack("{s:s, s:i, s:b, s:b, s:b, s:s?, s:i, s:I, s:I, s:I, s:b, s:o}", "address",
+			 addr_print_ip(&e->addr, text),
 			 "port", addr_port(&e->addr), "ready", e->ready, "terminating", e->terminating, "usable", e->usable, "zone",
 			 e->zone[0] ? e->zone : NULL, "weight", (int)e->weight, "active", (json_int_t)e->score.active, "dials",
-			 (json_int_t)e->score.dials, "failures", (json_int_t)e->score.failures, "ejected", e->score.ejected);
+			 (json_int_t)e->score.dials, "failures", (json_int_t)e->score.failures, "ejected", e->score.ejected,
+			 "shared_with", shared_json(e));
 }
 
 static json_t *port_json(const struct snapshot_port *p)
@@ -56,6 +76,7 @@ static json_t *policy_json(const struct table_policy *policy)
 		[ORIGIN_FILE] = "file",
 		[ORIGIN_ENVIRONMENT] = "environment",
 		[ORIGIN_OPTION] = "option",
+		[ORIGIN_MISREAD] = "annotation not understood",
 	};
 	json_t *object = json_object();
 	char text[POLICY_TEXT];
@@ -70,6 +91,17 @@ static json_t *policy_json(const struct table_policy *policy)
 	return object;
 }
 
+/* The names of the keys. */
+static json_t *misread_json(const struct table_policy *policy)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < policy_key_count; i++)
+		if (policy_origin_of(policy, &policy_keys[i]) == ORIGIN_MISREAD)
+			json_array_append_new(names, json_string(policy_keys[i].name));
+	return names;
+}
+
 static json_t *service_json(const struct snapshot_service *s)
 {
 	json_t *addresses = json_array(), *ports = json_array();
@@ -82,6 +114,7 @@ static json_t *service_json(const struct snapshot_service *s)
 		json_array_append_new(ports, port_json(&s->ports[i]));
 	object = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "name", s->name, "namespace", s->namespace, "mode", s->mode,
 			   "observed", s->observed, "policy", policy_json(&s->policy), "addresses", addresses, "ports", ports);
+	json_object_set_new(object, "annotations_not_understood", misread_json(&s->policy));
 	if (s->stand_down[0])
 		json_object_set_new(object, "stands_down", json_string(s->stand_down));
 	return object;
@@ -166,7 +199,10 @@ static void print_shares(const struct snapshot_port *p)
 		printf("%u to %u over %zu endpoints", least, most, n);
 }
 
-/* Where kube-proxy took these connections cannot be seen from here: their sockets know the Service's address alone. */
+/*
+ * Where kube-proxy took these connections cannot be seen from here: their sockets know the Service's address alone. The counts
+ * run since the table was made: they are also those of a time when the mode was on.
+ */
 static void print_observed(const struct snapshot_port *p)
 {
 	unsigned long long dials = 0;
@@ -174,12 +210,58 @@ static void print_observed(const struct snapshot_port *p)
 	for (size_t i = 0; i < p->endpoint_count; i++)
 		dials += p->endpoints[i].score.dials;
 	if (!has_dials(p)) {
-		puts("    observed: no dial yet; nothing was changed");
+		puts("    observed: dials pass unchanged; none was counted yet");
 		return;
 	}
-	printf("    observed: %llu dial%s, would have been spread ", dials, dials == 1 ? "" : "s");
+	printf("    observed: dials pass unchanged; %llu counted since the table was made, spread ", dials);
 	print_shares(p);
-	puts("; nothing was changed");
+	puts(": these would have been, or were while the mode was on");
+}
+
+/* The other Services that have endpoints of a port: the first of them. */
+struct sharers {
+	const struct snapshot_service *at[SNAPSHOT_SHARED];
+	size_t count, endpoints;
+	bool has_more;
+};
+
+static void add_sharer(struct sharers *all, const struct snapshot_service *s)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (all->at[i] == s)
+			return;
+	if (all->count == SNAPSHOT_SHARED)
+		all->has_more = true;
+	else
+		all->at[all->count++] = s;
+}
+
+static struct sharers sharers_of(const struct snapshot_port *p)
+{
+	struct sharers all = { .count = 0 };
+
+	for (size_t i = 0; i < p->endpoint_count; i++) {
+		const struct snapshot_endpoint *e = &p->endpoints[i];
+
+		for (size_t j = 0; j < e->shared_count && j < SNAPSHOT_SHARED; j++)
+			add_sharer(&all, e->shared[j]);
+		all.endpoints += e->shared_count > 0;
+		all.has_more |= e->shared_count > SNAPSHOT_SHARED;
+	}
+	return all;
+}
+
+/* The counts are of addresses: what another Service with the same pods was dialed for is among them. */
+static void print_shared(const struct snapshot_port *p)
+{
+	const struct sharers all = sharers_of(p);
+	char name[2 * TABLE_NAME_SIZE];
+
+	for (size_t i = 0; i < all.count; i++)
+		printf("%s%s", i ? ", " : "    shared with ", full_name(all.at[i], name));
+	if (all.count)
+		printf("%s: %zu of %zu endpoints, whose counts are of dials through any of these\n",
+		       all.has_more ? " and others" : "", all.endpoints, p->endpoint_count);
 }
 
 static void print_port(const struct snapshot_port *p, bool observed)
@@ -194,15 +276,26 @@ static void print_port(const struct snapshot_port *p, bool observed)
 		printf("    %-28s %8s %8s %8s  %s\n", "ENDPOINT", "ACTIVE", "DIALS", "FAILED", "STATE");
 	for (size_t i = 0; i < p->endpoint_count; i++)
 		print_endpoint(&p->endpoints[i]);
+	print_shared(p);
 	if (observed && p->endpoint_count)
 		print_observed(p);
 }
 
+/* The agent's log, or `publish`, has told those too that are of no key at all. */
+static void print_misread(const struct table_policy *policy)
+{
+	for (size_t i = 0; i < policy_key_count; i++)
+		if (policy_origin_of(policy, &policy_keys[i]) == ORIGIN_MISREAD)
+			printf("  annotation fairdial.dev/%s is not understood%s: expected %s\n", policy_keys[i].name,
+			       policy_keys[i].form == FORM_MODE ? ", so the Service is off" : ", and passed over",
+			       policy_keys[i].expects);
+}
+
 static void print_service(const struct snapshot_service *s)
 {
-	char text[ADDR_TEXT];
+	char text[ADDR_TEXT], name[2 * TABLE_NAME_SIZE];
 
-	printf("\n%s%s%s ", s->name, s->namespace[0] ? "." : "", s->namespace);
+	printf("\n%s ", full_name(s, name));
 	for (size_t i = 0; i < s->address_count; i++)
 		printf(" %s", addr_print_ip(&s->addresses[i], text));
 	if (s->address_count == 0)
@@ -211,6 +304,7 @@ static void print_service(const struct snapshot_service *s)
 	if (s->stand_down[0])
 		printf("  stands down: %s", s->stand_down);
 	putchar('\n');
+	print_misread(&s->policy);
 	for (size_t i = 0; i < s->port_count; i++)
 		print_port(&s->ports[i], s->observed);
 }
@@ -284,6 +378,8 @@ static int run(const struct verb *verb, int argc, char **argv)
 	else
 		r = json ? print_json(&snapshot) : print_text(&snapshot);
 	snapshot_free(&snapshot);
+	if (r < 0 && coverage && access("/proc/self/stat", F_OK) < 0)
+		return cli_fail(verb, EXIT_FAILED, "/proc is not mounted here: --coverage looks at processes there");
 	if (r < 0 && coverage)
 		return cli_fail(verb, EXIT_FAILED, "cannot look at sockets and processes: %s", strerror(-r));
 	if (r < 0 || fflush(stdout) != 0)
@@ -295,13 +391,17 @@ const struct verb status_verb = {
 	.name = "status",
 	.usage = "[--json] [--coverage] [--dir DIR] [NAME[.NAMESPACE]]",
 	.summary = "services, endpoints, who holds how many connections, how even it is, how old the table is",
-	.more = "ACTIVE counts open connections of this pod, DIALS all since the table was made. Evenness is Jain's index of\n"
-	"the dials over the usable endpoints: 1 is even, 1/n is all on one of n.\n\n"
-	"Of a Service in mode observe DIALS and evenness are what would have been: its dials are counted where they would have\n"
-	"gone, and pass unchanged. Where kube-proxy takes them cannot be seen, so ACTIVE is 0 unless programs dial its pods.\n\n"
+	.more = "ACTIVE counts open connections of this pod, DIALS and FAILED all dials since the table was made. They count by\n"
+	"the address of the endpoint, whichever Service it was dialed through: Services with the same pods show each\n"
+	"other's dials (\"shared with\": the first four). Evenness is Jain's index of the dials over the usable endpoints:\n"
+	"1 is even, 1/n is all on one of n.\n\n"
+	"Of a Service in mode observe a dial is counted where it would have gone, and passes unchanged; what was counted\n"
+	"while its mode was on stays in DIALS. Where kube-proxy takes them cannot be seen, so ACTIVE is 0 unless programs dial its\n"
+	"pods.\n\n"
 	"--coverage looks at the open TCP connections of this network namespace, and at the processes that can be seen here:\n"
-	"what goes through a Service's own address instead of straight to an endpoint, whose it is, and why. It exits with 0\n"
-	"also where something is not covered: what is to be covered, a script knows (--json).",
+	"what goes through a Service's own address instead of straight to an endpoint, whose it is, and why. A process's own\n"
+	"reason comes first: service-observe, service-off and observe are left for those that would be spread. It exits\n"
+	"with 0 also where something is not covered: what is to be covered, a script knows (--json).",
 	.options = options,
 	.run = run,
 };

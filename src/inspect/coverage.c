@@ -69,9 +69,43 @@ static void count_through(const struct coverage_question *q, struct coverage *c,
 		.target = target,
 		.process = process,
 		.open = 1,
-		.why = why_connection(process, &q->services[target->service]),
 	};
 }
+
+/* ---- reasons ---- */
+
+static bool leaves_out(const struct process_seen *p, const struct why_service *s)
+{
+	return !environment_allows(&p->environment, s->name, s->namespace);
+}
+
+/* A process that has lists of its own. Where it dials nothing, it is judged by all that there is. */
+static bool leaves_all_out(const struct coverage_question *q, const struct coverage *c, const struct process_seen *p)
+{
+	bool dials = p->direct + p->through, all = true;
+
+	if (p->direct || (!p->environment.only && !p->environment.except))
+		return false;
+	for (size_t i = 0; all && dials && i < c->through_count; i++)
+		all = c->through[i].process != p || leaves_out(p, &q->services[c->through[i].target->service]);
+	for (size_t i = 0; all && !dials && i < q->service_count; i++)
+		all = leaves_out(p, &q->services[i]);
+	return all && (dials || q->service_count);
+}
+
+static void find_reasons(const struct coverage_question *q, struct coverage *c)
+{
+	for (size_t i = 0; i < c->processes.count; i++)
+		c->processes.at[i].leaves_all_out = leaves_all_out(q, c, &c->processes.at[i]);
+	for (size_t i = 0; i < c->through_count; i++) {
+		struct coverage_through *t = &c->through[i];
+
+		t->why = why_connection(t->process, &q->services[t->target->service]);
+		c->would_be += why_is_mode(t->why) ? t->open : 0;
+	}
+}
+
+/* ---- sockets ---- */
 
 static int count_sockets(const struct coverage_question *q, struct sockets *sockets, struct coverage *c)
 {
@@ -95,6 +129,7 @@ static int count_sockets(const struct coverage_question *q, struct sockets *sock
 		else
 			count_through(q, c, socket, process);
 	}
+	find_reasons(q, c);
 	return 0;
 }
 

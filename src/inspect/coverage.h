@@ -28,6 +28,7 @@ struct coverage_question {
 	struct coverage_target *targets; /* sorted here; of two of one address, endpoints win, who are dialed there as such */
 	size_t target_count;
 	const struct why_service *services;
+	size_t service_count;
 	struct processes_context context;
 };
 
@@ -42,6 +43,7 @@ struct coverage_through {
 struct coverage {
 	struct processes processes; /* with what each holds, `direct` and `through` */
 	size_t direct, through_open;
+	size_t would_be; /* of those through, that would be spread, were a mode on */
 	struct coverage_through *through; /* in the order of addresses, then of pids; nobody's at the end */
 	size_t through_count;
 };

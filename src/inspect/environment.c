@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/service_list.h"
-#include "table/layout.h"
+#include "table/mode.h"
 
 #define SHIM "libfairdial.so"
 
@@ -64,9 +64,11 @@ static bool copy(struct slice value, char **ret)
 
 static uint8_t mode_of(const struct slice values[VARIABLES])
 {
-	if (slice_is(values[MODE], "off") || values[ONLY].len >= SERVICE_LIST_SIZE || values[EXCEPT].len >= SERVICE_LIST_SIZE)
+	bool understood;
+
+	if (values[ONLY].len >= SERVICE_LIST_SIZE || values[EXCEPT].len >= SERVICE_LIST_SIZE)
 		return MODE_OFF;
-	return slice_is(values[MODE], "observe") ? MODE_OBSERVE : MODE_ON;
+	return mode_of_variable(values[MODE], &understood);
 }
 
 int environment_parse(const char *bytes, size_t len, struct environment *ret)

@@ -282,6 +282,10 @@ static int list_pids(struct walk *w)
 
 	if (!proc)
 		return -errno;
+	if (access("/proc/self/stat", F_OK) < 0) { /* an empty directory: nothing is mounted there */
+		closedir(proc);
+		return -ENOENT;
+	}
 	while (r == 0 && (entry = readdir(proc)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			r = add_pid(w, atoi(entry->d_name));

@@ -40,6 +40,7 @@ struct process_seen {
 	struct shim_file shim;  /* of one that is not: the file that it names, or an ancestor does, else the tool's own */
 	bool inherits;          /* an ancestor's environment, or that of PID 1, names the shim */
 	size_t direct, through; /* for the caller's counting: zero */
+	bool leaves_all_out;    /* and finding: its lists leave out all Services that it dials, or all that there are */
 };
 
 struct processes {

@@ -15,12 +15,12 @@ static const struct why_row rows[WHY_COUNT] = {
 
 	[WHY_SERVICE_OFF] = {
 		"service-off",
-		"the mode of the Service, or of all, is off",
+		"the mode of the Service, or of all, is off; else it would be spread",
 		"set it to on",
 	},
 	[WHY_SERVICE_OBSERVED] = {
 		"service-observe",
-		"the mode of the Service, or of all, is observe: counted, not spread",
+		"the mode of the Service, or of all, is observe: counted, not spread; else it would be",
 		"set it to on",
 	},
 	[WHY_STANDS_DOWN] = {
@@ -93,12 +93,12 @@ static const struct why_row rows[WHY_COUNT] = {
 	},
 	[WHY_OFF] = {
 		"off",
-		"switched off in its environment: FAIRDIAL=off, or a list of Services longer than 511 bytes",
+		"switched off in its environment: FAIRDIAL is off, or not understood, or a list is longer than 511 bytes",
 		"take that out, and start it again",
 	},
 	[WHY_OBSERVES] = {
 		"observe",
-		"FAIRDIAL=observe in its environment: counted, not spread",
+		"FAIRDIAL=observe in its environment: counted, not spread; else it would be",
 		"take that out, and start it again",
 	},
 	[WHY_OTHER_TABLE] = {
@@ -114,17 +114,17 @@ static const struct why_row rows[WHY_COUNT] = {
 
 	[WHY_LEFT_OUT] = {
 		"left-out",
-		"FAIRDIAL_ONLY or FAIRDIAL_EXCEPT in its environment leaves this Service out",
+		"FAIRDIAL_ONLY or FAIRDIAL_EXCEPT in its environment leaves this Service out, or all that it dials",
 		"change that, and start it again",
 	},
 	[WHY_STALE] = {
 		"stale",
-		"covered; but the agent has been silent for too long: dials go to the Service's own address",
+		"the agent has been silent for too long: dials go to the Service's own address",
 		"`fairdial status` says what the agent lacks",
 	},
 	[WHY_NO_ENDPOINT] = {
 		"no-endpoint",
-		"covered; but the Service has no endpoint that may be dialed",
+		"the Service has no endpoint that may be dialed",
 		"see to its pods",
 	},
 	[WHY_PAST_SHIM] = {
@@ -186,33 +186,38 @@ enum why why_process(const struct process_seen *p)
 		return why_not_loaded(p);
 	if (p->is_privileged)
 		return WHY_PRIVILEGED;
-	if (p->environment.mode != MODE_ON)
-		return p->environment.mode == MODE_OBSERVE ? WHY_OBSERVES : WHY_OFF;
+	if (p->environment.mode == MODE_OFF)
+		return WHY_OFF;
 	if (p->table == TABLE_OTHER || p->table == TABLE_NONE)
 		return p->table == TABLE_OTHER ? WHY_OTHER_TABLE : WHY_NO_TABLE;
-	return WHY_COVERED;
+	if (p->leaves_all_out)
+		return WHY_LEFT_OUT;
+	return p->environment.mode == MODE_OBSERVE ? WHY_OBSERVES : WHY_COVERED;
 }
 
-static enum why why_of_covered(const struct process_seen *p, const struct why_service *s)
+/* Of one whose dials are spread, or would be but for its mode. */
+static enum why why_of_reachable(const struct process_seen *p, const struct why_service *s)
 {
 	if (!environment_allows(&p->environment, s->name, s->namespace))
 		return WHY_LEFT_OUT;
 	if (s->is_stale)
 		return WHY_STALE;
-	return s->has_endpoint ? WHY_PAST_SHIM : WHY_NO_ENDPOINT;
+	if (!s->has_endpoint)
+		return WHY_NO_ENDPOINT;
+	if (s->mode != MODE_ON)
+		return s->mode == MODE_OBSERVE ? WHY_SERVICE_OBSERVED : WHY_SERVICE_OFF;
+	return p->environment.mode == MODE_OBSERVE ? WHY_OBSERVES : WHY_PAST_SHIM;
 }
 
 enum why why_connection(const struct process_seen *p, const struct why_service *s)
 {
 	enum why why;
 
-	/* The Service first: while that is so, no process is spread, and nothing is to be done about this one. */
-	if (s->mode != MODE_ON)
-		return s->mode == MODE_OBSERVE ? WHY_SERVICE_OBSERVED : WHY_SERVICE_OFF;
+	/* Somebody else spreads it: nothing is to be done about this one. */
 	if (s->stands_down)
 		return WHY_STANDS_DOWN;
 	if (!p)
 		return WHY_NOT_SEEN;
 	why = why_process(p);
-	return why == WHY_COVERED ? why_of_covered(p, s) : why;
+	return why == WHY_COVERED || why == WHY_OBSERVES ? why_of_reachable(p, s) : why;
 }

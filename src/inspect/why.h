@@ -17,9 +17,11 @@
 enum why {
 	WHY_COVERED, /* of a process alone: its dials are spread */
 	/* The Service, for whatever process */
+	WHY_STANDS_DOWN,
+	/* A mode, of one that would be spread */
 	WHY_SERVICE_OFF,
 	WHY_SERVICE_OBSERVED,
-	WHY_STANDS_DOWN,
+	WHY_OBSERVES, /* the process's own */
 	/* The process */
 	WHY_NOT_SEEN, /* of a connection alone: no process that can be seen holds it */
 	WHY_HIDDEN,
@@ -34,11 +36,10 @@ enum why {
 	WHY_LOST,
 	WHY_NEVER,
 	WHY_OFF,
-	WHY_OBSERVES,
 	WHY_OTHER_TABLE,
 	WHY_NO_TABLE,
+	WHY_LEFT_OUT, /* of a process: it leaves out all that it dials, or all that there is */
 	/* Of a connection alone, whose process is covered */
-	WHY_LEFT_OUT,
 	WHY_STALE,
 	WHY_NO_ENDPOINT,
 	WHY_PAST_SHIM,
@@ -61,10 +62,19 @@ struct why_service {
 	bool stands_down, is_stale, has_endpoint;
 };
 
+/* Whether a mode alone is the reason: it would be spread, were that on. */
+static inline bool why_is_mode(enum why why)
+{
+	return why == WHY_SERVICE_OFF || why == WHY_SERVICE_OBSERVED || why == WHY_OBSERVES;
+}
+
 /* WHY_COVERED, or why not. */
 enum why why_process(const struct process_seen *process);
 
-/* A connection to a Service's own address. `process` NULL: nobody was seen to hold it. Never WHY_COVERED. */
+/*
+ * A connection to a Service's own address. What the process lacks goes before the Service's mode: so that it can be seen,
+ * before a mode is changed, who would be missed. `process` NULL: nobody was seen to hold it. Never WHY_COVERED.
+ */
 enum why why_connection(const struct process_seen *process, const struct why_service *service);
 
 #endif

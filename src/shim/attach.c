@@ -387,7 +387,7 @@ static void give_up(void)
 /* There is nothing to wait for. */
 static bool is_settled(enum autostart_result result)
 {
-	return result == AUTOSTART_FAILED || result == AUTOSTART_RUNS;
+	return result == AUTOSTART_FAILED || result == AUTOSTART_RUNS || result == AUTOSTART_NEVER;
 }
 
 __attribute__((noinline)) /* the line is not for the stack of the wait */

@@ -12,6 +12,7 @@
 #include "base/trace.h"
 #include "shim/next.h"
 #include "shim/spawn.h"
+#include "table/atomics.h"
 #include "table/map.h"
 #include "table/mark.h"
 
@@ -140,12 +141,30 @@ static bool adopts_orphans(void)
 {
 	int subreaper = 0;
 
-	return sys_getpid() == 1 || sys_call(SYS_prctl, PR_GET_CHILD_SUBREAPER, (long)&subreaper, 0, 0, 0, 0) < 0 || subreaper;
+	return sys_call(SYS_prctl, PR_GET_CHILD_SUBREAPER, (long)&subreaper, 0, 0, 0, 0) < 0 || subreaper;
+}
+
+/* NULL: this process may. `*ret_ever`: it could later. */
+static const char *why_not_from_here(bool *ret_ever)
+{
+	*ret_ever = false;
+	if (!kept_whole)
+		return "what it needs of the environment is too long to be kept";
+	if (sys_getpid() == 1)
+		return "this process is PID 1, whose child it would become";
+	if (adopts_orphans())
+		return "this process adopts orphans (a subreaper), and it would become its child";
+	*ret_ever = true;
+	if (!has_one_user())
+		return "this process has another user or group than its own just now";
+	return has_own_children() ? NULL : "the next child of this process is PID 1 of another namespace";
 }
 
 static bool may_start(void)
 {
-	return kept_whole && !adopts_orphans() && has_one_user() && has_own_children();
+	bool ever;
+
+	return why_not_from_here(&ever) == NULL;
 }
 
 /* ---- the binary ---- */
@@ -423,12 +442,31 @@ static struct work *work_new(const struct settings *s)
 	return w;
 }
 
+/* Once a process: it may dial often. */
+static void trace_declined(struct work *w, const char *why)
+{
+	static int is_told;
+
+	if (swap_if_int(&is_told, 0, 1))
+		trace(w, " no agent is started: ", why);
+}
+
 static enum autostart_result start_where_it_belongs(struct work *w)
 {
-	bool may = may_start();
-	int fd = choose_dir(w, may ? MARK_MAKE : MARK_READ);
+	enum autostart_result result = AUTOSTART_NO;
+	bool ever;
+	const char *why = why_not_from_here(&ever);
+	int fd = choose_dir(w, why ? MARK_READ : MARK_MAKE);
 
-	return fd >= 0 ? decide_alone(w, fd, may) : AUTOSTART_NO;
+	if (fd >= 0)
+		result = decide_alone(w, fd, !why);
+	if (result == AUTOSTART_NO && why) {
+		trace_declined(w, why);
+		result = ever ? AUTOSTART_NO : AUTOSTART_NEVER;
+	} else if (fd < 0) {
+		trace_declined(w, "this user has no directory for its table, or one that is not to be trusted");
+	}
+	return result;
 }
 
 static void start_there(struct work *w, const char *dir)

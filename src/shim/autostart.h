@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FAIRDIAL_AUTOSTART=1: a dial that finds no table starts the agent that lies beside libfairdial.so. For images that carry
- * both files and have nobody else to start it.
+ * FAIRDIAL_AUTOSTART=1 (or true, yes, on): a dial that finds no table starts the agent that lies beside libfairdial.so. For
+ * images that carry both files and have nobody else to start it.
  *
  * It is started where
  *	- there is something to follow: KUBERNETES_SERVICE_HOST or FAIRDIAL_SERVICES;
@@ -26,7 +26,8 @@
 #include "shim/settings.h"
 
 enum autostart_result {
-	AUTOSTART_NO,	   /* not from this process, or into no directory */
+	AUTOSTART_NO,	   /* not from this process now, or into no directory */
+	AUTOSTART_NEVER,   /* not from this process, whenever it asks, and nobody else has started one */
 	AUTOSTART_COMING,  /* an agent was started, by whomever */
 	AUTOSTART_RUNS,	   /* and has published what its source says */
 	AUTOSTART_FAILED,  /* it came to nothing, and its pause is not over */

@@ -21,7 +21,7 @@ struct settings {
 	uint8_t trace;	 /* enum trace_part */
 	bool has_dir;	 /* FAIRDIAL_DIR is set: look nowhere else */
 	bool autostart;	 /* FAIRDIAL_AUTOSTART, where there is an API or a list that an agent could follow */
-	uint32_t wait_ms; /* FAIRDIAL_WAIT */
+	uint32_t wait_ms; /* FAIRDIAL_WAIT; 0 also where autostart is asked for, and has nothing to follow */
 	char dir[SETTINGS_PATH];
 	char ledger[SETTINGS_PATH]; /* empty: beside the table */
 	char beside[SETTINGS_PATH]; /* `run` beside libfairdial.so; empty where it is not known */
@@ -33,7 +33,7 @@ struct settings {
 
 #define SETTINGS_LONGEST_WAIT_MS 60000
 
-/* Reads the environment. Not async-signal-safe (getenv(3)). */
+/* Reads the environment, and traces what it does not understand of it. Not async-signal-safe (getenv(3)). */
 void settings_read(struct settings *ret_settings);
 
 /* A path as seen from the directory that the process is in now; empty where that does not fit, or cannot be told. */

@@ -109,6 +109,8 @@ static int take_directory(struct table_writer *w, struct report *why)
 	struct stat st;
 	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 
+	if (mkdir(w->dir, 0755) < 0 && errno == ENOENT)
+		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist", w->dir);
 	if (mkdir(w->dir, 0755) < 0 && errno != EEXIST)
 		return report(why, -errno, "cannot make the directory %s: %s", w->dir, strerror(errno));
 	w->dir_fd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -181,7 +181,8 @@ static void help_names_every_option_and_the_rights_that_it_needs(void **state)
 	static const char *const words[] = { "--kubeconfig", "--namespace", "--all-namespaces", "--service", "--services", "--dir",
 					     "--ignore-mesh", "--address-range", "--mode", "--per-namespace", "-FILE", "SIGHUP",
 					     "SIGTERM",
-					     "--verb=list,watch --resource=services,endpointslices.discovery.k8s.io" };
+					     "--verb=list,watch --resource=services,endpointslices.discovery.k8s.io",
+				      "kubectl create rolebinding fairdial --role=fairdial" };
 	struct process *p = run(NULL, built("fairdial"), "agent", "--help", NULL);
 
 	(void)state;

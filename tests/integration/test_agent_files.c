@@ -373,6 +373,42 @@ static void file_that_may_be_missing_comes_and_goes_with_what_it_says(void **sta
 	assert_string_equal(table_says(s->dir, "10.96.0.2:80"), "10.0.0.8:9090");
 }
 
+/* Without its lists the first table says nothing of what there is: nor does the log. */
+static void log_tells_a_table_of_whole_lists_from_one_of_a_beginning(void **state)
+{
+	struct api_server *api = api_start(NULL);
+	struct agent_run *a;
+
+	(void)state;
+	api_put_service(api, "web", "10.96.0.1", "http:80");
+	api_put_slice(api, "web-1", "web", "http:9090", "10.0.0.9");
+	api_script(api, &(struct api_script){ .count = API_ALWAYS, .hold = true });
+	a = agent_start(api, NULL, NULL);
+	agent_wait_log(a, "published 0 services, for a beginning: the API has not told all of its lists yet\n");
+	api_unscript(api);
+	api_release(api);
+	agent_wait_log(a, "published 1 service\n");
+	agent_wait(a, "10.96.0.1:80", "10.0.0.9:9090");
+	agent_end(a, SIGTERM);
+	a = follow_file(services_open(), "-/nowhere/services.json");
+	agent_wait_log(a, "published 0 services, as the services file is missing: it counts once it is there\n");
+}
+
+static void log_tells_each_annotation_that_makes_no_sense(void **state)
+{
+	struct api_server *api = api_start(NULL);
+	struct agent_run *a;
+
+	(void)state;
+	put_annotated(api, "web", "10.96.0.1",
+		      "'fairdial.dev/mode':'of','fairdial.dev/quiet':'long','fairdial.dev/moed':'off'");
+	a = agent_start(api, NULL, NULL);
+	agent_wait_log(a, "service shop/web: annotation fairdial.dev/mode is not understood, so the Service is off: "
+			  "expected on, observe or off\n");
+	agent_wait_log(a, "service shop/web: annotation fairdial.dev/quiet is passed over: expected a duration");
+	agent_wait_log(a, "service shop/web: annotation fairdial.dev/moed is passed over: no such key\n");
+}
+
 static void file_alone_that_may_be_missing_makes_an_empty_table_while_it_is(void **state)
 {
 	struct services *s = services_open();
@@ -501,6 +537,8 @@ int main(void)
 		TEST(deleted_file_is_told_and_what_it_said_stays),
 		TEST(bad_file_at_the_start_ends_the_agent_with_one_line),
 		TEST(file_that_may_be_missing_comes_and_goes_with_what_it_says),
+		TEST(log_tells_a_table_of_whole_lists_from_one_of_a_beginning),
+		TEST(log_tells_each_annotation_that_makes_no_sense),
 		TEST(file_alone_that_may_be_missing_makes_an_empty_table_while_it_is),
 		TEST(file_of_a_config_map_that_is_deleted_is_gone),
 		TEST(bad_one_that_may_be_missing_is_told_and_the_last_good_one_stays),

@@ -289,6 +289,33 @@ static void neither_pid_1_nor_who_adopts_orphans_starts_one(void **state)
 	autostarts_expect(scene.a, 1);
 }
 
+/* The trace says why, and nobody waits for nobody. */
+static void where_none_can_ever_be_started_nobody_waits_and_the_trace_says_why(void **state)
+{
+	struct scene scene = scene_of();
+	const char *trace = format("%s/trace", scene.a->root), *starter = built("helpers/starter");
+	const char *const *env = with_env(autostarts_waiting(scene.a, "60s"), format("FAIRDIAL_TRACE=attach:%s", trace), NULL);
+	struct saying s = start_to(env, "subreaper", scene.host, scene.port);
+	struct process *p;
+
+	(void)state;
+	assert_string_equal(s.answer, "backend-1");
+	assert_true(s.ms < LONG_MS);
+	assert_non_null(strstr(read_file(trace, NULL), " no agent is started: this process adopts orphans"));
+	assert_int_equal(unlink(trace), 0);
+	s = start_to(with_env(env, "FAIRDIAL_SERVICES", NULL), "watch", scene.host, scene.port);
+	assert_string_equal(s.answer, "backend-1");
+	assert_true(s.ms < LONG_MS);
+	assert_non_null(strstr(read_file(trace, NULL), "neither KUBERNETES_SERVICE_HOST nor FAIRDIAL_SERVICES is set\n"));
+	assert_int_equal(unlink(trace), 0);
+	if (geteuid())
+		skip_because("only root makes pid namespaces without more ado");
+	p = run(env, "unshare", "-pf", starter, "watch", scene.host, scene.port, NULL);
+	assert_clean(p);
+	assert_true(take(p->out_text).ms < LONG_MS);
+	assert_non_null(strstr(read_file(trace, NULL), " no agent is started: this process is PID 1"));
+}
+
 static void only_dials_of_tcp_and_lookups_start_one_where_there_is_something_to_follow(void **state)
 {
 	struct scene scene = scene_of();
@@ -798,6 +825,7 @@ int main(void)
 		TEST(agent_has_nothing_of_the_program),
 		TEST(nobody_starts_one_while_another_decides),
 		TEST(neither_pid_1_nor_who_adopts_orphans_starts_one),
+		TEST(where_none_can_ever_be_started_nobody_waits_and_the_trace_says_why),
 		TEST(only_dials_of_tcp_and_lookups_start_one_where_there_is_something_to_follow),
 		TEST(binary_that_is_unfit_is_not_started_and_not_waited_for),
 		TEST(binary_on_a_mount_without_programs_is_not_started),

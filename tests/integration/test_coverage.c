@@ -407,7 +407,7 @@ static void process_of_another_table_or_none_is_named(void **state)
 	assert_uncovered(&scene, held(&scene, none->env, dialer()), "no-table");
 }
 
-/* It is covered: other Services it spreads. */
+/* With and without connections to others: what it leaves out it does not cover. */
 static void service_that_a_process_leaves_out_is_named(void **state)
 {
 	static const char *const values[] = { "FAIRDIAL_EXCEPT=redis,web", "FAIRDIAL_ONLY=mysql" };
@@ -416,9 +416,10 @@ static void service_that_a_process_leaves_out_is_named(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct scene scene = scene_of(NULL);
 		struct process *p = held(&scene, with_env(scene.s->env, values[i], NULL), dialer());
-		json_t *report = assert_named(&scene, p, "left-out");
+		json_t *row = process_of(assert_named(&scene, p, "left-out"), p->pid);
 
-		assert_string_equal(text(process_of(report, p->pid), "reason"), "covered");
+		assert_string_equal(text(row, "reason"), "left-out");
+		assert_true(json_is_false(json_object_get(row, "covered")));
 		process_close_input(p);
 		process_wait(p, LIMIT_MS);
 	}
@@ -433,11 +434,75 @@ static void mode_of_a_service_is_named(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct scene scene = scene_of(modes[i][0]);
 		struct process *p = held(&scene, scene.s->env, dialer());
+		json_t *report = assert_named(&scene, p, modes[i][1]);
 
-		assert_named(&scene, p, modes[i][1]);
+		assert_int_equal(number(json_object_get(report, "connections"), "would_be_spread"), 2);
+		assert_non_null(strstr(text_of(scene.s->dir), "2 of these would be spread, were the mode on\n"));
 		process_close_input(p);
 		process_wait(p, LIMIT_MS);
 	}
+}
+
+/* Who would be missed can be seen before it is switched on. */
+static void what_a_process_lacks_is_named_before_the_mode_of_a_service(void **state)
+{
+	struct scene scene = scene_of("\"mode\": \"observe\"");
+	struct process *would = held(&scene, scene.s->env, dialer()), *not = held(&scene, NULL, dialer());
+	json_t *report = report_on(scene.s->dir), *row;
+	size_t i;
+
+	(void)state;
+	assert_connections(report, 0, 4);
+	assert_int_equal(number(json_object_get(report, "connections"), "would_be_spread"), 2);
+	assert_int_equal(json_array_size(json_object_get(report, "through")), 2);
+	json_array_foreach(json_object_get(report, "through"), i, row) {
+		bool is_would = number(row, "pid") == would->pid;
+
+		assert_string_equal(text(row, "reason"), is_would ? "service-observe" : "preload-never");
+		assert_int_equal(json_is_true(json_object_get(row, "would_be_spread")), is_would);
+	}
+	assert_string_equal(text(process_of(report, not->pid), "reason"), "preload-never");
+	assert_string_equal(text(process_of(report, would->pid), "reason"), "covered");
+}
+
+/* A list of all that runs drowns those that matter; an agent dials the API, not what it spreads. */
+static void processes_without_connections_are_folded_and_ours_left_out(void **state)
+{
+	struct scene scene = scene_of(NULL);
+	const char *const *idling = ARGV("sh", "-c", "echo ready; read end");
+	const char *const *running = ARGV(built("fairdial"), "run", "--service", "x:80=127.0.0.1:80", "--", "sh", "-c",
+					  "echo ready; read end");
+	struct process *client = held(&scene, NULL, dialer()), *idle = held_as(0, NULL, idling);
+	struct process *ours = held_as(0, NULL, running);
+	json_t *report = report_on(scene.s->dir), *rows = json_object_get(report, "processes"), *row;
+	const char *said = text_of(scene.s->dir);
+	size_t i;
+
+	(void)state;
+	assert_int_equal(number(json_array_get(rows, 0), "pid"), client->pid);
+	assert_int_equal(number(process_of(report, idle->pid), "through"), 0);
+	json_array_foreach(rows, i, row) {
+		assert_int_not_equal(number(row, "pid"), ours->pid);
+	}
+	assert_non_null(strstr(said, format("\nprocesses  0 of 1 that have connections to known Services is covered\n"
+					    "  %-22s %8d  dialer %d\n", "preload-never", 1, (int)client->pid)));
+	assert_non_null(strstr(said, "\nothers     "));
+	assert_null(strstr(said, format(" %d", (int)idle->pid)));
+}
+
+/* A container may be without: here an empty file system lies over it. */
+static void without_proc_it_says_so(void **state)
+{
+	struct scene scene = scene_of(NULL);
+	const char *status = format("exec %s status --coverage --dir %s", built("fairdial"), scene.s->dir);
+	struct process *p =
+		run(NULL, "unshare", "-m", "sh", "-c", format("mount -t tmpfs none /proc && %s", status), NULL);
+
+	(void)state;
+	if (strstr(p->err_text, "mount:") || strstr(p->err_text, "unshare:"))
+		skip_because("no mount of its own");
+	assert_error(p, 1);
+	assert_non_null(strstr(p->err_text, "/proc is not mounted here"));
 }
 
 /* Its table came after its dials. */
@@ -635,11 +700,12 @@ static void json_keeps_its_form(void **state)
 
 	(void)state;
 	assert_string_equal(keys_of(report), "connections:object processes:array reasons:object through:array");
-	assert_string_equal(keys_of(json_object_get(report, "connections")), "direct:number open:number through:number");
+	assert_string_equal(keys_of(json_object_get(report, "connections")),
+			    "direct:number open:number through:number would_be_spread:number");
 	assert_string_equal(
 		keys_of(only_through(report)),
 		"address:string detail:null namespace:string open:number pid:number port:number program:string reason:string "
-		"service:string");
+		"service:string would_be_spread:bool");
 	assert_string_equal(
 		keys_of(process_of(report, p->pid)),
 		"covered:bool direct:number exe:string pid:number program:string reason:string through:number uid:number");
@@ -685,6 +751,9 @@ int main(int argc, char **argv)
 		TEST(process_of_another_table_or_none_is_named),
 		TEST(service_that_a_process_leaves_out_is_named),
 		TEST(mode_of_a_service_is_named),
+		TEST(what_a_process_lacks_is_named_before_the_mode_of_a_service),
+		TEST(processes_without_connections_are_folded_and_ours_left_out),
+		TEST(without_proc_it_says_so),
 		TEST(connection_that_is_older_than_the_table_is_named),
 		TEST(service_without_endpoints_is_named),
 		TEST(service_behind_a_mesh_is_named),

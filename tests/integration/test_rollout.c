@@ -214,7 +214,8 @@ static void assert_would_be_spread(const struct rollout *r, size_t i)
 	assert_true(dials >= DIALS && is_observed(r, i));
 	assert_even(counts, ENDPOINTS, dials, 1);
 	assert_non_null(strstr(text_of(r, names[i]),
-			       format("observed: %u dials, would have been spread %u/%u/%u; nothing was changed\n", dials,
+			       format("observed: dials pass unchanged; %u counted since the table was made, spread %u/%u/%u: "
+				      "these would have been, or were while the mode was on\n", dials,
 				      counts[0], counts[1], counts[2])));
 }
 
@@ -332,7 +333,8 @@ static void observed_dials_of_every_kind_are_counted_and_hold_nothing(void **sta
 		backends_wait_open(b, 0, LIMIT_MS);
 	}
 	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
-	assert_non_null(strstr(p->out_text, "    observed: 120 dials, would have been spread 40/40/40; nothing was changed\n"));
+	assert_non_null(strstr(p->out_text, "    observed: dials pass unchanged; 120 counted since the table was made, "
+					    "spread 40/40/40: "));
 }
 
 static void status_of_an_observed_service_without_dials_says_so(void **state)
@@ -342,7 +344,7 @@ static void status_of_an_observed_service_without_dials_says_so(void **state)
 	struct process *p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
 
 	(void)state;
-	assert_non_null(strstr(p->out_text, "    observed: no dial yet; nothing was changed\n"));
+	assert_non_null(strstr(p->out_text, "    observed: dials pass unchanged; none was counted yet\n"));
 }
 
 int main(void)

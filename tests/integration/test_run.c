@@ -99,6 +99,46 @@ static void run_hands_on_the_exit_status(void **state)
 	}
 }
 
+/* As env(1), nohup(1) and timeout(1) tell it. */
+static void run_of_no_program_ends_with_127_and_of_none_that_can_be_run_with_126(void **state)
+{
+	struct services *s = services_open();
+	const char *const *env = with_env(NULL, format("FAIRDIAL_DIR=%s", s->dir), NULL);
+
+	(void)state;
+	services_publish(s, service_entry("web", SERVICE_ADDRESS, 80, NULL, 0, NULL));
+	write_file(s->file, "no program", 10);
+	for (int with = 0; with < 2; with++) { /* as this process, and as its child */
+		const char *service = with ? "web:80=127.0.0.1:9" : NULL;
+		const char *const *how = with ? NULL : env;
+		struct process *p;
+
+		p = service ? run(how, built("fairdial"), "run", "--service", service, "--", "/nowhere/program", NULL)
+			    : run(how, built("fairdial"), "run", "--", "/nowhere/program", NULL);
+		assert_error(p, 127);
+		p = service ? run(how, built("fairdial"), "run", "--service", service, "--", s->file, NULL)
+			    : run(how, built("fairdial"), "run", "--", s->file, NULL);
+		assert_error(p, 126);
+	}
+}
+
+static void run_without_anything_to_spread_says_so(void **state)
+{
+	const char *dir = scratch_dir();
+	const char *const *env = with_env(NULL, format("FAIRDIAL_DIR=%s", dir), NULL);
+	struct process *p = run(env, built("fairdial"), "run", "--", "echo", "hello", NULL);
+
+	(void)state;
+	assert_int_equal(p->exit_status, 0);
+	assert_string_equal(p->out_text, "hello\n");
+	assert_int_equal(lines_of(p->err_text), 1);
+	assert_non_null(strstr(p->err_text, format("warning: there is nothing to spread: no --service or --services is "
+						   "given, and %s/table is not there", dir)));
+	/* One is to come. */
+	assert_clean(run(with_env(env, "FAIRDIAL_AUTOSTART=yes", NULL), built("fairdial"), "run", "--", "true", NULL));
+	assert_clean(run(with_env(env, "FAIRDIAL_WAIT=1s", NULL), built("fairdial"), "run", "--", "true", NULL));
+}
+
 static void run_hands_on_arguments_stdin_stdout_and_stderr(void **state)
 {
 	struct process *p = process_start(
@@ -284,6 +324,8 @@ int main(void)
 		TEST(run_takes_services_from_the_environment),
 		TEST(run_uses_the_directory_that_is_set_and_leaves_the_table_there),
 		TEST(run_hands_on_the_exit_status),
+		TEST(run_of_no_program_ends_with_127_and_of_none_that_can_be_run_with_126),
+		TEST(run_without_anything_to_spread_says_so),
 		TEST(run_hands_on_arguments_stdin_stdout_and_stderr),
 		TEST(run_hands_on_sigterm),
 		TEST(run_dies_of_the_signal_that_its_program_died_of),

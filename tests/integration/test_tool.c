@@ -62,9 +62,20 @@ static void failures_exit_with_1_and_one_line(void **state)
 	assert_error(run(NULL, built("fairdial"), "run", "--service", "web:80=nonsense", "--", "true", NULL), 1);
 }
 
+/* On a terminal of a hundred columns; the sentence behind the usage begins as one. */
+static void assert_help_reads_well(const char *help)
+{
+	const char *sentence = strstr(help, "\n\n");
+
+	for (const char *line = help; *line; line = strchr(line, '\n') + 1)
+		if (strcspn(line, "\n") > 100)
+			fail_msg("too long: %.*s", (int)strcspn(line, "\n"), line);
+	assert_true(sentence && sentence[2] >= 'A' && sentence[2] <= 'Z');
+}
+
 static void help_of_every_verb_exits_with_0(void **state)
 {
-	const char *const verbs[] = { "run", "publish", "status" };
+	const char *const verbs[] = { "run", "publish", "agent", "status", "install", "inject" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
@@ -72,11 +83,160 @@ static void help_of_every_verb_exits_with_0(void **state)
 
 		assert_clean(p);
 		assert_non_null(strstr(p->out_text, verbs[i]));
+		assert_help_reads_well(p->out_text);
+		assert_string_equal(run(NULL, built("fairdial"), "help", verbs[i], NULL)->out_text, p->out_text);
 		p = run(NULL, built("fairdial"), "--help", NULL);
+		assert_help_reads_well(p->out_text);
 		assert_clean(p);
 		assert_non_null(strstr(p->out_text, verbs[i]));
 	}
+	assert_string_equal(run(NULL, built("fairdial"), "help", NULL)->out_text,
+			    run(NULL, built("fairdial"), "--help", NULL)->out_text);
+	assert_error(run(NULL, built("fairdial"), "help", "nonsense", NULL), 2);
 	assert_clean(run(NULL, built("fairdial"), "--version", NULL));
+}
+
+/* ---- what is missing ---- */
+
+static void assert_says(const struct process *p, int exit_status, const char *text)
+{
+	assert_error(p, exit_status);
+	if (!strstr(p->err_text, text))
+		fail_msg("stderr \"%s\" does not say \"%s\"", p->err_text, text);
+}
+
+static void directory_without_a_parent_is_told(void **state)
+{
+	const char *dir = format("%s/missing/dir", scratch_dir()), *said = "the one that it is to be in does not exist";
+	struct services *s = services_open();
+
+	(void)state;
+	write_file(s->file, "{}", 2);
+	assert_says(run(NULL, built("fairdial"), "publish", "--services", s->file, "--dir", dir, NULL), 1, said);
+	assert_says(run(NULL, built("fairdial"), "agent", "--services", s->file, "--dir", dir, NULL), 1, said);
+	assert_says(run(NULL, built("fairdial"), "agent", "--services", s->file, "--dir", dir, "--autostarted", NULL), 1, said);
+	assert_says(run(NULL, built("fairdial"), "agent", "--services", s->file, "--dir", dir, "--per-namespace", NULL), 1,
+		    said);
+}
+
+static void table_of_a_pod_below_the_directory_is_named(void **state)
+{
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	const char *parent = format("%s/parent", s->root);
+
+	(void)state;
+	assert_int_equal(mkdir(parent, 0755), 0);
+	assert_clean(run(NULL, built("fairdial"), "publish", "--services", s->file, "--dir", format("%s/pod", parent), NULL));
+	assert_says(run(NULL, built("fairdial"), "status", "--dir", parent, NULL), 1,
+		    format("there is one in %s/pod: name it with --dir %s/pod\n", parent, parent));
+}
+
+static void within_a_pod_the_log_of_the_agent_is_named(void **state)
+{
+	const char *const env[] = { "KUBERNETES_SERVICE_HOST=10.96.0.1", NULL };
+
+	(void)state;
+	assert_says(run(env, built("fairdial"), "status", "--dir", scratch_dir(), NULL), 1,
+		    "kubectl logs POD -c fairdial-agent");
+}
+
+static void empty_standard_input_is_told(void **state)
+{
+	struct process *p = process_start(&(struct start){
+		.argv = ARGV(built("fairdial"), "publish", "--services", "-", "--dir", scratch_dir()), .input = "\n" });
+
+	(void)state;
+	process_wait(p, LIMIT_MS);
+	assert_says(p, 1, "standard input is empty: ");
+}
+
+/* Who started it can give no options. */
+static void agent_that_a_program_started_names_what_can_be_set(void **state)
+{
+	const char *const env[] = { "KUBERNETES_SERVICE_HOST", "KUBECONFIG", "FAIRDIAL_SERVICES", NULL };
+	struct process *p = run(env, built("fairdial"), "agent", "--autostarted", "--dir", scratch_dir(), NULL);
+
+	(void)state;
+	assert_says(p, 1, "ount the service account's token, or set KUBECONFIG or FAIRDIAL_SERVICES");
+	assert_null(strstr(p->err_text, "--"));
+}
+
+/* ---- annotations ---- */
+
+static struct process *publish_annotated(struct services *s, const char *annotations)
+{
+	static const char list[] =
+		"{\"kind\": \"List\", \"items\": ["
+		"{\"kind\": \"Service\", \"metadata\": {\"name\": \"web\", \"namespace\": \"shop\", \"annotations\": {%s}}, "
+		"\"spec\": {\"clusterIP\": \"10.96.0.1\", \"ports\": [{\"port\": 80}]}}, "
+		"{\"kind\": \"EndpointSlice\", \"metadata\": {\"name\": \"other\"}, \"addressType\": \"IPv4\"}]}";
+
+	return services_try(s, format(list, annotations));
+}
+
+static void annotations_that_make_no_sense_are_told_by_publish_and_status(void **state)
+{
+	struct services *s = services_open();
+	struct process *p = publish_annotated(s, "\"fairdial.dev/mode\": \"of\", \"fairdial.dev/quiet\": \"long\"");
+	json_t *web, *bad;
+
+	(void)state;
+	assert_int_equal(p->exit_status, 0);
+	assert_int_equal(lines_of(p->err_text), 2);
+	assert_non_null(strstr(p->err_text, "warning: service shop/web: annotation fairdial.dev/mode is not understood, so "));
+	assert_non_null(strstr(p->err_text, "warning: service shop/web: annotation fairdial.dev/quiet is passed over"));
+	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
+	assert_clean(p);
+	assert_non_null(strstr(p->out_text,
+			       "  mode off\n"
+			       "  annotation fairdial.dev/mode is not understood, so the Service is off: expected on, observe or off\n"
+			       "  annotation fairdial.dev/quiet is not understood, and passed over: expected a duration"));
+	web = json_array_get(json_object_get(services_status(s), "services"), 0);
+	bad = json_object_get(web, "annotations_not_understood");
+	assert_int_equal(json_array_size(bad), 2);
+	assert_string_equal(json_string_value(json_array_get(bad, 0)), "mode");
+	assert_clean(publish_annotated(s, "\"fairdial.dev/mode\": \"Observe \""));
+	web = json_array_get(json_object_get(services_status(s), "services"), 0);
+	assert_string_equal(json_string_value(json_object_get(web, "mode")), "observe");
+	assert_int_equal(json_array_size(json_object_get(web, "annotations_not_understood")), 0);
+}
+
+/* ---- endpoints of several Services ---- */
+
+/* The counts are of addresses: each shows what the other was dialed for. */
+static void endpoints_of_two_services_are_marked(void **state)
+{
+	struct backends *b = backends_start(3, ONE_PORT);
+	const struct place *places = backends_places(b);
+	struct services *s = services_open();
+	struct process *p;
+	json_t *web, *endpoints, *endpoint;
+	size_t i, marked = 0;
+
+	(void)state;
+	services_publish(s, format("%s, %s", service_entry("web", SERVICE_ADDRESS, 80, places, 3, NULL),
+				   service_entry("api", SERVICE_ADDRESS, 81, places + 1, 2, NULL)));
+	assert_clean(run(s->env, built("helpers/dialer"), "--count", "4", SERVICE_ADDRESS, "81", NULL));
+	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, "web", NULL);
+	assert_clean(p);
+	assert_non_null(strstr(p->out_text, "    shared with api: 2 of 3 endpoints, whose counts are of dials through any of "));
+	assert_int_equal(services_endpoint(s, "web", places[1].address, backends_port(b, 1)).dials, 2);
+	web = json_array_get(json_object_get(services_status(s), "services"), 0);
+	if (strcmp(json_string_value(json_object_get(web, "name")), "web") != 0)
+		web = json_array_get(json_object_get(services_status(s), "services"), 1);
+	endpoints = json_object_get(json_array_get(json_object_get(web, "ports"), 0), "endpoints");
+	json_array_foreach(endpoints, i, endpoint) {
+		json_t *shared = json_object_get(endpoint, "shared_with");
+
+		assert_true(json_is_array(shared));
+		marked += json_array_size(shared);
+		if (json_array_size(shared))
+			assert_string_equal(json_string_value(json_array_get(shared, 0)), "api");
+	}
+	assert_int_equal(marked, 2);
+	services_publish(s, service_entry("web", SERVICE_ADDRESS, 80, places, 3, NULL));
+	assert_null(strstr(run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL)->out_text, "shared"));
 }
 
 /* ---- publish and status ---- */
@@ -199,8 +359,8 @@ static void status_of_one_service_tells_of_no_other(void **state)
 				   service_entry("api", SERVICE_ADDRESS, 81, backends_places(b), 1, NULL)));
 	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, "api", NULL);
 	assert_clean(p);
-	assert_non_null(strstr(p->out_text, "api"));
-	assert_null(strstr(p->out_text, "web"));
+	assert_non_null(strstr(p->out_text, "\napi "));
+	assert_null(strstr(p->out_text, "\nweb"));
 	assert_error(run(NULL, built("fairdial"), "status", "--dir", s->dir, "nonsense", NULL), 1);
 }
 
@@ -230,6 +390,13 @@ int main(void)
 		TEST(usage_errors_exit_with_2_and_one_line),
 		TEST(failures_exit_with_1_and_one_line),
 		TEST(help_of_every_verb_exits_with_0),
+		TEST(directory_without_a_parent_is_told),
+		TEST(table_of_a_pod_below_the_directory_is_named),
+		TEST(within_a_pod_the_log_of_the_agent_is_named),
+		TEST(empty_standard_input_is_told),
+		TEST(agent_that_a_program_started_names_what_can_be_set),
+		TEST(annotations_that_make_no_sense_are_told_by_publish_and_status),
+		TEST(endpoints_of_two_services_are_marked),
 		TEST(publishing_again_keeps_the_file_and_raises_the_generation),
 		TEST(bad_services_files_are_refused_and_the_table_stays),
 		TEST(kubernetes_list_on_stdin_is_published),

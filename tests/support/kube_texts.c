@@ -23,6 +23,6 @@ void set_text(struct model *model, enum kube_kind kind, const char *text)
 {
 	json_t *object = json_quoted(text);
 
-	assert_int_equal(kube_json_apply(model, 0, kind, object, NULL), 0);
+	assert_int_equal(kube_json_apply(model, 0, kind, object), 0);
 	json_decref(object);
 }

@@ -38,10 +38,9 @@ struct trial {
 /* Says it, and takes it back: only what was there before is left. */
 static void try_object(struct trial *trial)
 {
-	struct report warning = { "" };
 	struct model_list *list = model_list_begin(trial->model, trial->kind, 2);
-	int one = kube_json_apply(trial->model, 1, trial->kind, trial->whole, &warning);
-	int listed = kube_json_list_add(list, trial->whole, &warning);
+	int one = kube_json_apply(trial->model, 1, trial->kind, trial->whole);
+	int listed = kube_json_list_add(list, trial->whole);
 
 	assert_true(one == 0 || one == -EINVAL);
 	assert_int_equal(one, listed);
@@ -187,18 +186,18 @@ static void a_text_with_a_nul_is_as_if_it_were_absent(void **state)
 	set_text(model, KUBE_SERVICE, WEB);
 	object = json_with_nul("{'metadata': {'name': 'web~x', 'namespace': 'shop'}, 'spec': {'clusterIP': '10.96.0.9', "
 			       "'ports': [{'port': 81}]}}");
-	assert_int_equal(kube_json_apply(model, 0, KUBE_SERVICE, object, NULL), -EINVAL);
+	assert_int_equal(kube_json_apply(model, 0, KUBE_SERVICE, object), -EINVAL);
 	kube_json_forget(model, 0, KUBE_SERVICE, object);
 	json_decref(object);
 	object = json_with_nul("{'metadata': {'name': 'x', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': "
 			       "'web~'}}, 'addressType': 'IPv4', 'ports': [{'name': '', 'port': 80}], 'endpoints': "
 			       "[{'addresses': ['10.0.0.1']}]}");
-	assert_int_equal(kube_json_apply(model, 0, KUBE_SLICE, object, NULL), 0);
+	assert_int_equal(kube_json_apply(model, 0, KUBE_SLICE, object), 0);
 	json_decref(object);
 	object = json_with_nul("{'metadata': {'name': 'y', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': "
 			       "'web'}}, 'addressType': 'IPv4', 'ports': [{'name': '~', 'port': 81}, {'name': '', 'port': 80}], "
 			       "'endpoints': [{'addresses': ['10.0.0.2~']}, {'addresses': ['10.0.0.3'], 'nodeName': 'a~'}]}");
-	assert_int_equal(kube_json_apply(model, 0, KUBE_SLICE, object, NULL), 0);
+	assert_int_equal(kube_json_apply(model, 0, KUBE_SLICE, object), 0);
 	json_decref(object);
 	assert_spec(model, WEB_SPEC "  80/TCP 10.0.0.3:80*\n");
 	assert_null(resolve(model)->services[0].ports[0].endpoints[0].node);
@@ -267,7 +266,7 @@ static void a_slice_of_a_hundred_thousand_endpoints_is_taken(void **state)
 		snprintf(address, sizeof(address), "10.%u.%u.%u", 1 + (i >> 16), i >> 8 & 255, i & 255);
 		json_array_append_new(endpoints, json_pack("{s:[s]}", "addresses", address));
 	}
-	assert_int_equal(kube_json_apply(model, 1, KUBE_SLICE, slice, NULL), 0);
+	assert_int_equal(kube_json_apply(model, 1, KUBE_SLICE, slice), 0);
 	assert_int_equal(resolve(model)->services[0].ports[0].endpoint_count, 100000);
 	json_decref(slice);
 	model_free(model);
@@ -290,7 +289,7 @@ static void an_endpoint_of_ten_thousand_hints_is_taken(void **state)
 		snprintf(zone, sizeof(zone), "zone-%u", i);
 		json_array_append_new(zones, json_pack("{s:s}", "name", zone));
 	}
-	assert_int_equal(kube_json_apply(model, 1, KUBE_SLICE, slice, NULL), 0);
+	assert_int_equal(kube_json_apply(model, 1, KUBE_SLICE, slice), 0);
 	assert_spec(model, WEB_SPEC "  80/TCP 10.0.0.1:80*\n");
 	kube_json_forget(model, 1, KUBE_SLICE, slice);
 	assert_spec(model, WEB_SPEC "  80/TCP\n");

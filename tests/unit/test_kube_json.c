@@ -89,8 +89,8 @@ static void an_object_without_a_name_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		json_t *object = json_quoted(bad[i]);
 
-		assert_int_equal(kube_json_apply(model, 0, KUBE_SERVICE, object, NULL), -EINVAL);
-		assert_int_equal(kube_json_apply(model, 0, KUBE_SLICE, object, NULL), -EINVAL);
+		assert_int_equal(kube_json_apply(model, 0, KUBE_SERVICE, object), -EINVAL);
+		assert_int_equal(kube_json_apply(model, 0, KUBE_SLICE, object), -EINVAL);
 		json_decref(object);
 	}
 	assert_spec(model, "");
@@ -264,6 +264,26 @@ static void annotations_set_policy(void **state)
 	model_free(model);
 }
 
+static char warned[2048];
+
+static void note_warning(const char *line)
+{
+	size_t len = strlen(warned);
+
+	snprintf(warned + len, sizeof(warned) - len, "%s\n", line);
+}
+
+static struct model *warning_model(void)
+{
+	const struct model_options options = { .warn = note_warning };
+	struct model *model = model_new(&options);
+
+	assert_non_null(model);
+	model_set_synced(model, true, true);
+	warned[0] = '\0';
+	return model;
+}
+
 static void bad_annotations_are_passed_over_and_told(void **state)
 {
 	static const struct {
@@ -276,23 +296,69 @@ static void bad_annotations_are_passed_over_and_told(void **state)
 		{ "'fairdial.dev/balanse': 'hash'", "annotation fairdial.dev/balanse is passed over: no such key" },
 		{ "'fairdial.dev/': 'hash'", "no such key" },
 	};
-	struct model *model = new_model();
+	struct model *model = warning_model();
 	char text[512];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct report warning = { "" };
 		json_t *object;
 
+		warned[0] = '\0';
 		snprintf(text, sizeof(text), ANNOTATED("%s, 'fairdial.dev/quiet': '7s'"), bad[i].annotation);
 		object = json_quoted(text);
-		assert_int_equal(kube_json_apply(model, 0, KUBE_SERVICE, object, &warning), 0);
-		assert_non_null(strstr(warning.text, bad[i].expected));
+		assert_int_equal(kube_json_apply(model, 0, KUBE_SERVICE, object), 0);
+		assert_non_null(strstr(warned, bad[i].expected));
 		assert_int_equal(resolve(model)->services[0].policy.balance, BALANCE_LEAST_CONN);
 		assert_int_equal(resolve(model)->services[0].policy.attempts, 3);
 		assert_int_equal(resolve(model)->services[0].policy.quiet_ms, 7000);
 		json_decref(object);
 	}
+	model_free(model);
+}
+
+/* A mistyped switch must not do more than was meant. */
+static void a_mode_that_is_not_understood_makes_its_service_off(void **state)
+{
+	static const char *const texts[] = { "'disabled'", "'of'", "''", "false", "'on, please'" };
+	struct model *model = warning_model();
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const struct table_policy *policy;
+
+		warned[0] = '\0';
+		snprintf(text, sizeof(text), ANNOTATED("'fairdial.dev/mode': %s"), texts[i]);
+		set_text(model, KUBE_SERVICE, text);
+		policy = &resolve(model)->services[0].policy;
+		assert_int_equal(policy->mode, MODE_OFF);
+		assert_int_equal(policy_origin_of(policy, policy_find("mode", 4)), ORIGIN_MISREAD);
+		assert_string_equal(warned, "service shop/web: annotation fairdial.dev/mode is not understood, so the Service "
+					    "is off: expected on, observe or off\n");
+	}
+	set_text(model, KUBE_SERVICE, ANNOTATED("'fairdial.dev/mode': ' Observe'"));
+	assert_int_equal(resolve(model)->services[0].policy.mode, MODE_OBSERVE);
+	model_free(model);
+}
+
+static void all_bad_annotations_are_told(void **state)
+{
+	struct model *model = warning_model();
+	const struct table_policy *policy;
+
+	(void)state;
+	set_text(model, KUBE_SERVICE,
+		 ANNOTATED("'fairdial.dev/balance': 'fair', 'fairdial.dev/attempts': '7', 'fairdial.dev/mode': 'Of', "
+			   "'fairdial.dev/quiet': 'no', 'fairdial.dev/moed': 'off'"));
+	assert_non_null(strstr(warned, "fairdial.dev/balance is passed over"));
+	assert_non_null(strstr(warned, "fairdial.dev/mode is not understood"));
+	assert_non_null(strstr(warned, "fairdial.dev/quiet is passed over"));
+	assert_non_null(strstr(warned, "fairdial.dev/moed is passed over: no such key"));
+	assert_null(strstr(warned, "attempts"));
+	policy = &resolve(model)->services[0].policy;
+	assert_int_equal(policy->attempts, 7);
+	assert_int_equal(policy->quiet_ms, 10000);
+	assert_int_equal(policy_origin_of(policy, policy_find("quiet", 5)), ORIGIN_MISREAD);
 	model_free(model);
 }
 
@@ -313,6 +379,8 @@ int main(void)
 		cmocka_unit_test(an_object_without_a_namespace_is_in_default),
 		cmocka_unit_test(annotations_set_policy),
 		cmocka_unit_test(bad_annotations_are_passed_over_and_told),
+		cmocka_unit_test(a_mode_that_is_not_understood_makes_its_service_off),
+		cmocka_unit_test(all_bad_annotations_are_told),
 	};
 
 	return RUN_TESTS(tests);

@@ -34,7 +34,7 @@ static void load(struct model *model, const char *text)
 {
 	json_t *list = json_quoted(text);
 
-	assert_int_equal(kube_json_load(model, list, NULL), 0);
+	assert_int_equal(kube_json_load(model, list), 0);
 	json_decref(list);
 }
 
@@ -193,7 +193,7 @@ static void a_mixed_list_with_an_item_of_no_kind_is_refused(void **state)
 
 		snprintf(text, sizeof(text), "{'kind': 'List', 'items': [%s]}", items[i]);
 		list = json_quoted(text);
-		assert_int_equal(kube_json_load(model, list, NULL), -EINVAL);
+		assert_int_equal(kube_json_load(model, list), -EINVAL);
 		json_decref(list);
 	}
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP 10.0.0.1:8080*\n");
@@ -267,8 +267,8 @@ static void other_kinds_are_refused(void **state)
 
 	(void)state;
 	set_text(model, KUBE_SERVICE, WEB);
-	assert_int_equal(kube_json_load(model, pods, NULL), -ENOENT);
-	assert_int_equal(kube_json_load(model, broken, NULL), -EINVAL);
+	assert_int_equal(kube_json_load(model, pods), -ENOENT);
+	assert_int_equal(kube_json_load(model, broken), -EINVAL);
 	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP\n");
 	json_decref(pods);
 	json_decref(broken);

@@ -53,7 +53,7 @@ static void list_recording(struct model *model, const char *name, enum kube_kind
 	json_t *object = next_object(&at, text + len), *item;
 
 	json_array_foreach(json_object_get(object, "items"), i, item)
-		assert_int_equal(kube_json_list_add(list, item, NULL), 0);
+		assert_int_equal(kube_json_list_add(list, item), 0);
 	assert_int_equal(model_list_commit(list), 0);
 	model_set_namespace_synced(model, "shop", kind);
 	json_decref(object);
@@ -70,7 +70,7 @@ static void tell_event(struct model *model, enum kube_kind kind, const json_t *e
 	if (strcmp(type, "DELETED") == 0)
 		kube_json_forget(model, 1, kind, object);
 	else
-		assert_int_equal(kube_json_apply(model, 1, kind, object, NULL), 0);
+		assert_int_equal(kube_json_apply(model, 1, kind, object), 0);
 }
 
 /* Tells every event; returns after how many all had to be resolved. */

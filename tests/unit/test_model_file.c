@@ -269,6 +269,34 @@ static void the_entry_of_the_file_goes_before_annotations(void **state)
 	model_free(model);
 }
 
+static void misread(struct kube_service *service)
+{
+	policy_misread(&service->annotations, policy_find("mode", 4));
+	policy_misread(&service->annotations, policy_find("balance", 7));
+}
+
+/* Off, unless the file says of this Service what it is; any other key is as if nobody had said it. */
+static void an_annotation_that_makes_no_sense_gives_way_to_what_does(void **state)
+{
+	struct model *model = new_model();
+	struct one_file f;
+
+	(void)state;
+	put_service(model, "web", "10.96.0.1", "http:80", misread);
+	assert_policy(model, "mode", "off", ORIGIN_MISREAD);
+	assert_policy(model, "balance", "least_conn", ORIGIN_MISREAD);
+	one_file(&f, "web", "shop", 1);
+	set_key(&f.file.defaults, "balance", "random", ORIGIN_FILE);
+	set_key(&f.file.defaults, "mode", "observe", ORIGIN_FILE);
+	assert_int_equal(model_set_file(model, &f.file), 0);
+	assert_policy(model, "mode", "off", ORIGIN_MISREAD);
+	assert_policy(model, "balance", "random", ORIGIN_FILE);
+	set_key(&f.service.policy, "mode", "on", ORIGIN_FILE);
+	assert_int_equal(model_set_file(model, &f.file), 0);
+	assert_policy(model, "mode", "on", ORIGIN_FILE);
+	model_free(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +311,7 @@ int main(void)
 		cmocka_unit_test(annotations_go_before_defaults),
 		cmocka_unit_test(annotations_move_connections_only_where_the_file_accepts_it),
 		cmocka_unit_test(the_entry_of_the_file_goes_before_annotations),
+		cmocka_unit_test(an_annotation_that_makes_no_sense_gives_way_to_what_does),
 	};
 
 	return RUN_TESTS(tests);

@@ -137,9 +137,11 @@ static void values_that_make_no_sense_are_refused_and_change_nothing(void **stat
 		const char *key, *text;
 		int error;
 	} bad[] = {
-		{ "mode", "ON", -EINVAL },
 		{ "mode", "", -EINVAL },
 		{ "mode", "onn", -EINVAL },
+		{ "mode", "o n", -EINVAL },
+		{ "balance", "Hash", -EINVAL },
+		{ "balance", "hash ", -EINVAL },
 		{ "balance", "least-conn", -EINVAL },
 		{ "attempts", "0", -ERANGE },
 		{ "attempts", "101", -ERANGE },
@@ -181,6 +183,42 @@ static void values_that_make_no_sense_are_refused_and_change_nothing(void **stat
 
 		assert_int_equal(set(&policy, bad[i].key, bad[i].text, ORIGIN_FILE), bad[i].error);
 		assert_memory_equal(&policy, &before, sizeof(policy));
+	}
+}
+
+/* A switch that is not taken for a blank stays on. */
+static void case_and_blanks_do_not_count_for_modes(void **state)
+{
+	static const struct {
+		const char *text, *printed;
+	} samples[] = { { "Off", "off" },
+			{ "OFF", "off" },
+			{ "observe ", "observe" },
+			{ "\t Observe\n", "observe" },
+			{ " ON", "on" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		struct table_policy policy = policy_defaults();
+
+		assert_int_equal(set(&policy, "mode", samples[i].text, ORIGIN_ANNOTATION), 0);
+		assert_prints(&policy, "mode", samples[i].printed);
+	}
+}
+
+static void what_is_misread_leaves_the_value_but_makes_a_mode_off(void **state)
+{
+	const struct table_policy defaults = policy_defaults();
+
+	(void)state;
+	for (size_t i = 0; i < policy_key_count; i++) {
+		struct table_policy policy = defaults;
+		char buf[POLICY_TEXT];
+
+		policy_misread(&policy, &policy_keys[i]);
+		assert_int_equal(policy_origin_of(&policy, &policy_keys[i]), ORIGIN_MISREAD);
+		assert_prints(&policy, policy_keys[i].name,
+			      key_of("mode") == &policy_keys[i] ? "off" : policy_print(&defaults, &policy_keys[i], buf));
 	}
 }
 
@@ -279,6 +317,8 @@ int main(void)
 		cmocka_unit_test(values_print_as_a_user_would_write_them),
 		cmocka_unit_test(what_is_printed_can_be_set_again),
 		cmocka_unit_test(values_that_make_no_sense_are_refused_and_change_nothing),
+		cmocka_unit_test(case_and_blanks_do_not_count_for_modes),
+		cmocka_unit_test(what_is_misread_leaves_the_value_but_makes_a_mode_off),
 		cmocka_unit_test(leaving_a_deadline_forgets_it),
 		cmocka_unit_test(keys_are_found_by_their_whole_name_only),
 		cmocka_unit_test(every_key_says_what_it_expects_and_is_for),

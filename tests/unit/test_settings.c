@@ -8,6 +8,7 @@
 #include "shim/settings.h"
 #include "support/cleanup.h"
 #include "support/process.h"
+#include "support/services.h"
 
 static const char *const variables[] = { "FAIRDIAL",	      "FAIRDIAL_ONLY",	  "FAIRDIAL_EXCEPT", "FAIRDIAL_DIR",
 					 "FAIRDIAL_LEDGER",   "FAIRDIAL_BALANCE", "FAIRDIAL_TRACE",  "LD_PRELOAD",
@@ -64,7 +65,14 @@ static void fairdial_switches_off_or_observes(void **state)
 	static const struct {
 		const char *value;
 		int mode;
-	} known[] = { { "off", MODE_OFF }, { "observe", MODE_OBSERVE }, { "on", MODE_ON }, { "", MODE_ON } };
+	} known[] = {
+		{ "off", MODE_OFF }, { "Off", MODE_OFF }, { " OFF\t", MODE_OFF }, { "0", MODE_OFF }, { "no", MODE_OFF },
+		{ "False", MODE_OFF }, { "observe", MODE_OBSERVE }, { " observe", MODE_OBSERVE }, { "OBSERVE", MODE_OBSERVE },
+		{ "on", MODE_ON }, { "On ", MODE_ON }, { "1", MODE_ON }, { "true", MODE_ON }, { "YES", MODE_ON },
+		{ "", MODE_ON }, { " ", MODE_ON },
+		/* A mistyped switch must not do more than was meant. */
+		{ "of", MODE_OFF }, { "observed", MODE_OFF }, { "2", MODE_OFF }, { "o n", MODE_OFF },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -127,6 +135,11 @@ static void the_trace_has_parts_and_a_path(void **state)
 static void agent_is_started_only_where_it_is_asked_for_and_can_follow_something(void **state)
 {
 	static const char *const sources[] = { "KUBERNETES_SERVICE_HOST", "FAIRDIAL_SERVICES" };
+	static const struct {
+		const char *value;
+		bool is_yes;
+	} words[] = { { "1", true }, { "true", true }, { "Yes", true }, { " on", true }, { "0", false }, { "off", false },
+		      { "", false }, { "2", false } };
 	struct settings s;
 
 	(void)state;
@@ -140,10 +153,75 @@ static void agent_is_started_only_where_it_is_asked_for_and_can_follow_something
 		settings_read(&s);
 		assert_false(s.autostart);
 	}
-	read_with("FAIRDIAL_SERVICES", "web:80=10.0.0.1:80");
-	setenv("FAIRDIAL_AUTOSTART", "0", 1);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		read_with("FAIRDIAL_SERVICES", "web:80=10.0.0.1:80");
+		setenv("FAIRDIAL_AUTOSTART", words[i].value, 1);
+		settings_read(&s);
+		assert_int_equal(s.autostart, words[i].is_yes);
+	}
+}
+
+/* Nobody would come. */
+static void where_no_agent_can_be_started_nobody_is_waited_for(void **state)
+{
+	struct settings s;
+
+	(void)state;
+	read_with("FAIRDIAL_AUTOSTART", "1");
+	setenv("FAIRDIAL_WAIT", "2s", 1);
 	settings_read(&s);
 	assert_false(s.autostart);
+	assert_int_equal(s.wait_ms, 0);
+	setenv("FAIRDIAL_AUTOSTART", "0", 1); /* somebody else starts it */
+	settings_read(&s);
+	assert_int_equal(s.wait_ms, 2000);
+	setenv("FAIRDIAL_AUTOSTART", "1", 1);
+	setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1);
+	settings_read(&s);
+	assert_true(s.autostart);
+	assert_int_equal(s.wait_ms, 2000);
+}
+
+/* What the trace says of an environment with just this variable. */
+static char *traced(const char *name, const char *value)
+{
+	char *path = format("%s/trace", scratch_dir());
+	struct settings s;
+
+	read_with(name, value);
+	setenv("FAIRDIAL_TRACE", format("dial:%s", path), 1);
+	settings_read(&s);
+	unsetenv("FAIRDIAL_TRACE");
+	return access(path, F_OK) == 0 ? read_file(path, NULL) : format("%s", "");
+}
+
+static void the_trace_tells_each_value_that_is_not_understood(void **state)
+{
+	static const char *const bad[][3] = {
+		{ "FAIRDIAL", "of", "FAIRDIAL=of is not understood, and taken as off: expected on, observe or off\n" },
+		{ "FAIRDIAL", "\033[31m", "FAIRDIAL=?[31m is not understood" },
+		{ "FAIRDIAL_BALANCE", "fastest", "FAIRDIAL_BALANCE=fastest is not understood, and passed over: expected " },
+		{ "FAIRDIAL_WAIT", "2", "FAIRDIAL_WAIT=2 is not understood, and nobody waits: expected a duration such as 2s" },
+		{ "FAIRDIAL_AUTOSTART", "2", "FAIRDIAL_AUTOSTART=2 is not understood, and no agent is started: expected 1" },
+		{ "FAIRDIAL_AUTOSTART", "1", "neither KUBERNETES_SERVICE_HOST nor FAIRDIAL_SERVICES is set\n" },
+	};
+	static const char *const good[][2] = {
+		{ "FAIRDIAL", "Off" }, { "FAIRDIAL", "" }, { "FAIRDIAL_WAIT", "2s" }, { "FAIRDIAL_WAIT", "" },
+		{ "FAIRDIAL_BALANCE", "" }, { "FAIRDIAL_AUTOSTART", "0" }, { "FAIRDIAL_AUTOSTART", "no" },
+		{ "FAIRDIAL_AUTOSTART", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *trace = traced(bad[i][0], bad[i][1]);
+
+		assert_non_null(strstr(trace, bad[i][2]));
+		assert_int_equal(lines_of(trace), 1);
+		assert_null(strchr(trace, '\033'));
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_string_equal(traced(good[i][0], good[i][1]), "");
+	assert_int_equal(lines_of(traced("FAIRDIAL", long_text("x", 5000))), 1);
 }
 
 static void wait_is_a_duration_of_a_minute_at_most(void **state)
@@ -232,6 +310,8 @@ int main(void)
 		TEST(half_a_path_is_none),
 		TEST(the_trace_has_parts_and_a_path),
 		TEST(agent_is_started_only_where_it_is_asked_for_and_can_follow_something),
+		TEST(where_no_agent_can_be_started_nobody_is_waited_for),
+		TEST(the_trace_tells_each_value_that_is_not_understood),
 		TEST(wait_is_a_duration_of_a_minute_at_most),
 		TEST(only_names_all_that_is_spread),
 		TEST(except_names_what_is_not),

@@ -270,7 +270,7 @@ static void connection_that_nobody_is_seen_to_hold_is_named(void **state)
 	assert_connection(NULL, &web, "not-seen");
 }
 
-static void service_is_named_before_any_process(void **state)
+static void service_that_stands_down_is_named_before_any_process(void **state)
 {
 	struct process_seen spread = covered(), fixed = not_loaded();
 	struct why_service s = web;
@@ -281,10 +281,64 @@ static void service_is_named_before_any_process(void **state)
 	assert_connection(&spread, &s, "stands-down");
 	assert_connection(&fixed, &s, "stands-down");
 	assert_connection(NULL, &s, "stands-down");
-	s.mode = MODE_OBSERVE;
-	assert_connection(&fixed, &s, "service-observe");
-	s.mode = MODE_OFF;
-	assert_connection(&fixed, &s, "service-off");
+}
+
+/* Before the mode is changed it can be seen who would be missed. */
+static void what_a_process_lacks_is_named_before_a_mode(void **state)
+{
+	static const struct {
+		uint8_t mode;
+		const char *name;
+	} modes[] = { { MODE_OBSERVE, "service-observe" }, { MODE_OFF, "service-off" } };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct process_seen spread = covered(), fixed = not_loaded(), without = without_preload();
+		struct process_seen elsewhere = covered(), choosy = covered(), observing = covered(), off = covered();
+		struct why_service s = web, empty = web;
+
+		s.mode = empty.mode = modes[i].mode;
+		empty.has_endpoint = false;
+		fixed.kind.linkage = ELF_STATIC;
+		elsewhere.table = TABLE_OTHER;
+		elsewhere.environment.mode = MODE_OBSERVE;
+		choosy.environment.except = "web";
+		observing.environment.mode = MODE_OBSERVE;
+		off.environment.mode = MODE_OFF;
+		assert_connection(NULL, &s, "not-seen");
+		assert_connection(&fixed, &s, "static");
+		assert_connection(&without, &s, "preload-never");
+		assert_connection(&elsewhere, &s, "other-table");
+		assert_connection(&off, &s, "off");
+		assert_connection(&choosy, &s, "left-out");
+		assert_connection(&spread, &empty, "no-endpoint");
+		assert_connection(&spread, &s, modes[i].name);
+		assert_connection(&observing, &s, modes[i].name);
+		assert_connection(&observing, &web, "observe");
+	}
+}
+
+static void mode_alone_is_told_from_other_reasons(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (enum why i = 0; i < WHY_COUNT; i++)
+		n += why_is_mode(i);
+	assert_int_equal(n, 3);
+	assert_true(why_is_mode(WHY_SERVICE_OFF) && why_is_mode(WHY_SERVICE_OBSERVED) && why_is_mode(WHY_OBSERVES));
+}
+
+static void process_that_leaves_all_out_is_not_covered(void **state)
+{
+	struct process_seen p = covered(), lost = without_preload();
+
+	(void)state;
+	p.leaves_all_out = lost.leaves_all_out = true;
+	assert_process(&p, "left-out");
+	p.environment.mode = MODE_OBSERVE;
+	assert_process(&p, "left-out");
+	assert_process(&lost, "preload-never");
 }
 
 static void service_that_the_process_leaves_out_is_named(void **state)
@@ -344,7 +398,10 @@ int main(void)
 		TEST(process_of_another_table_or_none_is_named),
 		TEST(process_of_another_user_is_hidden),
 		TEST(connection_that_nobody_is_seen_to_hold_is_named),
-		TEST(service_is_named_before_any_process),
+		TEST(service_that_stands_down_is_named_before_any_process),
+		TEST(what_a_process_lacks_is_named_before_a_mode),
+		TEST(mode_alone_is_told_from_other_reasons),
+		TEST(process_that_leaves_all_out_is_not_covered),
 		TEST(service_that_the_process_leaves_out_is_named),
 		TEST(table_that_is_stale_or_has_nobody_is_named),
 		TEST(connection_that_nothing_explains_went_past_the_shim),
