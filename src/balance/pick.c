@@ -92,19 +92,27 @@ static bool has_tried(const struct pick *pick)
 	return false;
 }
 
+static void count_out(struct pick *pick)
+{
+	if (has_tried(pick))
+		pick->all_in = pick->nobody_in = false;
+	else
+		eject_count(pick);
+}
+
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
 {
 	const struct balance_policy *policy = balance_policy(balance);
 
 	if (!policy)
 		policy = &policies[BALANCE_LEAST_CONN];
-	pick->all_in = !has_tried(pick) && eject_too_many(pick);
+	count_out(pick);
 	return policy->next(pick, ret_chosen) || longest_healthy(pick, ret_chosen);
 }
 
 bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen)
 {
-	pick->all_in = !has_tried(pick) && eject_too_many(pick);
+	count_out(pick);
 	for (uint32_t i = 0; pinned && i < pick->rows.count; i++)
 		if (table_rows_brief(&pick->rows, i).tag == pinned && pick_candidate(pick, i, ret_chosen))
 			return true;
