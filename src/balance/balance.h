@@ -38,7 +38,7 @@ struct pick {
 	bool still : 1;		/* no cursor is moved, and `noise` is the turn */
 	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown, CLIENT_PEERS_UNKNOWN: their number is */
 	uint64_t noise;	      /* where no ledger gives turns: the turn among the dials of this process, from a place of its own */
-	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial */
+	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial; pick.c has those beyond */
 };
 
 struct candidate {

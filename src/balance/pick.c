@@ -2,15 +2,24 @@
 /* Candidates, and which policy chooses among them. */
 #include "balance/policies.h"
 
+/*
+ * Those beyond the last bit: a ledger has the turn of each attempt, and ejects who has failed. Without one they share the bits
+ * of others: some are left out, rather than one being dialed again and again.
+ */
+static bool has_bit(const struct pick *pick, uint32_t i)
+{
+	return i < PICK_MAX_TRIED || !pick->ledger->base;
+}
+
 static bool was_tried(const struct pick *pick, uint32_t i)
 {
-	return i < PICK_MAX_TRIED && (pick->tried[i / 64] >> (i % 64) & 1);
+	return has_bit(pick, i) && (pick->tried[i % PICK_MAX_TRIED / 64] >> (i % 64) & 1);
 }
 
 void pick_mark_tried(struct pick *pick, uint32_t index)
 {
-	if (index < PICK_MAX_TRIED)
-		pick->tried[index / 64] |= 1ull << (index % 64);
+	if (has_bit(pick, index))
+		pick->tried[index % PICK_MAX_TRIED / 64] |= 1ull << (index % 64);
 }
 
 /* Usable and not tried, ejected or not. */
