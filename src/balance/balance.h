@@ -32,7 +32,7 @@ struct pick {
 	uint32_t eject_limit_ms; /* an ejection that would end later than this is not believed; 0: any is */
 	uint16_t eject_percent; /* at most this share may be out */
 	bool all_in : 1;	/* set by pick_next: those that are ejected are in now */
-	bool nobody_in : 1;	/* likewise: there are no others */
+	bool nobody_in : 1;	/* likewise: there are no others, for a dial with `hesitant` */
 	bool may_try : 1;	/* a candidate may be a trial, for which ledger_try has to say yes */
 	bool hesitant : 1;	/* this dial could not go on from one that does not answer */
 	bool still : 1;		/* no cursor is moved, and `noise` is the turn */
@@ -68,9 +68,9 @@ const struct balance_policy *balance_policy(uint8_t balance);
  * verdicts say more of the judge): each gets its turn, but does not win for having no connections. One that timed out gets it
  * as a trial, so that one dial at a time waits for it, and not every dial; with `hesitant`, or without `may_try`, it stays
  * out. But where every usable one is out, whatever eject_percent says, dials with `hesitant` go to each in its turn, as they
- * would without us. Later attempts go to those that are not ejected first, and where all of them have been tried, to the
- * others, healthiest first: the one whose last failure is longest ago. False where every usable one has been tried, or none
- * is usable.
+ * would without us (not with `hash`, which has no turns). Later attempts go to those that are not ejected first, and where
+ * all of them have been tried, to the others, healthiest first: the one whose last failure is longest ago. False where every
+ * usable one has been tried, or none is usable.
  */
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen);
 
@@ -113,8 +113,8 @@ bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_c
 /* For it: whether a candidate that the ledger has a verdict on is in now, and if so, whether as a trial. May set `trial`. */
 bool eject_lets_in(const struct pick *pick, struct candidate *candidate);
 
-/* How many are out, and what follows for a first attempt: `all_in` and `nobody_in`. */
-void eject_count(struct pick *pick);
+/* How many are out, and what follows for a first attempt: `all_in`, and `nobody_in` if the policy spreads dials. */
+void eject_count(struct pick *pick, bool spreads);
 
 void pick_mark_tried(struct pick *pick, uint32_t index);
 

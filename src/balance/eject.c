@@ -20,7 +20,7 @@ static bool is_out(const struct pick *pick, const struct ledger_load *load)
  */
 static bool is_in_with_all(const struct pick *pick, struct candidate *candidate)
 {
-	if ((pick->hesitant && pick->nobody_in) || !ledger_timed_out(pick->ledger, candidate->key))
+	if (pick->nobody_in || !ledger_timed_out(pick->ledger, candidate->key))
 		return true;
 	candidate->trial = pick->may_try && !pick->hesitant && !ledger_is_trial(candidate->load.ejection);
 	return candidate->trial;
@@ -47,7 +47,7 @@ bool eject_lets_in(const struct pick *pick, struct candidate *candidate)
 }
 
 __attribute__((noinline)) /* not on the stack of the policies */
-void eject_count(struct pick *pick)
+void eject_count(struct pick *pick, bool spreads)
 {
 	uint32_t usable = 0, out = 0;
 
@@ -64,6 +64,6 @@ void eject_count(struct pick *pick)
 		usable++;
 		out += is_out(pick, &load);
 	}
-	pick->nobody_in = out == usable;
-	pick->all_in = (uint64_t)out * 100 > (uint64_t)usable * pick->eject_percent || (pick->hesitant && pick->nobody_in);
+	pick->nobody_in = spreads && pick->hesitant && out == usable;
+	pick->all_in = pick->nobody_in || (uint64_t)out * 100 > (uint64_t)usable * pick->eject_percent;
 }

@@ -101,12 +101,12 @@ static bool has_tried(const struct pick *pick)
 	return false;
 }
 
-static void count_out(struct pick *pick)
+static void count_out(struct pick *pick, bool spreads)
 {
 	if (has_tried(pick))
 		pick->all_in = pick->nobody_in = false;
 	else
-		eject_count(pick);
+		eject_count(pick, spreads);
 }
 
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
@@ -115,13 +115,13 @@ bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
 
 	if (!policy)
 		policy = &policies[BALANCE_LEAST_CONN];
-	count_out(pick);
+	count_out(pick, policy != &policies[BALANCE_HASH]);
 	return policy->next(pick, ret_chosen) || longest_healthy(pick, ret_chosen);
 }
 
 bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen)
 {
-	count_out(pick);
+	count_out(pick, false);
 	for (uint32_t i = 0; pinned && i < pick->rows.count; i++)
 		if (table_rows_brief(&pick->rows, i).tag == pinned && pick_candidate(pick, i, ret_chosen))
 			return true;

@@ -719,6 +719,24 @@ static void where_all_are_out_dials_that_hesitate_go_to_each(void **state)
 	}
 }
 
+/* One that has a single endpoint for this client leaves it for the one that failed longest ago. */
+static void where_all_are_out_hash_does_not_insist(void **state)
+{
+	struct picks *p = new_picks_of(4);
+	int chosen;
+
+	(void)state;
+	p->pick.eject_percent = 50;
+	p->pick.may_try = p->pick.hesitant = true;
+	for (unsigned k = 0; k < 4; k++)
+		for (int n = 0; n < 2; n++)
+			ledger_report(&p->ledger, key_of(p, k), OUTCOME_TIMED_OUT, &usual, p->pick.now_ms);
+	chosen = next_of(p, BALANCE_HASH, false);
+	p->pick.now_ms += 1000;
+	ledger_report(&p->ledger, key_of(p, (unsigned)chosen), OUTCOME_TIMED_OUT, &usual, p->pick.now_ms);
+	assert_int_not_equal(next_of(p, BALANCE_HASH, false), chosen);
+}
+
 /* Such a dial would fail, while a blocking one goes on from it. */
 static void trial_of_one_that_timed_out_is_left_to_dials_that_can_go_on(void **state)
 {
@@ -797,6 +815,7 @@ int main(void)
 		TEST(one_of_two_may_be_out_and_one_of_one_not),
 		TEST(where_all_are_in_one_that_timed_out_gets_one_dial_at_a_time),
 		TEST(where_all_are_out_dials_that_hesitate_go_to_each),
+		TEST(where_all_are_out_hash_does_not_insist),
 		TEST(trial_of_one_that_timed_out_is_left_to_dials_that_can_go_on),
 		TEST(endpoint_whose_time_is_over_is_a_candidate_on_trial),
 	};
