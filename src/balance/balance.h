@@ -32,12 +32,13 @@ struct pick {
 	uint32_t eject_limit_ms; /* an ejection that would end later than this is not believed; 0: any is */
 	uint16_t eject_percent; /* at most this share may be out */
 	bool all_in : 1;	/* set by pick_next: those that are ejected are in now */
+	bool nobody_in : 1;	/* likewise: there are no others, for a dial with `hesitant` */
 	bool may_try : 1;	/* a candidate may be a trial, for which ledger_try has to say yes */
 	bool hesitant : 1;	/* this dial could not go on from one that does not answer */
 	bool still : 1;		/* no cursor is moved, and `noise` is the turn */
 	uint32_t rank, peers; /* this client's place among its peers; peers 0: unknown, CLIENT_PEERS_UNKNOWN: their number is */
 	uint64_t noise;	      /* where no ledger gives turns: the turn among the dials of this process, from a place of its own */
-	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial */
+	uint64_t tried[PICK_MAX_TRIED / 64]; /* bit i: candidate i has failed in this dial; pick.c has those beyond */
 };
 
 struct candidate {
@@ -66,9 +67,10 @@ const struct balance_policy *balance_policy(uint8_t balance);
  * Where more than eject_percent of the usable ones are ejected, the first attempt of a dial takes all to be in (too many
  * verdicts say more of the judge): each gets its turn, but does not win for having no connections. One that timed out gets it
  * as a trial, so that one dial at a time waits for it, and not every dial; with `hesitant`, or without `may_try`, it stays
- * out. Later attempts go to those that are not ejected first, and where all of them have been tried, to the others,
- * healthiest first: the one whose last failure is longest ago. False where every usable one has been tried, or none is
- * usable.
+ * out. But where every usable one is out, whatever eject_percent says, dials with `hesitant` go to each in its turn, as they
+ * would without us (not with `hash`, which has no turns). Later attempts go to those that are not ejected first, and where
+ * all of them have been tried, to the others, healthiest first: the one whose last failure is longest ago. False where every
+ * usable one has been tried, or none is usable.
  */
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen);
 
@@ -111,8 +113,8 @@ bool pick_candidate(const struct pick *pick, uint32_t i, struct candidate *ret_c
 /* For it: whether a candidate that the ledger has a verdict on is in now, and if so, whether as a trial. May set `trial`. */
 bool eject_lets_in(const struct pick *pick, struct candidate *candidate);
 
-/* Whether more are out than may be. */
-bool eject_too_many(const struct pick *pick);
+/* How many are out, and what follows for a first attempt: `all_in`, and `nobody_in` if the policy spreads dials. */
+void eject_count(struct pick *pick, bool spreads);
 
 void pick_mark_tried(struct pick *pick, uint32_t index);
 

@@ -14,10 +14,13 @@ static bool is_out(const struct pick *pick, const struct ledger_load *load)
 /*
  * One that timed out costs a dial a second or more, or fails it: even where all are in, it gets one dial at a time. One that
  * refused costs an instant, for the same dial goes on.
+ *
+ * A dial that cannot go on leaves it out, for the sake of those that may answer. Where nobody is known to, it has its turn:
+ * else all such dials would wait for the same one, and none would notice that another is back.
  */
 static bool is_in_with_all(const struct pick *pick, struct candidate *candidate)
 {
-	if (!ledger_timed_out(pick->ledger, candidate->key))
+	if (pick->nobody_in || !ledger_timed_out(pick->ledger, candidate->key))
 		return true;
 	candidate->trial = pick->may_try && !pick->hesitant && !ledger_is_trial(candidate->load.ejection);
 	return candidate->trial;
@@ -44,12 +47,13 @@ bool eject_lets_in(const struct pick *pick, struct candidate *candidate)
 }
 
 __attribute__((noinline)) /* not on the stack of the policies */
-bool eject_too_many(const struct pick *pick)
+void eject_count(struct pick *pick, bool spreads)
 {
 	uint32_t usable = 0, out = 0;
 
+	pick->all_in = pick->nobody_in = false;
 	if (!ledger_any_ejected(pick->ledger, pick->now_ms))
-		return false;
+		return;
 	for (uint32_t i = 0; i < pick->rows.count; i++) {
 		struct table_endpoint_brief brief = table_rows_brief(&pick->rows, i);
 		struct ledger_load load;
@@ -60,5 +64,6 @@ bool eject_too_many(const struct pick *pick)
 		usable++;
 		out += is_out(pick, &load);
 	}
-	return (uint64_t)out * 100 > (uint64_t)usable * pick->eject_percent;
+	pick->nobody_in = spreads && pick->hesitant && out == usable;
+	pick->all_in = pick->nobody_in || (uint64_t)out * 100 > (uint64_t)usable * pick->eject_percent;
 }

@@ -2,15 +2,24 @@
 /* Candidates, and which policy chooses among them. */
 #include "balance/policies.h"
 
+/*
+ * Those beyond the last bit: a ledger has the turn of each attempt, and ejects who has failed. Without one they share the bits
+ * of others: some are left out, rather than one being dialed again and again.
+ */
+static bool has_bit(const struct pick *pick, uint32_t i)
+{
+	return i < PICK_MAX_TRIED || !pick->ledger->base;
+}
+
 static bool was_tried(const struct pick *pick, uint32_t i)
 {
-	return i < PICK_MAX_TRIED && (pick->tried[i / 64] >> (i % 64) & 1);
+	return has_bit(pick, i) && (pick->tried[i % PICK_MAX_TRIED / 64] >> (i % 64) & 1);
 }
 
 void pick_mark_tried(struct pick *pick, uint32_t index)
 {
-	if (index < PICK_MAX_TRIED)
-		pick->tried[index / 64] |= 1ull << (index % 64);
+	if (has_bit(pick, index))
+		pick->tried[index % PICK_MAX_TRIED / 64] |= 1ull << (index % 64);
 }
 
 /* Usable and not tried, ejected or not. */
@@ -92,19 +101,27 @@ static bool has_tried(const struct pick *pick)
 	return false;
 }
 
+static void count_out(struct pick *pick, bool spreads)
+{
+	if (has_tried(pick))
+		pick->all_in = pick->nobody_in = false;
+	else
+		eject_count(pick, spreads);
+}
+
 bool pick_next(struct pick *pick, uint8_t balance, struct candidate *ret_chosen)
 {
 	const struct balance_policy *policy = balance_policy(balance);
 
 	if (!policy)
 		policy = &policies[BALANCE_LEAST_CONN];
-	pick->all_in = !has_tried(pick) && eject_too_many(pick);
+	count_out(pick, policy != &policies[BALANCE_HASH]);
 	return policy->next(pick, ret_chosen) || longest_healthy(pick, ret_chosen);
 }
 
 bool pick_pinned(struct pick *pick, uint32_t pinned, struct candidate *ret_chosen)
 {
-	pick->all_in = !has_tried(pick) && eject_too_many(pick);
+	count_out(pick, false);
 	for (uint32_t i = 0; pinned && i < pick->rows.count; i++)
 		if (table_rows_brief(&pick->rows, i).tag == pinned && pick_candidate(pick, i, ret_chosen))
 			return true;

@@ -73,9 +73,12 @@ uint32_t ledger_left_ms(uint32_t ejection, uint64_t now_ms)
 
 uint32_t ledger_overdue_ms(uint32_t ejection, uint64_t now_ms)
 {
-	uint64_t ms = (uint64_t)age_of(ejection, ledger_ticks(now_ms)) << LEDGER_TICK_SHIFT;
+	uint32_t ticks = ledger_ticks(now_ms) - ejection;
 
-	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+	/* One further ahead than any may be is damage, and has been over for long. */
+	if (!ejection || ledger_left_ms(ejection, now_ms))
+		return 0;
+	return ticks < UINT32_MAX >> LEDGER_TICK_SHIFT ? ticks << LEDGER_TICK_SHIFT : UINT32_MAX;
 }
 
 /* ---- how often ---- */
@@ -146,7 +149,12 @@ static void note_ejection(const struct ledger *ledger, uint64_t until_ms)
 
 bool ledger_any_ejected(const struct ledger *ledger, uint64_t now_ms)
 {
-	return ledger->base && load_relaxed(&((const struct ledger_head *)ledger->base)->ejecting_until_ms) >= now_ms;
+	uint64_t until_ms;
+
+	if (!ledger->base)
+		return false;
+	until_ms = load_relaxed(&((const struct ledger_head *)ledger->base)->ejecting_until_ms);
+	return until_ms >= now_ms && until_ms - now_ms <= LEDGER_MAX_EJECTION_MS + LATE_MS;
 }
 
 /*
@@ -194,7 +202,7 @@ static bool note_failure(const struct ledger *ledger, struct ledger_key key, uin
 static void note_success(struct ledger_row *row, uint32_t tag, uint32_t ejection, uint64_t now_ms)
 {
 	uint64_t word = load_acquire(&row->ejected_until);
-	uint32_t now = time_word(now_ms), until = word_value(word, tag);
+	uint32_t now = time_word(now_ms), until = word_value(word, tag), failure;
 
 	/* A verdict came after that dial had begun. A trial came behind the verdict that the dial knew: no matter whose it is. */
 	if (until && until != ejection && !(ejection && ledger_is_trial(until)))
@@ -208,6 +216,10 @@ static void note_success(struct ledger_row *row, uint32_t tag, uint32_t ejection
 	}
 	if (word_read(&row->last_success, tag) != now)
 		word_write(&row->last_success, tag, now);
+	/* A failure that is yet to come, and by more than clocks are read late, is damage: it would be in doubt until then. */
+	failure = word_read(&row->last_failure, tag);
+	if (failure && (int32_t)(failure - now) > LATE_MS >> LEDGER_TICK_SHIFT)
+		word_write(&row->last_failure, tag, now);
 }
 
 bool ledger_report_of(const struct ledger *ledger, struct ledger_key key, uint32_t ejection, enum ledger_outcome outcome,

@@ -108,6 +108,8 @@ static uint32_t on_their_way(struct ledger_row *row, uint32_t tag, uint32_t clai
 			word_write(&row->unsettled_since, tag, 0);
 		return 0;
 	}
+	if (since && (int32_t)(now - since) < -(ABANDONED_AFTER_MS >> LEDGER_TICK_SHIFT)) /* yet to come: damage */
+		since = 0;
 	if (!since || waiting < least) {
 		least = waiting;
 		word_write(&row->unsettled_least, tag, least);

@@ -2,10 +2,14 @@
 /* What switches, narrows or explains spreading: the table's mode, live, and the variables of one process. */
 #include "support/testing.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
+#include "support/keeping.h"
+#include "support/ledgers.h"
 #include "support/process.h"
 #include "support/services.h"
 
@@ -304,9 +308,34 @@ static void dial_that_is_no_services_costs_no_system_call(void **state)
 	assert_int_equal(calls_of_a_dial(&one, one.s->env, "--count=20").most, 1);
 }
 
+/* A trial is one dial's for as long as it takes: of one that is not redirected nobody would ever hear. */
+static void observing_takes_no_trial(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, "\"balance\": \"round_robin\", \"eject_for\": \"100ms\"");
+	struct keeping *k;
+	struct ledger_key key;
+	uint64_t word;
+
+	(void)state;
+	backends_stop(b, 0);
+	run(s->env, built("helpers/dialer"), "--count", "2", SERVICE_ADDRESS, "80", NULL);
+	k = watch_ledger(s);
+	key = key_at(k, place_of(backends_address(b, 0), backends_port(b, 0)));
+	word = row_of(&k->ledger, key.slot)->ejected_until;
+	assert_true((uint32_t)word);
+	while (ledger_load(&k->ledger, key, clock_boot_ms()).ejected)
+		poll(NULL, 0, 1);
+	run(with_env(s->env, "FAIRDIAL=observe", NULL), built("helpers/dialer"), "--count", "4", SERVICE_ADDRESS, "80", NULL);
+	assert_true(row_of(&k->ledger, key.slot)->ejected_until == word);
+	run(s->env, built("helpers/dialer"), "--count", "2", SERVICE_ADDRESS, "80", NULL);
+	assert_true(row_of(&k->ledger, key.slot)->ejected_until != word);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(observing_takes_no_trial),
 		TEST(mode_of_a_service_is_honoured_at_the_next_dial_of_a_running_program),
 		TEST(mode_of_everything_is_honoured_at_the_next_dial_of_a_running_program),
 		TEST(endpoints_published_under_a_running_program_are_dialed_next),

@@ -511,6 +511,126 @@ static void damaged_verdict_is_overruled_by_the_next_failure(void **state)
 	assert_in_range(left_ms(ledger, NOW), 1, usual.eject_max_ms);
 }
 
+/* Nor does one keep it from dials that leave a trial to others first, for longer than they do. */
+static void no_word_keeps_dials_that_hesitate_away(void **state)
+{
+	struct picks *p = new_picks("10.0.0.1:80 10.0.0.2:80");
+	struct ledger_row *row = row_of(&p->ledger, key_of(p, 0).slot);
+	uint64_t random = 23;
+
+	(void)state;
+	p->pick.eject_limit_ms = ledger_ejection_limit_ms(&usual);
+	p->pick.may_try = p->pick.hesitant = true;
+	row->streak = (uint64_t)key_of(p, 0).tag << 32 | 1; /* a timeout */
+	for (int i = 0; i < 20000; i++) {
+		uint32_t until = (uint32_t)next_random(&random), now = ledger_ticks(p->pick.now_ms), left = until - now;
+		bool out = (int32_t)left > 0 && left <= p->pick.eject_limit_ms >> LEDGER_TICK_SHIFT;
+		bool just_over = now - until < 1000 >> LEDGER_TICK_SHIFT;
+
+		row->ejected_until = (uint64_t)key_of(p, 0).tag << 32 | until;
+		pick_many(p, BALANCE_ROUND_ROBIN, false, 2);
+		if (until && p->counts[0] != !(out || just_over))
+			fail_msg("%u ticks from now: dialed %u times", left, p->counts[0]);
+	}
+}
+
+/* One number that is far ahead makes each dial wait, or ask the kernel, until the next one that is answered. */
+static void failure_that_is_yet_to_come_is_forgotten_with_a_success(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+	struct ledger_row *row = row_of(ledger, key.slot);
+
+	(void)state;
+	row->last_failure = (uint64_t)key.tag << 32 | ledger_ticks(NOW + DAY_MS);
+	assert_true(ledger_doubted(ledger, key));
+	succeed(ledger, NOW);
+	assert_false(ledger_doubted(ledger, key));
+	assert_false(ledger_suspect(ledger, key, NOW));
+	row->last_failure = (uint64_t)key.tag << 32 | ledger_ticks(NOW + 2 * TICK); /* somebody read its clock after us */
+	succeed(ledger, NOW);
+	assert_true(ledger_doubted(ledger, key));
+	row->last_failure = 0;
+	succeed(ledger, 0xc0000000ull << LEDGER_TICK_SHIFT); /* never is not ahead of anything */
+	assert_int_equal(ledger_failure_age(ledger, key, NOW), UINT32_MAX);
+}
+
+static void damaged_head_does_not_make_dials_count_for_good(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+
+	(void)state;
+	((struct ledger_head *)ledger->base)->ejecting_until_ms = UINT64_MAX;
+	assert_false(ledger_any_ejected(ledger, NOW));
+	assert_true(refuse(ledger, NOW));
+	assert_true(ledger_any_ejected(ledger, NOW));
+}
+
+/* One dial: chooses until it has a place, and tells. The number of choices it took. */
+static unsigned dial_once(struct picks *p, enum ledger_outcome outcome)
+{
+	struct candidate chosen;
+	unsigned choices = 1;
+
+	while (assert_true(pick_next(&p->pick, BALANCE_ROUND_ROBIN, &chosen)),
+	       chosen.trial && !ledger_try(&p->ledger, chosen.key, &chosen.load.ejection, &usual, p->pick.now_ms))
+		choices++;
+	ledger_claim(&p->ledger, chosen.key);
+	if (outcome == OUTCOME_SUCCESS)
+		ledger_landed(&p->ledger, chosen.key);
+	else
+		ledger_release(&p->ledger, chosen.key);
+	ledger_report_of(&p->ledger, chosen.key, chosen.load.ejection, outcome, &usual, p->pick.now_ms);
+	p->counts[chosen.index]++;
+	return choices;
+}
+
+static uint64_t hostile_word(uint64_t *random, uint32_t tag, uint64_t now_ms)
+{
+	static const uint32_t edges[] = { 0, 1, 2, 0x7ffffffe, 0x7fffffff, 0x80000000, 0x80000001, UINT32_MAX - 1, UINT32_MAX };
+	uint64_t r = next_random(random), edge = edges[(r >> 8) % (sizeof(edges) / sizeof(edges[0]))];
+
+	switch (r % 5) {
+	case 0:
+		return next_random(random);
+	case 1:
+		return (uint64_t)tag << 32 | edge;
+	case 2:
+		return (uint64_t)tag << 32 | (uint32_t)(ledger_ticks(now_ms) + edge);
+	case 3:
+		return (uint64_t)tag << 32 | (ledger_ticks(now_ms) + (uint32_t)(r >> 8) % (2 * DAY_MS >> LEDGER_TICK_SHIFT));
+	default:
+		return (uint64_t)tag << 32 | (uint32_t)next_random(random);
+	}
+}
+
+/* Whatever all words of a row are: dials of either kind reach somebody at once, and it within the limit and a second. */
+static void no_row_keeps_an_endpoint_out_for_good(void **state)
+{
+	struct picks *p = new_picks("10.0.0.1:80 10.0.0.2:80 10.0.0.3:80");
+	struct ledger_row *row = row_of(&p->ledger, key_of(p, 0).slot);
+	uint64_t random = 24;
+
+	(void)state;
+	p->pick.eject_limit_ms = ledger_ejection_limit_ms(&usual);
+	p->pick.eject_percent = 50;
+	p->pick.may_try = true;
+	for (int i = 0; i < 20000; i++) {
+		p->pick.hesitant = i % 2;
+		for (size_t word = 0; word < sizeof(*row) / 8; word++)
+			((uint64_t *)row)[word] = hostile_word(&random, key_of(p, 0).tag, p->pick.now_ms);
+		memset(p->counts, 0, sizeof(p->counts));
+		for (int dial = 0; dial < 6; dial++)
+			assert_in_range(dial_once(p, (next_random(&random) >> 8) % 3), 1, 3);
+		p->pick.now_ms += p->pick.eject_limit_ms + 1000 + 2 * TICK;
+		memset(p->counts, 0, sizeof(p->counts));
+		for (int dial = 0; dial < 3; dial++)
+			dial_once(p, OUTCOME_SUCCESS);
+		assert_true(p->counts[0] > 0);
+		assert_int_equal(ledger_load(&p->ledger, key_of(p, 0), p->pick.now_ms).ejection, 0);
+		assert_false(ledger_doubted(&p->ledger, key_of(p, 0)));
+	}
+}
+
 /* ---- the share ---- */
 
 /* With `out` of `n` ejected: the first attempt of many dials goes to all, or to none that is out. */
@@ -570,6 +690,51 @@ static void where_all_are_in_one_that_timed_out_gets_one_dial_at_a_time(void **s
 		assert_int_equal(chosen.index == 3, !chosen.trial);
 	}
 	assert_int_equal(trials, 3); /* none of them has told yet */
+}
+
+/* Nobody is known to answer: dials that cannot go on are spread, or all of them would wait for one. */
+static void where_all_are_out_dials_that_hesitate_go_to_each(void **state)
+{
+	static const uint16_t percents[] = { 0, 50, 100 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
+		for (uint8_t balance = 0; balance < BALANCE_HASH; balance++) {
+			struct picks *p = new_picks_of(4);
+
+			p->pick.eject_percent = percents[i];
+			p->pick.may_try = p->pick.hesitant = true;
+			eject(p, 0, p->pick.now_ms);
+			for (unsigned k = 1; k < 4; k++)
+				for (int n = 0; n < 2; n++)
+					ledger_report(&p->ledger, key_of(p, k), OUTCOME_TIMED_OUT, &usual, p->pick.now_ms + k * 100);
+			p->pick.now_ms += 1000;
+			pick_many(p, balance, false, 200);
+			for (unsigned k = 0; k < 4; k++)
+				if (p->counts[k] < 20)
+					fail_msg("%s, %u %%: %u of 200 dials go to endpoint %u", balance_policy(balance)->name,
+						 percents[i], p->counts[k], k);
+			end_of_test(NULL);
+		}
+	}
+}
+
+/* One that has a single endpoint for this client leaves it for the one that failed longest ago. */
+static void where_all_are_out_hash_does_not_insist(void **state)
+{
+	struct picks *p = new_picks_of(4);
+	int chosen;
+
+	(void)state;
+	p->pick.eject_percent = 50;
+	p->pick.may_try = p->pick.hesitant = true;
+	for (unsigned k = 0; k < 4; k++)
+		for (int n = 0; n < 2; n++)
+			ledger_report(&p->ledger, key_of(p, k), OUTCOME_TIMED_OUT, &usual, p->pick.now_ms);
+	chosen = next_of(p, BALANCE_HASH, false);
+	p->pick.now_ms += 1000;
+	ledger_report(&p->ledger, key_of(p, (unsigned)chosen), OUTCOME_TIMED_OUT, &usual, p->pick.now_ms);
+	assert_int_not_equal(next_of(p, BALANCE_HASH, false), chosen);
 }
 
 /* Such a dial would fail, while a blocking one goes on from it. */
@@ -642,9 +807,15 @@ int main(void)
 		TEST(verdict_of_a_shim_that_knows_no_trials_counts_until_its_time),
 		TEST(no_word_puts_an_endpoint_out_for_longer_than_the_policy),
 		TEST(damaged_verdict_is_overruled_by_the_next_failure),
+		TEST(no_word_keeps_dials_that_hesitate_away),
+		TEST(failure_that_is_yet_to_come_is_forgotten_with_a_success),
+		TEST(damaged_head_does_not_make_dials_count_for_good),
+		TEST(no_row_keeps_an_endpoint_out_for_good),
 		TEST(share_that_may_be_out_is_never_exceeded),
 		TEST(one_of_two_may_be_out_and_one_of_one_not),
 		TEST(where_all_are_in_one_that_timed_out_gets_one_dial_at_a_time),
+		TEST(where_all_are_out_dials_that_hesitate_go_to_each),
+		TEST(where_all_are_out_hash_does_not_insist),
 		TEST(trial_of_one_that_timed_out_is_left_to_dials_that_can_go_on),
 		TEST(endpoint_whose_time_is_over_is_a_candidate_on_trial),
 	};

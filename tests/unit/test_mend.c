@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "support/cleanup.h"
+#include "support/ledgers.h"
 #include "support/scenes.h"
 
 /* ---- counts ---- */
@@ -63,6 +64,31 @@ static void sockets_of_killed_processes_are_gone(void **state)
 	assert_int_equal(active_at(s, 0), 2);
 	close(ready[0]);
 	close(ready[1]);
+}
+
+/* Whatever a damaged note says of since when it has been on its way. */
+static void claim_of_a_process_killed_before_it_dialed_is_given_up(void **state)
+{
+	static const uint32_t ahead[] = { 0, 1000, 100000, 0x7ffffff0, 0x80000010 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+		struct scene *s = new_scene();
+		struct ledger_row *row;
+
+		add_backend(s, "127.0.0.1", 0, 100);
+		dial(s, 0, 2);
+		ledger_claim(s->ledger, s->backends[0].key);
+		row = row_of(s->ledger, s->backends[0].key.slot);
+		if (ahead[i])
+			row->unsettled_since = (uint64_t)s->backends[0].key.tag << 32 | (ledger_ticks(s->now_ms) + ahead[i]);
+		mend_once(s);
+		for (int k = 0; k < 4; k++)
+			mend_once(s);
+		if (active_at(s, 0) != 2)
+			fail_msg("%u ticks ahead: %u are open", ahead[i], active_at(s, 0));
+		end_of_test(NULL);
+	}
 }
 
 static void sockets_that_nobody_claimed_are_counted(void **state)
@@ -453,6 +479,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(counts_follow_the_kernel),
 		TEST(sockets_of_killed_processes_are_gone),
+		TEST(claim_of_a_process_killed_before_it_dialed_is_given_up),
 		TEST(sockets_that_nobody_claimed_are_counted),
 		TEST(a_dial_that_is_not_answered_counts_as_open),
 		TEST(a_row_that_was_another_backends_is_set_too),

@@ -100,6 +100,27 @@ static void one_that_cannot_be_remembered_is_picked_all_the_same(void **state)
 	assert_true(next_of(p, BALANCE_ROUND_ROBIN, false) >= PICK_MAX_TRIED);
 }
 
+/* No turn of another dial comes between, and nobody is ejected. */
+static void without_a_ledger_a_dial_goes_on_to_another_of_many(void **state)
+{
+	(void)state;
+	for (uint8_t balance = 0; balance < BALANCE_COUNT; balance++) {
+		struct picks *p = new_picks_of(MAX_ENDPOINTS);
+		struct candidate chosen;
+
+		picks_forget_ledger(p);
+		p->pick.noise = 700;
+		for (unsigned n = 0; n < PICK_MAX_TRIED; n++) {
+			assert_true(pick_has_left(&p->pick));
+			assert_true(pick_next(&p->pick, balance, &chosen));
+			if (p->counts[chosen.index]++)
+				fail_msg("%s: attempt %u is at endpoint %u again", balance_policy(balance)->name, n, chosen.index);
+			pick_mark_tried(&p->pick, chosen.index);
+		}
+		end_of_test(NULL);
+	}
+}
+
 static void beyond_the_share_that_may_be_out_all_are_in(void **state)
 {
 	(void)state;
@@ -389,6 +410,7 @@ int main(void)
 		TEST(each_is_tried_once_in_a_dial),
 		TEST(a_dial_remembers_as_many_as_it_says),
 		TEST(one_that_cannot_be_remembered_is_picked_all_the_same),
+		TEST(without_a_ledger_a_dial_goes_on_to_another_of_many),
 		TEST(beyond_the_share_that_may_be_out_all_are_in),
 		TEST(a_dial_that_failed_once_goes_on_to_one_that_is_in),
 		TEST(those_that_timed_out_stay_out_while_there_are_others),
