@@ -157,8 +157,8 @@ static void add_preload(uint64_t *state, struct parts *env)
 		"{\"name\": \"LD_PRELOAD\", \"value\": \"/opt/fairdial/libfairdial.so\"}",
 		"{\"name\": \"LD_PRELOAD\", \"value\": \"/lib/a.so:/opt/fairdial/libfairdial.so:/lib/b.so\"}",
 		"{\"name\": \"LD_PRELOAD\", \"value\": \"/usr/local/lib/libfairdial.so\"}",
-		"{\"name\": \"LD_PRELOAD\", \"valueFrom\": {\"configMapKeyRef\": {\"name\": \"c\", \"key\": \"k\", "
-		"\"optional\": true}}}",
+		("{\"name\": \"LD_PRELOAD\", \"valueFrom\": {\"configMapKeyRef\": {\"name\": \"c\", \"key\": \"k\", "
+		 "\"optional\": true}}}"),
 		"{\"valueFrom\": {\"secretKeyRef\": {\"key\": \"k\", \"name\": \"s\"}}, \"name\": \"LD_PRELOAD\"}",
 	};
 
