@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -376,6 +377,32 @@ static void write_services(const struct stage *stage, uint64_t *random)
 	assert_int_equal(rename(temporary, stage->s->file), 0);
 }
 
+static bool lists_all(struct json_t *status)
+{
+	json_t *services = json_object_get(status, "services"), *service;
+	size_t i;
+
+	json_array_foreach(services, i, service) {
+		json_t *port = json_array_get(json_object_get(service, "ports"), 0);
+
+		if (json_array_size(json_object_get(port, "endpoints")) != ENDPOINTS)
+			return false;
+	}
+	return json_array_size(services) == 2;
+}
+
+/* The agent that is left looks at its file once a second. */
+static void wait_until_all_are_listed(const struct stage *stage)
+{
+	long end = now_ms() + LIMIT_MS;
+
+	while (!lists_all(services_status(stage->s))) {
+		if (now_ms() > end)
+			fail_msg("the last list was not published");
+		poll(NULL, 0, 20);
+	}
+}
+
 static struct agent_run *start_agent(const struct stage *stage)
 {
 	return agent_start_alone(stage->s->dir, ARGV("--services", stage->s->file));
@@ -429,6 +456,7 @@ static void programs_killed_by_the_hundred_while_agents_die_do_too(void **state)
 	herd = let_loose(&stage, seed, KILLS_UNDER_AN_AGENT, false);
 	agents = change_until_it_is_over(&stage, herd, agent);
 	write_services(&stage, NULL);
+	wait_until_all_are_listed(&stage);
 	*stage.published = (unsigned long)services_generation(stage.s);
 	assert_nobody_failed(herd);
 	tell(&stage, herd, agents);
