@@ -161,6 +161,7 @@ static void spawn_child(void)
 	posix_spawnattr_t attr;
 	pid_t pid = -1;
 	sigset_t all;
+	int error;
 
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
@@ -170,8 +171,9 @@ static void spawn_child(void)
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	posix_spawnattr_setsigdefault(&attr, &all);
-	report("posix_spawn: %d\n", posix_spawn(&pid, self, &actions, &attr, arguments_of_child(), environ));
-	await("spawned", pid);
+	error = posix_spawn(&pid, self, &actions, &attr, arguments_of_child(), environ);
+	await("spawned", pid); /* who has its say in the meantime */
+	report("posix_spawn: %d\n", error);
 	report("posix_spawnp, nowhere: %d\n", posix_spawnp(&pid, "/nowhere/program", NULL, NULL, arguments_of_child(), environ));
 }
 
