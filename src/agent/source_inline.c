@@ -43,17 +43,6 @@ static int no_memory(struct inliner *in)
 	return report(in->report, -ENOMEM, "out of memory");
 }
 
-static struct slice trim(struct slice s)
-{
-	while (s.len && text_is_space(s.at[0])) {
-		s.at++;
-		s.len--;
-	}
-	while (s.len && text_is_space(s.at[s.len - 1]))
-		s.len--;
-	return s;
-}
-
 static size_t count_of(struct slice s, char c)
 {
 	size_t n = 0;
@@ -82,11 +71,11 @@ static uint16_t parse_port(struct slice text)
 
 static int parse_service(struct inliner *in, struct slice whole, struct slice text, struct clause *ret)
 {
-	struct slice port = text, name = trim(slice_cut(&port, ':'));
+	struct slice port = text, name = slice_trim(slice_cut(&port, ':'));
 
 	if (!port.at)
 		return refuse(in, whole, "expected " FORM);
-	ret->port = parse_port(trim(port));
+	ret->port = parse_port(slice_trim(port));
 	if (!ret->port)
 		return refuse(in, whole, "expected a port from 1 to 65535 before the '='");
 	ret->namespace = name;
@@ -128,7 +117,7 @@ static int parse_clause(struct inliner *in, struct slice whole)
 	if (!clause->endpoints)
 		return no_memory(in);
 	while (err == 0 && rest.at)
-		err = parse_endpoint(in, trim(slice_cut(&rest, ',')), clause);
+		err = parse_endpoint(in, slice_trim(slice_cut(&rest, ',')), clause);
 	in->clause_count++;
 	return err;
 }
@@ -142,7 +131,7 @@ static int parse(struct inliner *in, const char *text)
 	if (!in->clauses)
 		return no_memory(in);
 	while (err == 0 && rest.at) {
-		struct slice clause = trim(slice_cut(&rest, ';'));
+		struct slice clause = slice_trim(slice_cut(&rest, ';'));
 
 		if (clause.len)
 			err = parse_clause(in, clause);
