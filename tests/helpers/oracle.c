@@ -28,9 +28,11 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -380,12 +382,30 @@ static void tell_events(struct play *p, const char *what, int events)
 	     events ? "" : " nothing");
 }
 
+/*
+ * Whether the question is on its way, or there, though the call that sent it told of no byte: one that was interrupted, or left. The
+ * SYN counts as one byte that was acknowledged.
+ */
+static bool has_asked(int fd)
+{
+	struct {
+		uint64_t before[15]; /* struct tcp_info up to tcpi_bytes_acked, which not every C library knows */
+		uint64_t bytes_acked;
+	} info = { 0 };
+	socklen_t length = sizeof(info);
+	int queued = 0;
+
+	return (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.bytes_acked > 1) ||
+	       (ioctl(fd, TIOCOUTQ, &queued) == 0 && queued > 0);
+}
+
 /* True where it is a stream that can be written. */
 static bool tell_readiness(struct play *p)
 {
 	struct epoll_event event = { 0 };
 	int ready = wait_for_end(p);
 
+	p->asked |= p->mode->sends && is_tcp(p) && has_asked(p->fd);
 	if (p->asked && p->before[TYPE] == SOCK_STREAM) { /* the answer is on its way */
 		wait_until(p, POLLIN | POLLHUP);
 		ready = wait_for_end(p);
