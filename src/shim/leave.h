@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Closing a connection for the program that holds it. Its descriptor stays open, and is the program's to close; what it reads
+ * is the end, as if the server had closed.
+ *
+ * Every function here acts on a private duplicate (F_DUPFD_CLOEXEC, above 2), whose SO_COOKIE is compared first, and which is
+ * closed before the function returns: a number that was closed and given to another socket meanwhile is never touched.
+ * System calls only; for the mover's thread.
+ */
+#ifndef FAIRDIAL_SHIM_LEAVE_H
+#define FAIRDIAL_SHIM_LEAVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum connection {
+	CONNECTION_ENDED,   /* closed, or another socket's number, or not established any more: nothing to follow */
+	CONNECTION_DIALING, /* SYN_SENT: not a connection yet */
+	CONNECTION_BUSY,    /* something is in flight, or moved not long enough ago, or it cannot be told who spoke last */
+	CONNECTION_QUIET,   /* the last bytes came in, both queues are empty, nothing is unacknowledged or unsent, for `quiet_ms` */
+};
+
+/*
+ * What a descriptor is now. `*ret_rest_ms`, where it is not NULL, is set to how long nothing has moved on a connection that is
+ * busy or quiet.
+ */
+enum connection connection_look(int fd, uint64_t cookie, uint32_t quiet_ms, uint32_t *ret_rest_ms);
+
+/*
+ * Ends a connection if it is CONNECTION_QUIET still; `cut`: whatever moves on it. Returns what it was: it was ended, unless that is
+ * CONNECTION_ENDED or CONNECTION_DIALING, or CONNECTION_BUSY without `cut`.
+ *
+ * By SHUT_WR, where the program ignores SIGPIPE: a request that slips in before still gets its reply. Otherwise its next write
+ * would kill it, and the connection is taken down instead (TCP_CORK, so that a request which slips in now stays here; a last
+ * look; connect(AF_UNSPEC); SHUT_RD): the next call of the program fails once with ECONNRESET, and then reads the end.
+ */
+enum connection connection_leave(int fd, uint64_t cookie, uint32_t quiet_ms, bool cut);
+
+/*
+ * `keepalive` of a Service: probes after `idle_ms` without traffic, three of them, each a third of that apart but at least a
+ * second, and TCP_USER_TIMEOUT (RFC 5482) to the same bound, so that bytes which nobody acknowledges end no later. Nothing where the
+ * program has set SO_KEEPALIVE or TCP_USER_TIMEOUT itself. For the hook that has just dialed, on the program's own descriptor.
+ */
+void connection_keep_alive(int fd, uint32_t idle_ms);
+
+/* After so long a peer that is gone is an error to the program at the latest. */
+uint32_t connection_keep_alive_bound_ms(uint32_t idle_ms);
+
+#endif
