@@ -90,7 +90,7 @@ static uint64_t *moved_word(const struct ledger *ledger, const struct ledger_win
 /*
  * Whoever still looks at an older table may put the last window's word in the place of this one's. Then the next one tells
  * anew, of as many connections but for those that came or went meanwhile; and what had moved counts from 0 again
- * (ledger_window_take), so that as many more may move, of those that are still too many. More than there can be is damage, and
+ * (ledger_window_take_if), so that as many more may move, of those that are still too many. More than there can be is damage, and
  * told anew as well.
  */
 uint32_t ledger_window_total(const struct ledger *ledger, const struct ledger_window *window, uint32_t now)
@@ -120,21 +120,14 @@ uint32_t ledger_window_moved(const struct ledger *ledger, const struct ledger_wi
 	return moved < LEDGER_MAX_SHARED ? moved : LEDGER_MAX_SHARED;
 }
 
-bool ledger_window_take(const struct ledger *ledger, const struct ledger_window *window, uint32_t most)
+bool ledger_window_take_if(const struct ledger *ledger, const struct ledger_window *window, uint32_t moved)
 {
 	uint64_t *word = moved_word(ledger, window);
 	uint32_t tag = tag_of(window);
+	uint64_t before = word ? load_relaxed(word) : 0;
 
-	for (int i = 0; word && i < WORD_TRIES; i++) {
-		uint64_t before = load_relaxed(word);
-		uint32_t moved = word_value(before, tag);
-
-		if (moved >= most || moved >= LEDGER_MAX_SHARED)
-			return false;
-		if (swap_if(word, before, word_make(tag, moved + 1)))
-			return true;
-	}
-	return false;
+	return word && moved < LEDGER_MAX_SHARED && word_value(before, tag) == moved &&
+	       swap_if(word, before, word_make(tag, moved + 1));
 }
 
 void ledger_window_give_back(const struct ledger *ledger, const struct ledger_window *window)

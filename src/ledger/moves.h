@@ -50,7 +50,10 @@ uint32_t ledger_window_total(const struct ledger *ledger, const struct ledger_wi
 /* How many have moved in it; at most LEDGER_MAX_SHARED. */
 uint32_t ledger_window_moved(const struct ledger *ledger, const struct ledger_window *window);
 
-/* One more has moved, if `moved` have until now; gives it back where nothing came of it. */
+/*
+ * Takes the right to move one more, if as many have as the caller has counted its shares behind; gives it back where nothing came
+ * of it. Whoever decides on one number, one goes on.
+ */
 bool ledger_window_take_if(const struct ledger *ledger, const struct ledger_window *window, uint32_t moved);
 void ledger_window_give_back(const struct ledger *ledger, const struct ledger_window *window);
 
