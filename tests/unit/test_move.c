@@ -624,6 +624,16 @@ static void windows_have_names_of_their_own(void **state)
 	}
 }
 
+/* Found by running hash_finish backwards. */
+static void a_window_whose_name_would_be_nothing_has_one(void **state)
+{
+	const uint64_t newest_ms = 70429028336920u;
+
+	(void)state;
+	assert_int_equal((uint32_t)hash_finish(newest_ms), 0);
+	assert_int_equal(move_window(WINDOW_MS, 0, newest_ms, newest_ms + 1000), 1);
+}
+
 static const uint32_t windows_ms[] = { 1000, 1001, 7777, WINDOW_MS, 24u * 3600000, UINT32_MAX };
 static const uint32_t alls[] = { 0, 1, 2, 3, 10, 999, 1u << 20, UINT32_MAX };
 
@@ -723,6 +733,7 @@ int main(void)
 		TEST(there_is_a_window_after_somebody_was_added),
 		TEST(there_is_no_window_where_nobody_was_added),
 		TEST(windows_have_names_of_their_own),
+		TEST(a_window_whose_name_would_be_nothing_has_one),
 		TEST(moves_become_more_until_all_may),
 		TEST(nobody_may_move_before_the_window_begins),
 		TEST(moves_are_spread_evenly_over_the_window),
