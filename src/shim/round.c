@@ -37,6 +37,8 @@ struct port_now {
 	struct table_rows rows;
 	uint8_t mode;
 	struct ledger_window window; /* of rebalance; `window.window` 0: none now */
+	struct move_shares shares;   /* as they were when the first of its connections was looked at, or the last one left */
+	bool has_shares;
 };
 
 /* A connection, and what it is to do. */
@@ -112,6 +114,7 @@ static bool open_port(struct round *r)
 		if (!read_port(r) || !table_end(&r->view))
 			return false;
 		p->known = true;
+		p->has_shares = false;
 		p->dest = r->now.entry.dest;
 		p->mark = table_mark(&r->view);
 	}
@@ -189,8 +192,8 @@ static void take_fate(struct round *r)
 	c->weight = row.weight ? row.weight : 1;
 	if (row.flags & ENDPOINT_USABLE)
 		c->facts.others--;
-	/* One that terminates and is usable is all that there is. */
-	c->facts.fate = (row.flags & ENDPOINT_TERMINATING) ? FATE_TERMINATING : FATE_IN;
+	/* Where all terminate they are usable: there is nobody better to go to. */
+	c->facts.fate = (row.flags & (ENDPOINT_TERMINATING | ENDPOINT_USABLE)) == ENDPOINT_TERMINATING ? FATE_TERMINATING : FATE_IN;
 }
 
 static void take_leaving(struct round *r)
@@ -265,21 +268,6 @@ static bool take_shares(const struct round *r, struct move_shares *ret_shares)
 	return table_end(&r->view);
 }
 
-/* Whether its endpoint has one to give, and how many may have moved by now. */
-static bool is_surplus(const struct round *r, const struct ledger_load *load, uint32_t moved, uint32_t *ret_most)
-{
-	struct move_shares shares;
-	uint32_t active = load->active;
-
-	if (!take_shares(r, &shares))
-		return false;
-	if (is_observed(r))
-		active = count_observed(r, &r->now.entry.peer, true);
-	*ret_most = move_allowed(moved + move_surplus_of_all(&shares), r->port.tally.newest_ms, r->port.row.policy.rebalance_ms,
-				 r->now_ms);
-	return move_surplus(&shares, r->now.weight, active) > 0;
-}
-
 /*
  * A connection of an endpoint with too many moves on behalf of the whole pod. The numbers of what has moved and of the endpoint's
  * connections are read before the shares are counted, and both are swapped for what they are then: whoever of two processes is
@@ -288,10 +276,15 @@ static bool is_surplus(const struct round *r, const struct ledger_load *load, ui
 static bool take_surplus(struct round *r)
 {
 	const struct ledger *ledger = &r->attachment->ledger;
-	uint32_t moved = ledger_window_moved(ledger, &r->port.window), most = 0;
+	uint32_t moved = ledger_window_moved(ledger, &r->port.window), most;
 	struct ledger_load load = ledger_load(ledger, r->now.key, r->now_ms);
+	struct move_shares *shares = &r->port.shares;
 
-	if (!is_surplus(r, &load, moved, &most) || moved >= most || !ledger_give_up_if(ledger, r->now.key, &load))
+	r->port.has_shares = false;
+	if (!take_shares(r, shares) || move_surplus(shares, r->now.weight, load.active) == 0)
+		return false;
+	most = move_allowed(moved + move_surplus_of_all(shares), r->port.tally.newest_ms, r->port.row.policy.rebalance_ms, r->now_ms);
+	if (moved >= most || !ledger_give_up_if(ledger, r->now.key, &load))
 		return false;
 	if (ledger_window_take_if(ledger, &r->port.window, moved))
 		return true;
@@ -299,17 +292,21 @@ static bool take_surplus(struct round *r)
 	return false;
 }
 
+/* A first look, by numbers that may be a moment old: take_surplus decides. */
 static void take_surplus_fact(struct round *r)
 {
-	struct ledger_load load;
-	uint32_t most = 0;
+	struct port_now *p = &r->port;
+	uint32_t active;
 
-	r->now.facts.surplus = false;
-	if (!r->port.window.window || r->now.facts.fate != FATE_IN)
+	if (!p->window.window || r->now.facts.fate != FATE_IN)
 		return;
 	r->soon = true;
-	load = ledger_load(&r->attachment->ledger, r->now.key, r->now_ms);
-	r->now.facts.surplus = is_surplus(r, &load, 0, &most);
+	if (!p->has_shares && !take_shares(r, &p->shares))
+		return;
+	p->has_shares = true;
+	active = is_observed(r) ? count_observed(r, &r->now.entry.peer, true) :
+				  ledger_load(&r->attachment->ledger, r->now.key, r->now_ms).active;
+	r->now.facts.surplus = move_surplus(&p->shares, r->now.weight, active) > 0;
 }
 
 /* ---- why ---- */
@@ -417,6 +414,7 @@ static void report(struct round *r)
 	if (r->now.note->told)
 		return;
 	r->now.note->told = true;
+	r->port.has_shares = false;
 	tell(r, true);
 }
 
