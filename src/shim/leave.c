@@ -264,14 +264,15 @@ enum connection connection_leave(int fd, uint64_t cookie, uint32_t quiet_ms, boo
 
 #define PROBES 3
 
+/* The kernel's seconds; the longer ones where they do not come out even. */
 static uint32_t idle_s(uint32_t idle_ms)
 {
-	return idle_ms < 1000 ? 1 : idle_ms / 1000;
+	return idle_ms < 1000 ? 1 : (idle_ms + 999) / 1000;
 }
 
 static uint32_t interval_s(uint32_t idle_ms)
 {
-	return idle_ms < 3000 ? 1 : idle_ms / 3000;
+	return (idle_s(idle_ms) + PROBES - 1) / PROBES;
 }
 
 uint32_t connection_keep_alive_bound_ms(uint32_t idle_ms)
