@@ -29,7 +29,8 @@ struct booked {
 
 /*
  * The mover's life in this process: one word, beside the entries. 0: none; what the others are is mover.c's. NULL: there is no
- * memory, or none that a child of fork would find empty (Linux before 4.14), or this is a child of vfork.
+ * memory, or none that a child of fork would find empty (Linux before 4.14), or this is a child of vfork; or nobody
+ * has booked anything yet.
  */
 uint64_t *book_life(void);
 

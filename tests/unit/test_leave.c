@@ -5,15 +5,20 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/tcp_told.h"
@@ -572,6 +577,105 @@ static void who_polls_a_connection_is_told_of_its_end(void **state)
 	who_polls_is_told(true);
 }
 
+/* ---- a request in the moment before one of the calls by which a connection is taken down ---- */
+
+static struct moment {
+	long number;
+	unsigned length_at, length; /* of its arguments the one that is a length, and what that is */
+	int client;
+	unsigned met;
+} moment;
+
+/* The program asks; then the call is made as it was meant, with a longer length, which the filter lets pass. */
+static void ask_then_call(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *at = context;
+	long result;
+#if defined(__x86_64__)
+	const long long *r = at->uc_mcontext.gregs;
+	long a[] = { r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8] };
+#elif defined(__aarch64__)
+	const unsigned long long *r = at->uc_mcontext.regs;
+	long a[] = { (long)r[0], (long)r[1], (long)r[2], (long)r[3], (long)r[4] };
+#endif
+
+	(void)signal;
+	(void)info;
+	if (moment.met++ == 0 && write(moment.client, "slip\n", 5) != 5)
+		_exit(124);
+	a[moment.length_at] += 4;
+	result = syscall(moment.number, a[0], a[1], a[2], a[3], a[4]);
+	if (result < 0)
+		result = -errno;
+#if defined(__x86_64__)
+	at->uc_mcontext.gregs[REG_RAX] = result;
+#elif defined(__aarch64__)
+	at->uc_mcontext.regs[0] = (unsigned long long)result;
+#endif
+}
+
+static void trap_moment(void)
+{
+	const struct sigaction action = { .sa_sigaction = ask_then_call, .sa_flags = SA_SIGINFO };
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)moment.number, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + moment.length_at * 8),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, moment.length, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
+
+	if (sigaction(SIGSYS, &action, NULL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(125);
+}
+
+static void leave_in(const struct pair *p, const struct moment *when, enum connection expected)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		moment = *when;
+		moment.client = p->client;
+		trap_moment();
+		_exit(leave(p, false) != expected || moment.met == 0);
+	}
+	await(child);
+}
+
+static void request_before_the_cork_keeps_the_connection(void **state)
+{
+	const struct moment corking = { .number = SYS_setsockopt, .length_at = 4, .length = sizeof(int) };
+	struct pair p = quiet_one();
+
+	(void)state;
+	leave_in(&p, &corking, CONNECTION_BUSY);
+	hear(p.server, "slip\n");
+	say(p.server, "answer\n");
+	hear(p.client, "answer\n");
+	assert_int_equal(option(p.client, IPPROTO_TCP, TCP_CORK), 0);
+}
+
+static void request_after_the_last_look_never_reaches_the_server(void **state)
+{
+	const struct moment disconnecting = { .number = SYS_connect, .length_at = 2, .length = sizeof(struct sockaddr) };
+	struct pair p = quiet_one();
+	struct tcp_told told = { 0 };
+	socklen_t len = sizeof(told);
+	char c;
+
+	(void)state;
+	leave_in(&p, &disconnecting, CONNECTION_QUIET);
+	assert_int_equal(read(p.client, &c, 1), -1);
+	assert_int_equal(errno, ECONNRESET);
+	hear_end(p.client);
+	assert_int_equal(option(p.server, SOL_SOCKET, SO_ERROR), ECONNRESET);
+	assert_int_equal(getsockopt(p.server, IPPROTO_TCP, TCP_INFO, &told, &len), 0);
+	assert_int_equal(told.data_segs_in, 1); /* that of slow_exchange */
+}
+
 /* ---- threads that wait in a call ---- */
 
 struct waiter {
@@ -798,6 +902,8 @@ int main(void)
 		TEST(request_that_slips_in_is_answered),
 		TEST(request_that_fails_has_not_been_heard),
 		TEST(program_that_sigpipe_would_kill_survives_its_next_call),
+		TEST(request_before_the_cork_keeps_the_connection),
+		TEST(request_after_the_last_look_never_reaches_the_server),
 		TEST(cork_is_as_the_program_left_it),
 		TEST(every_descriptor_of_a_connection_sees_its_end),
 		TEST(who_polls_a_connection_is_told_of_its_end),
