@@ -35,9 +35,9 @@ struct booked {
 uint64_t *book_life(void);
 
 /*
- * Writes an entry over what its place had. False: not written, because there is no memory (above), or another thread, or the call that
- * a signal handler interrupted, is writing there; that connection stays where it is. Async-signal-safe: no locks; one mmap(2) and
- * one madvise(2) in the life of the process.
+ * Writes an entry over what its place had. False: not written, because there is no memory (above), or another thread, or the call
+ * that a signal handler interrupted, is writing there; that connection stays where it is. Async-signal-safe: no locks; one mmap(2)
+ * and one madvise(2) in the life of the process.
  */
 bool book_add(const struct booked *entry);
 

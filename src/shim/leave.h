@@ -36,14 +36,16 @@ enum connection connection_look(int fd, uint64_t cookie, uint32_t quiet_ms, uint
  * waits in a call meanwhile gets ECONNRESET from it, or EPIPE without the signal (Linux 6.7). Where the kernel disconnects nobody,
  * as while a thread waits (Linux 6.4 to 6.6) or under TLS of its own, it is CONNECTION_BUSY.
  *
- * A cut of one that is busy takes it down without a look, also where SIGPIPE is ignored: half an answer is to be an error, not an end.
+ * A cut of one that is busy takes it down without a look, also where SIGPIPE is ignored: half an answer is to be an error, not an
+ * end.
  */
 enum connection connection_leave(int fd, uint64_t cookie, uint32_t quiet_ms, bool cut);
 
 /*
  * `keepalive` of a Service: probes after `idle_ms` without traffic, three of them, each a third of that apart, in whole seconds,
- * rounded up, and TCP_USER_TIMEOUT (RFC 5482) to the same bound, so that bytes which nobody acknowledges end no later. Nothing where the
- * program has set SO_KEEPALIVE or TCP_USER_TIMEOUT itself. For the hook that has just dialed, on the program's own descriptor.
+ * rounded up, and TCP_USER_TIMEOUT (RFC 5482) to the same bound, so that bytes which nobody acknowledges end no later. Nothing
+ * where the program has set SO_KEEPALIVE or TCP_USER_TIMEOUT itself. For the hook that has just dialed, on the program's own
+ * descriptor.
  */
 void connection_keep_alive(int fd, uint32_t idle_ms);
 
