@@ -109,7 +109,7 @@ static bool tie_came_in_last(int fd)
 	return sys_getsockopt_int(fd, IPPROTO_TCP, TCP_QUICKACK, &quick) == 0 && quick == 1 && first_answer_counts();
 }
 
-/* Also where nothing was ever said. A request that went with the SYN is told by the counter alone: its time is that of the handshake. */
+/* Also where nothing was ever said. A request that went with the SYN has the time of the handshake: the counter alone tells. */
 static bool came_in_last(int fd, const struct tcp_told *told)
 {
 	if (!told->data_segs_out)
@@ -185,7 +185,7 @@ static int set_cork(int own, int cork)
 	return sys_setsockopt(own, IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
 }
 
-/* RST to the peer, and ECONNRESET to the next call of the program (net/ipv4/tcp.c, tcp_disconnect), or to those that wait in one. */
+/* RST to the peer, and ECONNRESET to the next call of the program (net/ipv4/tcp.c, tcp_disconnect), or to one that waits. */
 static int disconnect(int own)
 {
 	const struct sockaddr sa = { .sa_family = AF_UNSPEC };
