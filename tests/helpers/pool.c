@@ -2,7 +2,7 @@
 /*
  * pool ADDRESS PORT [FD,FD...]: holds connections as a program with a pool does, and does with them what stdin says, a line each;
  * for each line it prints one. A turn is a line to the server and its answer ("backend-3"). A connection that has ended before a
- * byte of the answer came is dialed anew, and the turn made again, once. With FDs it has those connections already: it was executed.
+ * byte of the answer came is dialed anew, and the turn made again, once. With FDs it has those connections: it was executed.
  *
  *	open N [ADDRESS PORT]	dials N more, here or elsewhere, and makes a turn on each	"open N"
  *	turn [FIRST [COUNT]]	a turn on each of these (all)			"turn ANSWERED RENEWED FAILED"
@@ -29,6 +29,7 @@
  *	orphan			a child goes on, its parent ends			"orphan 0"
  *	vfork			a child that shares the memory dials and asks	"vfork STATUS"
  *	exec			goes on as a new program with these connections	"exec N"
+ *	user			gives up its user and its group, in all threads		"user 0"
  *	hand			a thread goes on, the first one ends		"hand 0"
  *	leave			the first thread ends, and is the only one
  *	end			ends, or ends the thread that has been handed the rest
@@ -530,6 +531,11 @@ static void inherit(char *list)
 	say("exec", count);
 }
 
+static void give_up_user(void)
+{
+	say("user", setgid(65534) || setuid(65534));
+}
+
 static void obey(void);
 
 static void *go_on(void *unused)
@@ -565,7 +571,8 @@ static const struct command {
 	{ "ask", ask_only }, { "take", take }, { "ignore", ignore }, { "nonblocking", dial_nonblocking }, { "keepalive", keep_alive },
 	{ "options", options }, { "tasks", tasks }, { "reuse", reuse }, { "shift", shift }, { "double", twice },
 	{ "close", close_connections }, { "clear", clear }, { "fork", fork_on }, { "up", up }, { "orphan", orphan },
-	{ "vfork", vfork_one }, { "exec", exec_on }, { "hand", hand }, { "leave", leave },
+	{ "vfork", vfork_one }, { "exec", exec_on }, { "user", give_up_user },
+	{ "hand", hand }, { "leave", leave },
 };
 
 /* Without a buffer that a child or another program would not have. False at the end. */

@@ -131,7 +131,7 @@ static void nobody_leaves_where_there_is_nobody_else_to_go_to(void **state)
 	(void)state;
 	change(&one, "tt");
 	assert_settled(one.s, &(struct moves){ 0 });
-	change(&one, "t-");
+	change(&one, "--");
 	assert_settled(one.s, &(struct moves){ 0 });
 	assert_turns(p, "turn", 4, 0);
 }
@@ -275,21 +275,29 @@ static void program_that_ignores_sigpipe_reads_the_end(void **state)
 
 static void who_waits_in_a_system_call_notices(void **state)
 {
-	static const char *const waits[][2] = { { "read", "read ECONNRESET" }, { "poll 3", "ended 3" }, { "epoll 3", "ended 3" } };
+	static const char *const waits[] = { "read", "poll 3", "epoll 3" };
 
 	(void)state;
 	for (size_t i = 0; i < 6; i++) {
 		struct scene one = scene("ii", DRAIN);
 		struct process *p = pool_start(one.s, NULL, 0);
 		bool ignores = i % 2;
+		const char *seen;
 
 		change(&one, "-i");
 		if (ignores)
 			pool_do(p, "ignore", "ignore 0");
 		pool_do(p, "open 3", "open 3");
-		process_say(p, format("%s\n", waits[i / 2][0]));
+		process_say(p, format("%s\n", waits[i / 2]));
 		change(&one, "it");
-		assert_string_equal(process_line(p, MOVES_LIMIT_MS), i / 2 == 0 && ignores ? "read EOF" : waits[i / 2][1]);
+		seen = process_line(p, MOVES_LIMIT_MS);
+		assert_non_null(seen);
+		if (i / 2)
+			assert_string_equal(seen, "ended 3");
+		else if (ignores)
+			assert_string_equal(seen, "read EOF");
+		else /* EPIPE: whoever waits in the call itself, from Linux 6.7 on */
+			assert_true(!strcmp(seen, "read ECONNRESET") || !strcmp(seen, "read EPIPE"));
 		wait_moved(one.s, &(struct moves){ .drain = 3 });
 		assert_turns(p, "turn", 3, 3);
 	}
@@ -529,7 +537,7 @@ static void surplus_moves_evenly_over_the_window(void **state)
 		long most;
 
 		moved = moved_of(one.s, "web");
-		most = 1 + (now_ms() - begun) * (ALL / 2) / (WINDOW_S * 1000);
+		most = 1 + (now_ms() - begun) * (ALL / 2) / (WINDOW_S * 850); /* the last has a while left to be quiet in */
 		if (moved.rebalance > most)
 			fail_msg("%ld have moved after %ld ms", moved.rebalance, now_ms() - begun);
 		if (now_ms() - begun > MOVES_LIMIT_MS)
