@@ -50,8 +50,11 @@ uint32_t ledger_window_total(const struct ledger *ledger, const struct ledger_wi
 /* How many have moved in it; at most LEDGER_MAX_SHARED. */
 uint32_t ledger_window_moved(const struct ledger *ledger, const struct ledger_window *window);
 
-/* Takes the right to move one more, while fewer than `most` have; gives it back where nothing came of it. */
-bool ledger_window_take(const struct ledger *ledger, const struct ledger_window *window, uint32_t most);
+/*
+ * One more has moved, if as many have as `moved` says (ledger_window_moved), and nobody else is counted at the same time; it is
+ * given back where nothing came of it.
+ */
+bool ledger_window_take_if(const struct ledger *ledger, const struct ledger_window *window, uint32_t moved);
 void ledger_window_give_back(const struct ledger *ledger, const struct ledger_window *window);
 
 /* ---- a rate ---- */
