@@ -121,13 +121,12 @@ uint32_t ledger_window_moved(const struct ledger *ledger, const struct ledger_wi
 
 bool ledger_window_take_if(const struct ledger *ledger, const struct ledger_window *window, uint32_t moved)
 {
-	uint64_t *word = moved_word(ledger, window), before;
+	uint64_t *word = moved_word(ledger, window);
 	uint32_t tag = tag_of(window);
+	uint64_t before = word ? load_relaxed(word) : 0;
 
-	if (!word || moved >= LEDGER_MAX_SHARED)
-		return false;
-	before = load_relaxed(word);
-	return word_value(before, tag) == moved && swap_if(word, before, word_make(tag, moved + 1));
+	return word && moved < LEDGER_MAX_SHARED && word_value(before, tag) == moved &&
+	       swap_if(word, before, word_make(tag, moved + 1));
 }
 
 void ledger_window_give_back(const struct ledger *ledger, const struct ledger_window *window)

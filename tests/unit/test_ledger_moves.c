@@ -280,6 +280,7 @@ static void the_surplus_is_given_up_once_while_others_claim(void **state)
 
 /* ---- windows ---- */
 
+/* One more, while fewer than `most` have moved; somebody else may be faster. */
 static bool take(const struct ledger *ledger, const struct ledger_window *window, uint32_t most)
 {
 	for (;;) {
