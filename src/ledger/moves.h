@@ -44,8 +44,8 @@ uint32_t ledger_window_total(const struct ledger *ledger, const struct ledger_wi
 /* How many have moved in it. */
 uint32_t ledger_window_moved(const struct ledger *ledger, const struct ledger_window *window);
 
-/* Takes the right to move one more, while fewer than `most` have; gives it back where nothing came of it. */
-bool ledger_window_take(const struct ledger *ledger, const struct ledger_window *window, uint32_t most);
+/* One more has moved, if `moved` have until now; gives it back where nothing came of it. */
+bool ledger_window_take_if(const struct ledger *ledger, const struct ledger_window *window, uint32_t moved);
 void ledger_window_give_back(const struct ledger *ledger, const struct ledger_window *window);
 
 /* ---- a rate ---- */

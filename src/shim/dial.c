@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "balance/move.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -36,7 +37,7 @@ static bool head_is_whole(const struct table_view *view)
 	return true;
 }
 
-static inline int find_port(const struct table_view *view, const struct addr *dest, struct table_port *ret_port)
+int dial_find_port(const struct table_view *view, const struct addr *dest, struct table_port *ret_port)
 {
 	int row = table_find_port(view, dest, PROTOCOL_TCP);
 	int r = row < 0 ? row : table_port(view, (uint32_t)row, ret_port);
@@ -97,8 +98,7 @@ static bool is_allowed(const struct table_view *view, const struct settings *set
 	       settings_allow(settings, slice_of(service.name), slice_of(service.namespace));
 }
 
-/* The most cautious of what table, Service and process say. */
-static uint8_t mode_of(const struct table_rules *rules, const struct table_port *port, const struct settings *settings)
+uint8_t dial_mode(const struct table_rules *rules, const struct table_port *port, const struct settings *settings)
 {
 	uint8_t mode = settings->mode;
 
@@ -143,6 +143,8 @@ static void take_rules(struct dial *d, const struct table_rules *rules, const st
 	d->attempts = policy->attempts ? policy->attempts : 1;
 	take_verdict(d, policy);
 	d->service = port->service;
+	d->keepalive_ms = policy->keepalive_ms;
+	d->moves = move_is_asked_for(policy) && !port->affinity_s;
 	d->pick.cursor = (struct ledger_key){ port->cursor, port->cursor_tag };
 	if (!d->pick.ledger->base || port->cursor >= d->pick.ledger->cursors)
 		d->pick.noise = dial_own_turn();
@@ -179,12 +181,12 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	struct table_rules rules;
 	struct table_port port;
 	uint8_t mode;
-	int r = find_port(view, &d->dest, &port);
+	int r = dial_find_port(view, &d->dest, &port);
 
 	if (r < 0)
 		return r == -ENOENT ? DIAL_NOT_SERVICE : DIAL_NO_TABLE;
 	rules = table_rules(view);
-	mode = mode_of(&rules, &port, d->settings);
+	mode = dial_mode(&rules, &port, d->settings);
 	if (mode == MODE_OFF || (settings_choose(d->settings) && !is_allowed(view, d->settings, &port)))
 		return DIAL_OFF;
 	if (port.stand_down)
@@ -291,7 +293,7 @@ __attribute__((noinline)) /* its row is not for the stack of every dial */
 static int follow_generation(struct dial *d, const struct table_view *view)
 {
 	struct table_port port;
-	int r = find_port(view, &d->dest, &port);
+	int r = dial_find_port(view, &d->dest, &port);
 
 	if (r < 0)
 		return r;
@@ -460,11 +462,11 @@ struct trace_room {
 	char line[512], addr[ADDR_TEXT];
 };
 
-static void add_service_name(const struct dial *d, struct table_service *service, struct text *line)
+void dial_add_service(struct text *line, const struct table *table, uint32_t row, struct table_service *service)
 {
 	struct table_view view;
 
-	if (!table_begin(&d->attachment->table, &view) || table_service(&view, d->service, service) < 0 || !table_end(&view))
+	if (!table_begin(table, &view) || table_service(&view, row, service) < 0 || !table_end(&view))
 		return;
 	text_add(line, service->name);
 	if (service->namespace[0]) {
@@ -495,7 +497,7 @@ static void write_trace(const struct dial *d, struct trace_room *room, const str
 	struct text line = trace_begin(room->line, sizeof(room->line), "dial");
 
 	if (choice || reason == DIAL_OBSERVED)
-		add_service_name(d, &room->service, &line);
+		dial_add_service(&line, &d->attachment->table, d->service, &room->service);
 	text_add(&line, addr_print(&d->dest, room->addr));
 	if (choice) {
 		text_add(&line, " -> ");

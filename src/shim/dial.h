@@ -14,6 +14,7 @@
 #include "shim/attach.h"
 
 struct sockaddr;
+struct text;
 
 /* Why a dial goes where it goes. */
 enum dial_reason {
@@ -44,6 +45,8 @@ struct dial {
 	struct ledger_verdict verdict;
 	uint32_t service;    /* row, for the trace */
 	uint32_t affinity_s; /* not 0: dials are pinned for so long */
+	uint32_t keepalive_ms; /* not 0: the kernel is to probe the connection */
+	bool moves;	       /* its connection may be closed one day: drain, rebalance or max_age */
 	struct ledger_pin pin; /* as the last choice found it */
 	struct pick pick;
 };
@@ -113,6 +116,15 @@ bool dial_claim(struct dial *dial, const struct candidate *candidate, int tries)
 
 /* A turn among those of this process alone. */
 uint64_t dial_own_turn(void);
+
+/* The row of the port at an address, its generation's head found whole; -ENOENT, -EBADMSG. Between table_begin and table_end. */
+int dial_find_port(const struct table_view *view, const struct addr *dest, struct table_port *ret_port);
+
+/* The most cautious of what table, Service and process say: enum fairdial_mode. */
+uint8_t dial_mode(const struct table_rules *rules, const struct table_port *port, const struct settings *settings);
+
+/* "NAME.NAMESPACE " of a row of SECTION_SERVICES, for a trace. `service`: room for the row. */
+void dial_add_service(struct text *line, const struct table *table, uint32_t row, struct table_service *service);
 
 /* A line of the trace, where it is asked for. `error`: 0 or an errno. */
 void dial_trace(const struct dial *dial, const struct dial_choice *choice, enum dial_reason reason, int error);

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "shim/dial.h"
+#include "shim/follow.h"
 #include "shim/guard.h"
 #include "shim/next.h"
 
@@ -158,6 +159,8 @@ static void land(struct call *c, bool success)
 	uint16_t port_be;
 
 	dial_landed(&c->dial, &c->choice, success);
+	if (c->dial.moves || c->dial.keepalive_ms)
+		follow_landed(c->fd, &c->dial, &c->choice);
 	if (!success && c->choice.doubted && local_port(c->fd, &port_be))
 		dial_await(&c->dial, &c->choice, port_be);
 }
@@ -439,8 +442,11 @@ static inline bool begin(struct call *c, int fd, const struct sockaddr *sa, uint
 		else if (!choose_first(c))
 			reason = DIAL_NO_ENDPOINT;
 	}
-	if (reason == DIAL_OBSERVED)
+	if (reason == DIAL_OBSERVED) {
 		dial_dropped(&c->dial, &c->choice); /* the place is given back, the count stays */
+		if (c->dial.moves)
+			follow_observed(fd, &c->dial, &c->choice);
+	}
 	if (reason == DIAL_OURS)
 		return true;
 	dial_trace(&c->dial, reason == DIAL_OBSERVED ? &c->choice : NULL, reason, 0);

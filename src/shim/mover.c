@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/mover.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/signals.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "base/trace.h"
+#include "ledger/moves.h"
+#include "shim/book.h"
+#include "shim/dial.h"
+#include "shim/next.h"
+#include "shim/round.h"
+#include "table/atomics.h"
+
+#define STACK	      (128 << 10) /* of which a few pages are ever touched; thread-local storage of the program's libraries lies in it too */
+#define IDLE_MS	      30000
+#define LAST_LOOK_MS  1000
+
+/* glibc keeps 32 and 33 for itself, musl 34 too (pthreads(7)): a change of user is one of their uses. */
+#define LIBC_SIGNALS (7ull << (32 - 1))
+
+/*
+ * The word of book_life. Both sides change it by compare-and-swap alone, so that of a mover that is about to end and a dial that has
+ * just booked an entry, whichever comes second sees what the first one did: the dial finds MOVER_NONE and makes another, or the
+ * mover's swap to it, which acquires what the dial's released, is followed by a look at the book that finds the entry.
+ */
+enum life { MOVER_NONE, MOVER_STARTS, MOVER_RUNS, MOVER_CANNOT };
+
+/* ---- the end ---- */
+
+/* The rest behind the `n`th blank of a text; empty where it has fewer. */
+static struct slice behind_blanks(struct slice text, int n)
+{
+	while (n--)
+		slice_cut(&text, ' ');
+	return text.at ? text : (struct slice){ "", 0 };
+}
+
+static unsigned leading_number(struct slice text)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < text.len && text_is_digit(text.at[i]) && n < 1000; i++)
+		n = n * 10 + (unsigned)(text.at[i] - '0');
+	return n;
+}
+
+/*
+ * The first thread has ended, and no other is left: proc(5), stat: behind the name's last parenthesis the state, which is Z then,
+ * and seventeen fields later the number of threads, the first one included.
+ */
+static bool is_last_thread(void)
+{
+	char buf[512];
+	int fd = sys_openat(AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+	long n = fd >= 0 ? sys_read(fd, buf, sizeof(buf)) : -1;
+	long at;
+
+	if (fd >= 0)
+		sys_close(fd);
+	for (at = n - 1; at >= 0 && buf[at] != ')'; at--)
+		;
+	if (at < 0 || at + 2 >= n || buf[at + 2] != 'Z')
+		return false;
+	return leading_number(behind_blanks((struct slice){ buf + at + 2, (size_t)(n - at - 2) }, 17)) <= 2;
+}
+
+static bool may_end(uint64_t *life)
+{
+	struct booked entry;
+
+	if (!swap_if(life, MOVER_RUNS, MOVER_NONE))
+		return true;
+	return book_next(0, &entry) < 0 || !swap_if(life, MOVER_NONE, MOVER_RUNS);
+}
+
+/* ---- the thread ---- */
+
+static void name_thread(void)
+{
+	sys_call(SYS_prctl, 15 /* PR_SET_NAME */, (long)"fairdial-mover", 0, 0, 0, 0);
+}
+
+static void *run(void *arg)
+{
+	uint64_t *life = arg;
+	struct round *round = round_new();
+	uint64_t idle_since_ms = 0, looked_ms = 0;
+
+	name_thread();
+	while (round) {
+		uint64_t now_ms = clock_boot_ms();
+		unsigned pause_ms = round_look(round, now_ms);
+		bool idle = round_is_empty(round);
+
+		if (!idle || !idle_since_ms)
+			idle_since_ms = now_ms;
+		if (now_ms - looked_ms >= LAST_LOOK_MS) {
+			looked_ms = now_ms;
+			if (is_last_thread())
+				break;
+		}
+		if (idle && now_ms - idle_since_ms >= IDLE_MS && may_end(life))
+			break;
+		sys_poll(NULL, 0, (int)pause_ms);
+	}
+	round_free(round);
+	return NULL;
+}
+
+/* ---- making it ---- */
+
+struct makers {
+	__typeof__(pthread_create) *create;
+	__typeof__(pthread_attr_init) *init;
+	__typeof__(pthread_attr_setstacksize) *set_stack;
+	__typeof__(pthread_attr_setdetachstate) *set_detached;
+	__typeof__(pthread_attr_destroy) *destroy;
+};
+
+static bool find_makers(struct makers *ret)
+{
+	ret->create = next_default("pthread_create");
+	ret->init = next_default("pthread_attr_init");
+	ret->set_stack = next_default("pthread_attr_setstacksize");
+	ret->set_detached = next_default("pthread_attr_setdetachstate");
+	ret->destroy = next_default("pthread_attr_destroy");
+	return ret->create && ret->init && ret->set_stack && ret->set_detached && ret->destroy;
+}
+
+/* With the small stack, or, where the libraries of the program have more thread-local storage than that, with the usual one. */
+static bool make_by(const struct makers *makers, uint64_t *life)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error;
+
+	if (makers->init(&attr) != 0)
+		return false;
+	makers->set_detached(&attr, PTHREAD_CREATE_DETACHED);
+	makers->set_stack(&attr, STACK);
+	error = makers->create(&thread, &attr, run, life);
+	makers->destroy(&attr);
+	if (error == 0)
+		return true;
+	if (makers->init(&attr) != 0)
+		return false;
+	makers->set_detached(&attr, PTHREAD_CREATE_DETACHED);
+	error = makers->create(&thread, &attr, run, life);
+	makers->destroy(&attr);
+	return error == 0;
+}
+
+/* The thread has the mask of whoever makes it. */
+static bool make(uint64_t *life)
+{
+	struct makers makers;
+	uint64_t mask;
+	bool made;
+
+	if (!find_makers(&makers))
+		return false;
+	mask = signals_mask(SIGNALS_ALL & ~LIBC_SIGNALS);
+	made = make_by(&makers, life);
+	signals_mask(mask);
+	return made;
+}
+
+__attribute__((noinline))
+static void tell_cannot(const struct dial *dial)
+{
+	char buf[128];
+	struct text line;
+
+	ledger_count_without_thread(dial->pick.ledger, dial->pick.cursor);
+	if (!(dial->settings->trace & TRACE_MOVE))
+		return;
+	line = trace_begin(buf, sizeof(buf), "move");
+	text_add(&line, "no thread can be made: connections stay where they are");
+	trace_end(&line, dial->settings->trace_path);
+}
+
+__attribute__((noinline))
+static void make_mover(const struct dial *dial, uint64_t *life)
+{
+	int before = errno_get();
+
+	/* Runs before it is made: where it looks at the word, it finds what it is to find. */
+	store_release(life, MOVER_RUNS);
+	if (!make(life)) {
+		store_release(life, MOVER_CANNOT);
+		tell_cannot(dial);
+	}
+	errno_set(before);
+}
+
+void mover_wake(const struct dial *dial)
+{
+	uint64_t *life = book_life();
+
+	if (!life || swap_if(life, MOVER_RUNS, MOVER_RUNS))
+		return;
+	if (swap_if(life, MOVER_NONE, MOVER_STARTS))
+		make_mover(dial, life);
+}
