@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """pool_http.py KIND URL THREADS PAUSE: a constant load on connections that are kept, until stdin ends.
 
-Every thread asks for URL, with PAUSE seconds between an answer and the next question, and prints who answered, or "failed" and why. How connections are kept is KIND:
+Every thread asks for URL, with PAUSE seconds between an answer and the next question, and prints who answered, or "failed" and
+why. How connections are kept is KIND:
 
     requests         a requests.Session for each thread, as its authors advise
     requests-shared  one for all of them

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """pool_mysql.py KIND HOST PORT CONNECTIONS PAUSE: a constant load on a pool of connections to MySQL, until stdin ends.
 
-All CONNECTIONS are in use at once, again and again with PAUSE seconds between; each use prints who answered, or "failed" and why. The pool is KIND:
+All CONNECTIONS are in use at once, again and again with PAUSE seconds between; each use prints who answered, or "failed" and
+why. The pool is KIND:
 
     list              a list of PyMySQL connections: each is pinged before its use, and opened again where that fails
     list-untested     the same without a ping: a connection that failed is replaced

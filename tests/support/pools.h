@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools of connections as programs have them, at constant load, while the list under them changes: three servers, then six, then two.
- * All servers go on serving all the time, so a request that fails does so because its connection was closed. The client prints
- * "backend-3" for each request, or "failed" and why; its lines are what a test waits for.
+ * Pools of connections as programs have them, at constant load, while the list under them changes: three servers, then six,
+ * then two. All servers go on serving all the time, so a request that fails does so because its connection was closed. The client
+ * prints "backend-3" for each request, or "failed" and why; its lines are what a test waits for.
  */
 #ifndef FAIRDIAL_TESTS_POOLS_H
 #define FAIRDIAL_TESTS_POOLS_H
@@ -17,9 +17,9 @@ struct services;
 /* What divides evenly by three, six and two: who has its share has as many as any other. */
 enum { POOL_SERVERS = 6, POOL_CONNECTIONS = 12 };
 
-/* Longer than the least `quiet` by far: a connection is quiet for most of the time. */
-#define POOL_PAUSE_MS "500"
-#define POOL_PAUSE_S  "0.5"
+/* Between two requests on a connection: `quiet` is a quarter of it, so that a connection is quiet for most of the time. */
+#define POOL_PAUSE_MS "400"
+#define POOL_PAUSE_S  "0.4"
 
 struct pool {
 	const char *title;
@@ -44,7 +44,7 @@ void pool_follow(struct pool *p);
 /* Connections that were closed for this reason, as status tells. */
 unsigned pool_moved(struct pool *p, const char *reason);
 
-/* A python that has these modules ("requests, urllib3"): the first in PATH or the distribution's own. Skips the test without one. */
+/* A python that has these modules ("pymysql, sqlalchemy"), the first in PATH or the distribution's own; skips the test without. */
 const char *python_with(const char *modules);
 
 #endif
