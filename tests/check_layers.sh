@@ -86,7 +86,7 @@ done | rule "all of src/shim is in libfairdial.so"
 
 # Headers of the C library that declare what a guest must not call; FILE:HEADER where one is taken for a declaration.
 libc_only='stdio|stdlib|malloc|alloca|pthread|threads|dlfcn|unistd|signal|syslog|locale|wchar|assert|err|stdarg|spawn'
-declares='src/shim/next.c:<stdlib.h> src/shim/next.c:<dlfcn.h>'
+declares='src/shim/next.c:<stdlib.h> src/shim/next.c:<dlfcn.h> src/shim/mover.c:<pthread.h>'
 includes $shim_sources |
 	grep -E "<($libc_only)\.h>" |
 	while IFS= read -r line; do

@@ -32,7 +32,7 @@ static uint64_t align_up(uint64_t n, uint64_t to)
 static bool is_sound(const struct ledger_head *head, size_t size)
 {
 	return head->file_size == size && head->head_size >= sizeof(*head) &&
-	       head->cursor_size >= sizeof(struct ledger_cursor) && head->cursor_size % 64 == 0 &&
+	       head->cursor_size >= LEDGER_CURSOR_LEAST && head->cursor_size % 64 == 0 &&
 	       head->cursor_size <= 4096 && head->row_size >= sizeof(struct ledger_row) && head->row_size % 64 == 0 &&
 	       head->row_size <= 4096 && head->cursors_offset >= head->head_size && head->cursors_offset % 64 == 0 &&
 	       head->cursors_offset <= size && head->rows_offset <= size && head->rows_offset % 64 == 0 &&

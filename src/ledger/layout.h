@@ -58,6 +58,23 @@
  * but by a chance of n in 2^32. Even that would pin the pod to a usable endpoint of this very port, only not to the one that the
  * hash says; so does whoever scribbles here.
  *
+ * Moves (moves.h), since 1.1. Processes that close connections of their own accord, for others to be dialed in their place,
+ * must together close no more than there are too many. Whoever gives one up adds to its row's `gone`, only against the count
+ * that it decided on. A window of rebalance, which the table gives a number, has for each family two words of the port's
+ * cursor: how many connections there were when it began, as the first who looked has told, and how many have moved since. Their
+ * tag follows from the port's, the window's number and the family: they are worth 0 in the next window without anybody's doing.
+ * `rate` has the second of the last move and how many there were in it:
+ *
+ *	tag (32 bits, high) | second modulo 2^16 (16 bits) | moves in it (16 bits)
+ *
+ * The rest counts for people. All that any of these words can do, whatever is in it, is to let as many connections leave as the
+ * table allows (each at a quiet point, at most LEDGER_MOVES_PER_SECOND of them in a second), or none.
+ *
+ * Versions. Cursors and rows may grow at their ends; cursor_size and row_size say where the next one is. All processes of a pod
+ * are to have the same ledger, so a version with more words in a cursor takes one with fewer: a word beyond a cursor's end is no
+ * word (cursor_word), numbers are 0 there, what is told is forgotten, and what needs the word does not happen. A version with
+ * fewer passes over those that it does not know.
+ *
  * Times are CLOCK_BOOTTIME in units of 16 ms, modulo 2^32 (two years), compared by signed difference.
  */
 #ifndef FAIRDIAL_LEDGER_LAYOUT_H
@@ -68,10 +85,12 @@
 
 #define LEDGER_MAGIC 0x72656764656c6466u /* "fdledger" */
 #define LEDGER_MAJOR 1
-#define LEDGER_MINOR 0
+#define LEDGER_MINOR 1
 #define LEDGER_TICK_SHIFT 4 /* milliseconds to ticks */
 #define LEDGER_MAX_EJECTION_MS (24u * 3600 * 1000) /* the most that a policy may ask for; a time further ahead is damage */
 #define LEDGER_MAX_ACTIVE (1u << 20) /* more connections to one backend than this are damage */
+#define LEDGER_MAX_SHARED (1u << 24) /* likewise to all backends of a port */
+#define LEDGER_MOVE_REASONS 4 /* balance/move.h: enum move_reason, from 1 on */
 
 enum ledger_flags {
 	LEDGER_SHARED_NETWORK = 1, /* the kernel's list is the node's: a count is never more than what shims claimed */
@@ -122,7 +141,17 @@ struct ledger_cursor {
 	uint64_t generation; /* of the table it was made for, modulo 2^32; likewise */
 	uint64_t pin_v4, pin_v6; /* sessionAffinity; see above */
 	uint64_t zero[3];
+
+	/* Since 1.1. What is asked before a connection leaves is on a line of its own, and what is only told on another. */
+	uint64_t window_total_v4, window_total_v6; /* connections when the window began; tagged by port, window and family */
+	uint64_t window_moved_v4, window_moved_v6; /* since then; likewise */
+	uint64_t rate; /* second modulo 2^16 << 16 | moves in it; tagged by the port, as all that follow */
+	uint64_t without_thread; /* processes that could not make the thread that moves connections */
+	uint64_t zero2[2];
+	uint64_t moved[LEDGER_MOVE_REASONS], would_have[LEDGER_MOVE_REASONS]; /* by reason, less 1 */
 };
+
+#define LEDGER_CURSOR_LEAST 64 /* bytes of a cursor of version 1.0 */
 
 _Static_assert(offsetof(struct ledger_head, sum) == 72, "head: fields may only be appended");
 _Static_assert(offsetof(struct ledger_head, mended_ms) == 128, "head: the changing line");
@@ -131,6 +160,8 @@ _Static_assert(offsetof(struct ledger_head, kept_ms) == 160, "head: fields may o
 _Static_assert(sizeof(struct ledger_row) == 128, "row");
 _Static_assert(offsetof(struct ledger_row, ejections) == 120, "row: fields may only be appended");
 _Static_assert(offsetof(struct ledger_row, ejected_until) + 8 <= 64, "what a pick reads lies in one cache line");
-_Static_assert(sizeof(struct ledger_cursor) == 64, "cursor: a cache line of its own");
+_Static_assert(sizeof(struct ledger_cursor) == 192, "cursor: cache lines of its own");
+_Static_assert(offsetof(struct ledger_cursor, window_total_v4) == LEDGER_CURSOR_LEAST, "cursor: words may only be appended");
+_Static_assert(offsetof(struct ledger_cursor, moved) == 128, "cursor: what is only told is on another line");
 
 #endif

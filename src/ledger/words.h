@@ -87,10 +87,10 @@ static inline struct ledger_row *ledger_row(const struct ledger *ledger, struct 
 	return (struct ledger_row *)(ledger->base + ledger->rows_offset + (uint64_t)key.slot * ledger->row_size);
 }
 
-/* A word of a port's cursor. */
+/* A word of a port's cursor; NULL also where the ledger is of a version that did not have it. */
 static inline uint64_t *cursor_word(const struct ledger *ledger, struct ledger_key cursor, size_t offset)
 {
-	if (!ledger->base || cursor.slot >= ledger->cursors)
+	if (!ledger->base || cursor.slot >= ledger->cursors || offset + sizeof(uint64_t) > ledger->cursor_size)
 		return NULL;
 	return (uint64_t *)(ledger->base + ledger->cursors_offset + (uint64_t)cursor.slot * ledger->cursor_size + offset);
 }

@@ -41,6 +41,38 @@ struct ledger *new_ledger(uint32_t rows, uint32_t cursors)
 	return ledger;
 }
 
+void open_older_ledger(const char *path, uint32_t rows, struct ledger *ret_ledger)
+{
+	struct ledger_head head, *bytes;
+
+	assert_int_equal(open_ledger(path, rows, LEDGER_MAKE, ret_ledger), 0);
+	memcpy(&head, ret_ledger->base, sizeof(head));
+	ledger_close(ret_ledger);
+	head.minor = 0;
+	head.cursor_size = LEDGER_CURSOR_LEAST;
+	head.rows_offset = (head.cursors_offset + (uint64_t)head.cursors * head.cursor_size + 127) / 128 * 128;
+	head.file_size = head.rows_offset + (uint64_t)head.rows * head.row_size;
+	head.sum = table_sum(0, &head, offsetof(struct ledger_head, sum) / 8);
+	bytes = calloc(1, head.file_size);
+	assert_non_null(bytes);
+	*bytes = head;
+	assert_int_equal(unlink(path), 0);
+	write_file(path, bytes, head.file_size);
+	free(bytes);
+	assert_int_equal(open_ledger(path, rows, LEDGER_MAKE, ret_ledger), 0);
+	assert_int_equal(ret_ledger->cursor_size, LEDGER_CURSOR_LEAST);
+}
+
+struct ledger *older_ledger(uint32_t rows, uint32_t cursors)
+{
+	struct ledger *ledger = calloc(1, sizeof(*ledger));
+
+	assert_non_null(ledger);
+	after_test(close_ledger, ledger);
+	open_older_ledger(format("%s/ledger", scratch_dir()), rows > cursors ? rows : cursors, ledger);
+	return ledger;
+}
+
 struct ledger *guarded_ledger(uint32_t rows, uint32_t cursors)
 {
 	struct ledger *made = new_ledger(rows, cursors), *copy = calloc(1, sizeof(*copy));

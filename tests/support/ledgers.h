@@ -11,6 +11,13 @@ struct ledger *new_ledger(uint32_t rows, uint32_t cursors);
 /* The same bytes in memory that ends where touching more is fatal. */
 struct ledger *guarded_ledger(uint32_t rows, uint32_t cursors);
 
+/*
+ * As version 1.0 made them: cursors of LEDGER_CURSOR_LEAST bytes. Written to `path`, which is opened then as anybody does who
+ * would make one; `ret_ledger` is closed by the caller. Or one as new_ledger.
+ */
+void open_older_ledger(const char *path, uint32_t rows, struct ledger *ret_ledger);
+struct ledger *older_ledger(uint32_t rows, uint32_t cursors);
+
 /* For trust in what the test itself makes. */
 int open_ledger(const char *path, uint32_t rows, enum ledger_opening opening, struct ledger *ret_ledger);
 

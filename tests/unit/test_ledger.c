@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/host.h"
+#include "ledger/moves.h"
 #include "support/cleanup.h"
 #include "support/ledgers.h"
 #include "support/table_builder.h"
@@ -334,6 +335,26 @@ static void processes_killed_while_they_claim_leave_sane_numbers(void **state)
 
 /* ---- damage ---- */
 
+static void use_moves(const struct ledger *ledger, struct ledger_key key)
+{
+	struct ledger_load load = ledger_load(ledger, key, NOW);
+	struct ledger_window window = { key, 1, key.slot % 2 };
+
+	if (ledger_give_up_if(ledger, key, &load))
+		ledger_take_back(ledger, key);
+	ledger_give_up(ledger, key);
+	assert_in_range(ledger_window_total(ledger, &window, 5), 0, LEDGER_MAX_SHARED);
+	ledger_window_take(ledger, &window, 5);
+	assert_in_range(ledger_window_moved(ledger, &window), 0, LEDGER_MAX_SHARED);
+	ledger_window_give_back(ledger, &window);
+	ledger_rate_take(ledger, key, NOW);
+	ledger_rate_give_back(ledger, key, NOW);
+	for (unsigned reason = 0; reason <= LEDGER_MOVE_REASONS + 1; reason++)
+		ledger_count_move(ledger, key, reason, reason % 2);
+	ledger_count_without_thread(ledger, key);
+	ledger_moves(ledger, key);
+}
+
 static void use_everything(const struct ledger *ledger, uint64_t *random)
 {
 	struct ledger_verdict verdict = { 1, 2, 5000, 0, 0 };
@@ -357,6 +378,7 @@ static void use_everything(const struct ledger *ledger, uint64_t *random)
 		ledger_failure_age(ledger, key, NOW);
 		ledger_turn(ledger, key, &turn);
 		ledger_set_cursor(ledger, key, ledger_cursor(ledger, key));
+		use_moves(ledger, key);
 	}
 }
 

@@ -268,6 +268,24 @@ static void another_version_is_left_alone(void **state)
 	assert_true(inode_of(path) == inode);
 }
 
+/* Programs that run already have it, and would be parted from those that come. */
+static void one_of_the_version_before_is_kept(void **state)
+{
+	char *path = ledger_path();
+	struct ledger ledger;
+	ino_t inode;
+
+	(void)state;
+	open_older_ledger(path, ROWS, &ledger);
+	inode = inode_of(path);
+	ledger_claim(&ledger, key);
+	for (int opening = LEDGER_MAKE; opening <= LEDGER_READ; opening++)
+		assert_int_equal(try_open(path, (enum ledger_opening)opening), 0);
+	assert_true(inode_of(path) == inode);
+	assert_int_equal(active_in(path), 1);
+	ledger_close(&ledger);
+}
+
 static void what_others_own_is_not_taken_and_not_replaced(void **state)
 {
 	char *path = ledger_path();
@@ -411,6 +429,7 @@ int main(void)
 		TEST(one_of_an_unknown_boot_is_kept),
 		TEST(one_that_is_too_small_is_replaced),
 		TEST(another_version_is_left_alone),
+		TEST(one_of_the_version_before_is_kept),
 		TEST(what_others_own_is_not_taken_and_not_replaced),
 		TEST(what_is_no_file_is_refused),
 		TEST(a_limit_on_the_size_of_files_kills_nobody),

@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include "ledger/moves.h"
 #include "support/cleanup.h"
 #include "support/scenes.h"
 
@@ -98,6 +99,54 @@ static void a_claim_of_before_that_lands_at_any_moment_is_counted_once(void **st
 {
 	(void)state;
 	at_each_moment(somebody_claims, somebody_lands, 3, 0);
+}
+
+/* As a connection that has to move: given up, and closed at once. */
+static void somebody_moves(struct scene *s)
+{
+	struct ledger_load load = ledger_load(s->ledger, s->backends[0].key, s->now_ms);
+
+	assert_true(ledger_give_up_if(s->ledger, s->backends[0].key, &load));
+	assert_int_equal(shutdown(s->sockets[0], SHUT_RDWR), 0);
+}
+
+static void somebody_thinks_better_of_it(struct scene *s)
+{
+	assert_true(ledger_give_up(s->ledger, s->backends[0].key));
+	ledger_take_back(s->ledger, s->backends[0].key);
+}
+
+static void one_that_moves_at_any_moment_is_counted_off_once(void **state)
+{
+	(void)state;
+	at_each_moment(NULL, somebody_moves, 1, 0);
+}
+
+static void one_that_stays_after_all_at_any_moment_is_counted(void **state)
+{
+	(void)state;
+	at_each_moment(NULL, somebody_thinks_better_of_it, 2, 0);
+}
+
+static void what_is_given_up_and_not_closed_counts_from_the_next_mend_until_it_is(void **state)
+{
+	struct scene *s = new_scene();
+
+	(void)state;
+	add_backend(s, "127.0.0.1", 0, 100);
+	dial(s, 0, 3);
+	mend_once(s);
+	assert_true(ledger_give_up(s->ledger, s->backends[0].key));
+	assert_int_equal(active_at(s, 0), 2);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 3);
+	ledger_take_back(s->ledger, s->backends[0].key); /* which the mend has done already */
+	assert_int_equal(active_at(s, 0), 4);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 3);
+	close_last(s, 1);
+	mend_once(s);
+	assert_int_equal(active_at(s, 0), 2);
 }
 
 static void a_claim_whose_owner_died_is_settled_after_a_few_mends(void **state)
@@ -198,6 +247,9 @@ int main(void)
 		TEST(a_failed_dial_at_any_moment_is_not_counted),
 		TEST(a_claim_of_before_that_fails_at_any_moment_is_not_counted),
 		TEST(a_claim_of_before_that_lands_at_any_moment_is_counted_once),
+		TEST(one_that_moves_at_any_moment_is_counted_off_once),
+		TEST(one_that_stays_after_all_at_any_moment_is_counted),
+		TEST(what_is_given_up_and_not_closed_counts_from_the_next_mend_until_it_is),
 		TEST(a_claim_whose_owner_died_is_settled_after_a_few_mends),
 		TEST(an_owner_that_was_only_slow_is_counted_in_the_end),
 		TEST(a_backend_that_never_stands_still_is_set_all_the_same),
