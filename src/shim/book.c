@@ -11,11 +11,11 @@
 #define WORDS	     (sizeof(struct booked) / sizeof(uint64_t))
 
 /*
- * Each place is a sequence lock. Whoever writes takes it by swapping its sequence from even to odd, stores the words, and stores the
- * next even sequence. Whoever reads loads the sequence, the words, and the sequence again; a copy is whole where both are the same
- * and even. The first load acquires what the last store of the writer before released: the words are that one's, or later ones. A
- * word that is a later writer's was loaded with acquire from a store with release, behind which that writer's swap to odd is seen:
- * the second load of the sequence, which no acquire before it lets go first, then finds another number (atomics.h).
+ * Each place is a sequence lock. Whoever writes takes it by swapping its sequence from even to odd, stores the words, and stores
+ * the next even sequence. Whoever reads loads the sequence, the words, and the sequence again; a copy is whole where both are the
+ * same and even. The first load acquires what the last store of the writer before released: the words are that one's, or later
+ * ones. A word that is a later writer's was loaded with acquire from a store with release, behind which that writer's swap to odd
+ * is seen: the second load of the sequence, which no acquire before it lets go first, then finds another number (atomics.h).
  */
 struct book {
 	uint64_t owner; /* the process's number; 0: a child of fork has found it wiped, or nobody has looked since */

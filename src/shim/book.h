@@ -29,14 +29,15 @@ struct booked {
 
 /*
  * The mover's life in this process: one word, beside the entries. 0: none; what the others are is mover.c's. NULL: there is no
- * memory, or none that a child of fork would find empty (Linux before 4.14), or this is a child of vfork.
+ * memory, or none that a child of fork would find empty (Linux before 4.14), or this is a child of vfork; or nobody
+ * has booked anything yet.
  */
 uint64_t *book_life(void);
 
 /*
- * Writes an entry over what its place had. False: not written, because there is no memory (above), or another thread, or the call that
- * a signal handler interrupted, is writing there; that connection stays where it is. Async-signal-safe: no locks; one mmap(2) and
- * one madvise(2) in the life of the process.
+ * Writes an entry over what its place had. False: not written, because there is no memory (above), or another thread, or the call
+ * that a signal handler interrupted, is writing there; that connection stays where it is. Async-signal-safe: no locks; one mmap(2)
+ * and one madvise(2) in the life of the process.
  */
 bool book_add(const struct booked *entry);
 

@@ -19,8 +19,8 @@
 /* ---- a duplicate ---- */
 
 /*
- * The socket that had this cookie, or a negative errno: -EBADF, or -ESTALE where the number is another socket's. A child that another
- * thread forks meanwhile has the duplicate too, as it has the program's own.
+ * The socket that had this cookie, or a negative errno: -EBADF, or -ESTALE where the number is another socket's. A child that
+ * another thread forks meanwhile has the duplicate too, as it has the program's own.
  */
 static int duplicate(int fd, uint64_t cookie)
 {
@@ -78,8 +78,8 @@ static unsigned kernel_release(void)
 }
 
 /*
- * Whether the first answer in time makes a connection interactive. Linux 5.1 to 5.18 wants three, and counts none that is sent within
- * a tick of the last; from 6.7 on it is a setting.
+ * Whether the first answer in time makes a connection interactive. Linux 5.1 to 5.18 wants three, and counts none that is sent
+ * within a tick of the last; from 6.7 on it is a setting.
  */
 static bool first_answer_counts(void)
 {
@@ -94,13 +94,13 @@ static bool first_answer_counts(void)
 
 /*
  * The last bytes went out and the last bytes came in within one tick of the kernel. A connection that answers what it has received
- * within the time for which an ACK may be delayed, which is longer than a tick, becomes interactive ("pingpong": net/ipv4/tcp_output.c,
- * tcp_event_data_sent), and is that no more when something it has received was not answered in that time (tcp_timer.c,
- * tcp_delack_timer_handler). One that is not interactive has therefore not sent after it received. One that is may be either: the ACK
- * of a long answer is sent at once, and leaves the connection as it was.
+ * within the time for which an ACK may be delayed, which is longer than a tick, becomes interactive ("pingpong":
+ * net/ipv4/tcp_output.c, tcp_event_data_sent), and is that no more when something it has received was not answered in that time
+ * (tcp_timer.c, tcp_delack_timer_handler). One that is not interactive has therefore not sent after it received. One that is may be
+ * either: the ACK of a long answer is sent at once, and leaves the connection as it was.
  *
- * Two things deceive this: a program that sets TCP_QUICKACK between its request and the answer, and a segment that comes a second time
- * there, and both only where that request followed the answer before within the tick.
+ * Two things deceive this: a program that sets TCP_QUICKACK between its request and the answer, and a segment that comes a second
+ * time there, and both only where that request followed the answer before within the tick.
  */
 static bool tie_came_in_last(int fd)
 {
@@ -109,7 +109,7 @@ static bool tie_came_in_last(int fd)
 	return sys_getsockopt_int(fd, IPPROTO_TCP, TCP_QUICKACK, &quick) == 0 && quick == 1 && first_answer_counts();
 }
 
-/* Also where nothing was ever said. A request that went with the SYN is told by the counter alone: its time is that of the handshake. */
+/* Also where nothing was ever said. A request that went with the SYN has the time of the handshake: the counter alone tells. */
 static bool came_in_last(int fd, const struct tcp_told *told)
 {
 	if (!told->data_segs_out)
@@ -185,7 +185,7 @@ static int set_cork(int own, int cork)
 	return sys_setsockopt(own, IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
 }
 
-/* RST to the peer, and ECONNRESET to the next call of the program (net/ipv4/tcp.c, tcp_disconnect), or to those that wait in one. */
+/* RST to the peer, and ECONNRESET to the next call of the program (net/ipv4/tcp.c, tcp_disconnect), or to one that waits. */
 static int disconnect(int own)
 {
 	const struct sockaddr sa = { .sa_family = AF_UNSPEC };
@@ -264,14 +264,15 @@ enum connection connection_leave(int fd, uint64_t cookie, uint32_t quiet_ms, boo
 
 #define PROBES 3
 
+/* The kernel's seconds; the longer ones where they do not come out even. */
 static uint32_t idle_s(uint32_t idle_ms)
 {
-	return idle_ms < 1000 ? 1 : idle_ms / 1000;
+	return idle_ms < 1000 ? 1 : (idle_ms + 999) / 1000;
 }
 
 static uint32_t interval_s(uint32_t idle_ms)
 {
-	return idle_ms < 3000 ? 1 : idle_ms / 3000;
+	return (idle_s(idle_ms) + PROBES - 1) / PROBES;
 }
 
 uint32_t connection_keep_alive_bound_ms(uint32_t idle_ms)

@@ -32,14 +32,20 @@ enum connection connection_look(int fd, uint64_t cookie, uint32_t quiet_ms, uint
  *
  * By SHUT_WR, where the program ignores SIGPIPE: a request that slips in before still gets its reply. Otherwise its next write
  * would kill it, and the connection is taken down instead (TCP_CORK, so that a request which slips in now stays here; a last
- * look; connect(AF_UNSPEC); SHUT_RD): the next call of the program fails once with ECONNRESET, and then reads the end.
+ * look; connect(AF_UNSPEC); SHUT_RD): the next call of the program fails once with ECONNRESET, and then reads the end. One that
+ * waits in a call meanwhile gets ECONNRESET from it, or EPIPE without the signal (Linux 6.7). Where the kernel disconnects nobody,
+ * as while a thread waits (Linux 6.4 to 6.6) or under TLS of its own, it is CONNECTION_BUSY.
+ *
+ * A cut of one that is busy takes it down without a look, also where SIGPIPE is ignored: half an answer is to be an error, not an
+ * end.
  */
 enum connection connection_leave(int fd, uint64_t cookie, uint32_t quiet_ms, bool cut);
 
 /*
- * `keepalive` of a Service: probes after `idle_ms` without traffic, three of them, each a third of that apart but at least a
- * second, and TCP_USER_TIMEOUT (RFC 5482) to the same bound, so that bytes which nobody acknowledges end no later. Nothing where the
- * program has set SO_KEEPALIVE or TCP_USER_TIMEOUT itself. For the hook that has just dialed, on the program's own descriptor.
+ * `keepalive` of a Service: probes after `idle_ms` without traffic, three of them, each a third of that apart, in whole seconds,
+ * rounded up, and TCP_USER_TIMEOUT (RFC 5482) to the same bound, so that bytes which nobody acknowledges end no later. Nothing
+ * where the program has set SO_KEEPALIVE or TCP_USER_TIMEOUT itself. For the hook that has just dialed, on the program's own
+ * descriptor.
  */
 void connection_keep_alive(int fd, uint32_t idle_ms);
 

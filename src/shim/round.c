@@ -83,6 +83,12 @@ bool round_is_empty(const struct round *round)
 
 /* ---- the port ---- */
 
+/* Under `hash` a client dials the same endpoint again. */
+static bool is_rebalanced(const struct round *r, const struct table_policy *policy)
+{
+	return policy->rebalance_ms && (r->settings->balance >= 0 ? r->settings->balance : policy->balance) != BALANCE_HASH;
+}
+
 static bool read_port(struct round *r)
 {
 	struct port_now *p = &r->port;
@@ -97,9 +103,10 @@ static bool read_port(struct round *r)
 	table_tally(&r->view, (uint32_t)row, v4, &p->tally);
 	p->window = (struct ledger_window){
 		.cursor = { p->row.cursor, p->row.cursor_tag },
-		.window = move_window(p->row.policy.rebalance_ms, p->tally.oldest_ms, p->tally.newest_ms, r->now_ms),
 		.v4 = v4,
 	};
+	if (is_rebalanced(r, &p->row.policy))
+		p->window.window = move_window(p->row.policy.rebalance_ms, p->tally.oldest_ms, p->tally.newest_ms, r->now_ms);
 	return table_endpoint_rows(&r->view, p->row.first_endpoint + (v4 ? 0 : p->row.v4_count),
 				   v4 ? p->row.v4_count : p->row.v6_count, &p->rows) == 0;
 }
@@ -222,50 +229,52 @@ static uint32_t count_observed(const struct round *r, const struct addr *peer, b
 	return n;
 }
 
-static uint32_t active_of_row(const struct round *r, const struct table_endpoint *row)
+/* One that dials go to now, and its connections. Who is ejected has no share, and gives none: its dials come back to the others. */
+static bool read_sharer(const struct round *r, uint32_t i, struct table_endpoint *ret_row, uint32_t *ret_active)
 {
+	struct ledger_load load;
 	struct addr addr;
 
-	if (!is_observed(r))
-		return ledger_load(&r->attachment->ledger, (struct ledger_key){ row->slot, row->tag }, r->now_ms).active;
-	addr = table_endpoint_addr(row);
-	return count_observed(r, &addr, true);
+	if (table_endpoint(&r->view, r->port.rows.first + i, ret_row) < 0 || !(ret_row->flags & ENDPOINT_USABLE))
+		return false;
+	load = ledger_load(&r->attachment->ledger, (struct ledger_key){ ret_row->slot, ret_row->tag }, r->now_ms);
+	if (load.ejected)
+		return false;
+	addr = table_endpoint_addr(ret_row);
+	*ret_active = is_observed(r) ? count_observed(r, &addr, true) : load.active;
+	return true;
+}
+
+/* What is to be shared: as many as there were when the window began, or are now. 0: nothing may move. */
+static uint32_t total_of(const struct round *r, uint32_t now)
+{
+	uint32_t then;
+
+	if (is_observed(r))
+		return count_observed(r, NULL, false);
+	then = ledger_window_total(&r->attachment->ledger, &r->port.window, now);
+	return then && then < now ? now : then;
 }
 
 /* Both walks (move.h), with the numbers of this moment. False where they cannot be told. */
 __attribute__((noinline))
 static bool take_shares(const struct round *r, struct move_shares *ret_shares)
 {
-	uint32_t total = 0;
+	struct table_endpoint row;
+	uint32_t total = 0, active;
 
 	memset(ret_shares, 0, sizeof(*ret_shares));
 	for (uint32_t i = 0; i < r->port.rows.count; i++) {
-		struct table_endpoint row;
-
-		if (table_endpoint(&r->view, r->port.rows.first + i, &row) < 0)
-			return false;
-		if (!(row.flags & ENDPOINT_USABLE))
+		if (!read_sharer(r, i, &row, &active))
 			continue;
 		move_weigh(ret_shares, row.weight);
-		total += active_of_row(r, &row);
+		total += active;
 	}
-	if (is_observed(r))
-		ret_shares->total = count_observed(r, NULL, false);
-	else
-		ret_shares->total = ledger_window_total(&r->attachment->ledger, &r->port.window, total);
-	if (ret_shares->total == 0)
-		return false;
-	if (ret_shares->total < total)
-		ret_shares->total = total;
-	for (uint32_t i = 0; i < r->port.rows.count; i++) {
-		struct table_endpoint row;
-
-		if (table_endpoint(&r->view, r->port.rows.first + i, &row) < 0)
-			return false;
-		if (row.flags & ENDPOINT_USABLE)
-			move_count(ret_shares, row.weight, active_of_row(r, &row));
-	}
-	return table_end(&r->view);
+	ret_shares->total = total_of(r, total);
+	for (uint32_t i = 0; i < r->port.rows.count; i++)
+		if (read_sharer(r, i, &row, &active))
+			move_count(ret_shares, row.weight, active);
+	return ret_shares->total && table_end(&r->view);
 }
 
 /*
@@ -281,7 +290,7 @@ static bool take_surplus(struct round *r)
 	struct move_shares *shares = &r->port.shares;
 
 	r->port.has_shares = false;
-	if (!take_shares(r, shares) || move_surplus(shares, r->now.weight, load.active) == 0)
+	if (load.ejected || !take_shares(r, shares) || move_surplus(shares, r->now.weight, load.active) == 0)
 		return false;
 	most = move_allowed(moved + move_surplus_of_all(shares), r->port.tally.newest_ms, r->port.row.policy.rebalance_ms, r->now_ms);
 	if (moved >= most || !ledger_give_up_if(ledger, r->now.key, &load))
@@ -296,6 +305,7 @@ static bool take_surplus(struct round *r)
 static void take_surplus_fact(struct round *r)
 {
 	struct port_now *p = &r->port;
+	struct ledger_load load;
 	uint32_t active;
 
 	if (!p->window.window || r->now.facts.fate != FATE_IN)
@@ -304,9 +314,9 @@ static void take_surplus_fact(struct round *r)
 	if (!p->has_shares && !take_shares(r, &p->shares))
 		return;
 	p->has_shares = true;
-	active = is_observed(r) ? count_observed(r, &r->now.entry.peer, true) :
-				  ledger_load(&r->attachment->ledger, r->now.key, r->now_ms).active;
-	r->now.facts.surplus = move_surplus(&p->shares, r->now.weight, active) > 0;
+	load = ledger_load(&r->attachment->ledger, r->now.key, r->now_ms);
+	active = is_observed(r) ? count_observed(r, &r->now.entry.peer, true) : load.active;
+	r->now.facts.surplus = !load.ejected && move_surplus(&p->shares, r->now.weight, active) > 0;
 }
 
 /* ---- why ---- */

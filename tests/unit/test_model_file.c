@@ -251,6 +251,31 @@ static void annotations_move_connections_only_where_the_file_accepts_it(void **s
 	model_free(model);
 }
 
+static void annotated_with_waits(struct kube_service *service)
+{
+	annotated(service);
+	set_key(&service->annotations, "quiet", "3s", ORIGIN_ANNOTATION);
+	set_key(&service->annotations, "keepalive", "30s", ORIGIN_ANNOTATION);
+}
+
+/* They close nothing. */
+static void quiet_and_keepalive_come_from_annotations_whatever_the_file_accepts(void **state)
+{
+	struct model *model = new_model();
+	struct file_services file = { .defaults = policy_defaults() };
+
+	(void)state;
+	put_service(model, "web", "10.96.0.1", "http:80", annotated_with_waits);
+	for (int accepted = 0; accepted < 2; accepted++) {
+		file.accept_moves = accepted;
+		model_set_file(model, &file);
+		assert_policy(model, "quiet", "3s", ORIGIN_ANNOTATION);
+		assert_policy(model, "keepalive", "30s", ORIGIN_ANNOTATION);
+		assert_policy(model, "drain", accepted ? "deadline:30s" : "leave", accepted ? ORIGIN_ANNOTATION : ORIGIN_DEFAULT);
+	}
+	model_free(model);
+}
+
 static void the_entry_of_the_file_goes_before_annotations(void **state)
 {
 	struct model *model = annotated_model();
@@ -310,6 +335,7 @@ int main(void)
 		cmocka_unit_test(the_mode_of_the_file_is_for_all),
 		cmocka_unit_test(annotations_go_before_defaults),
 		cmocka_unit_test(annotations_move_connections_only_where_the_file_accepts_it),
+		cmocka_unit_test(quiet_and_keepalive_come_from_annotations_whatever_the_file_accepts),
 		cmocka_unit_test(the_entry_of_the_file_goes_before_annotations),
 		cmocka_unit_test(an_annotation_that_makes_no_sense_gives_way_to_what_does),
 	};
