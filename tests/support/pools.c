@@ -29,9 +29,8 @@ void pool_publish(struct pool *p, size_t from, size_t count)
 			endpoints = format("%s%s%s", endpoints, *endpoints ? ", " : "", entry_of(p, i, is_in));
 	}
 	services_publish(p->s, format("{ \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\"], \"ports\": [ { \"port\": %d } ], "
-				      "\"balance\": \"least_conn\", \"drain\": \"idle\", \"rebalance\": \"4s\", \"quiet\": \"100ms\", "
-				      "\"endpoints\": [ %s ] }",
-				      p->port, endpoints));
+				      "\"balance\": \"least_conn\", \"drain\": \"idle\", %s, \"endpoints\": [ %s ] }",
+				      p->port, p->pace ? p->pace : "\"rebalance\": \"4s\", \"quiet\": \"100ms\"", endpoints));
 }
 
 unsigned pool_moved(struct pool *p, const char *reason)

@@ -30,6 +30,7 @@ struct pool {
 	void (*count)(const void *what, unsigned *open);
 	const void *what;
 	bool terminating; /* who goes is in the list still, and says so */
+	const char *pace; /* "\"rebalance\": \"4s\", \"quiet\": \"100ms\"" where NULL, which is for the pauses above */
 	struct process *client;
 	unsigned answers, failed;
 	const char *failures; /* as the client told them */
