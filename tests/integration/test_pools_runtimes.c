@@ -39,9 +39,10 @@ static void follow(struct pool *p, const char *const *env, const char *const *ar
 
 /* ---- Java over HTTP ---- */
 
-static unsigned open_at_backend(const void *what, size_t i)
+static void count_at_backends(const void *what, unsigned *open)
 {
-	return backends_open(what, i);
+	for (size_t i = 0; i < POOL_SERVERS; i++)
+		open[i] = backends_open(what, i);
 }
 
 /* Each connection beyond the first ones is in the place of one that was closed: nobody opened any for another reason. */
@@ -57,7 +58,7 @@ static void assert_nobody_dialed_more(const struct backends *b)
 static void assert_java_follows(const char *kind, bool terminating)
 {
 	struct backends *b = backends_start(POOL_SERVERS, ONE_PORT);
-	struct pool p = { .title = kind, .s = services_open(), .port = 80, .places = backends_places(b), .open = open_at_backend,
+	struct pool p = { .title = kind, .s = services_open(), .port = 80, .places = backends_places(b), .count = count_at_backends,
 			  .what = b, .terminating = terminating };
 
 	if (!program_exists("javac"))
@@ -91,28 +92,28 @@ static void connections_that_java_http_url_connection_keeps_follow_the_list(void
 /* ---- over MariaDB ---- */
 
 /* What the kernel has of connections that a server accepted, and that neither side has closed. */
-static unsigned open_at_server(const void *what, size_t i)
+static void count_at_servers(const void *what, unsigned *open)
 {
-	const struct place *place = (const struct place *)what + i;
+	const struct place *places = what;
 	unsigned long address, state, port;
-	struct in_addr wanted;
-	unsigned open = 0;
 	char line[256];
 	FILE *f = fopen("/proc/net/tcp", "re");
 
 	if (!f)
 		fail_msg("no /proc/net/tcp");
-	inet_pton(AF_INET, place->address, &wanted);
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, " %*[^:]: %lx:%lx %*[^ ] %lx", &address, &port, &state) == 3)
-			open += address == wanted.s_addr && port == (unsigned long)place->port && state == ESTABLISHED;
+	memset(open, 0, POOL_SERVERS * sizeof(*open));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " %*[^:]: %lx:%lx %*[^ ] %lx", &address, &port, &state) != 3 || state != ESTABLISHED)
+			continue;
+		for (size_t i = 0; i < POOL_SERVERS; i++)
+			open[i] += address == inet_addr(places[i].address) && port == (unsigned long)places[i].port;
+	}
 	fclose(f);
-	return open;
 }
 
 static struct pool mysql_pool(const char *title, const struct place *places, const char *pace)
 {
-	return (struct pool){ .title = title, .s = services_open(), .port = MYSQL_PORT, .places = places, .open = open_at_server,
+	return (struct pool){ .title = title, .s = services_open(), .port = MYSQL_PORT, .places = places, .count = count_at_servers,
 			      .what = places, .pace = pace };
 }
 
