@@ -18,7 +18,8 @@
 
 enum { ESTABLISHED = 1, MYSQL_PORT = 3306, INSTALL_LIMIT_MS = 120000, CANNOT = 77 };
 
-#define JARS "/usr/share/java/HikariCP.jar:/usr/share/java/mariadb-java-client.jar:/usr/share/java/slf4j-api.jar"
+#define JAR(name) "/usr/share/java/" name ".jar"
+#define JARS	  JAR("HikariCP") ":" JAR("mariadb-java-client") ":" JAR("slf4j-api") ":" JAR("slf4j-simple")
 
 static void assert_moves(struct pool *p)
 {
@@ -158,7 +159,7 @@ static struct pool follow_by_hikari(const struct place *places, const char *titl
 	struct pool p = mysql_pool(title, places, "\"rebalance\": \"10s\", \"quiet\": \"600ms\"");
 
 	follow(&p, p.s->env,
-	       ARGV("java", "-XX:TieredStopAtLevel=1", property, "-cp", JARS, repository("tests/helpers/PoolHikari.java"),
+	       ARGV("java", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", property, "-cp", JARS, repository("tests/helpers/PoolHikari.java"),
 		    SERVICE_ADDRESS, format("%d", MYSQL_PORT), format("%d", POOL_CONNECTIONS), "1000"));
 	return p;
 }
@@ -168,8 +169,7 @@ static void pool_of_hikari_follows_the_list_where_quiet_is_longer_than_it_trusts
 	struct place places[POOL_SERVERS];
 
 	(void)state;
-	if (!program_exists("javac") || access("/usr/share/java/HikariCP.jar", R_OK) ||
-	    access("/usr/share/java/mariadb-java-client.jar", R_OK))
+	if (!program_exists("javac") || access(JAR("HikariCP"), R_OK) || access(JAR("mariadb-java-client"), R_OK))
 		skip_because("no JDK, or neither HikariCP nor MariaDB's driver, is installed");
 	start_mariadb(places, POOL_SERVERS);
 	assert_int_equal(follow_by_hikari(places, "Hikari", "-Duntouched").failed, 0);
