@@ -4,10 +4,9 @@
 Every thread asks for URL, with PAUSE seconds between an answer and the next question, and prints who answered, or "failed" and
 why. How connections are kept is KIND:
 
-    requests         a requests.Session for each thread, as its authors advise
-    requests-shared  one for all of them
-    urllib3          one urllib3.PoolManager for all of them
-    urllib3-once     the same, which asks nobody twice
+    requests         a requests.Session for each thread, as it comes: it asks nobody twice
+    requests-shared  one for all of them, which asks once more where a connection fails
+    urllib3          one urllib3.PoolManager for all of them, as it comes: it asks again
     plain            an http.client.HTTPConnection for each thread, which does not look at it before it asks
 
 Those that share have as many connections as threads if all ask at once, so URL is then one that answers all at once
@@ -39,8 +38,8 @@ def by_requests(session):
     return checked(response.status_code, response.text)
 
 
-def by_urllib3(manager, **how):
-    response = manager.request("GET", url, timeout=TIMEOUT_S, **how)
+def by_urllib3(manager):
+    response = manager.request("GET", url, timeout=TIMEOUT_S)
     return checked(response.status, response.data.decode())
 
 
@@ -60,11 +59,12 @@ def plain():
     return ask
 
 
-def session_for(connections):
+def session_for(connections, retries):
     import requests
     session = requests.Session()
     session.trust_env = False
-    session.mount("http://", requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections, pool_block=True))
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections, pool_block=True,
+                                                           max_retries=retries))
     return session
 
 
@@ -76,13 +76,13 @@ def manager_of():
 def askers():
     """What each thread calls to ask once."""
     if kind == "requests":
-        return [lambda own=session_for(1): by_requests(own) for _ in range(threads)]
+        return [lambda own=session_for(1, 0): by_requests(own) for _ in range(threads)]
     if kind == "requests-shared":
-        shared = session_for(threads)
+        shared = session_for(threads, 1)
         return [lambda: by_requests(shared)] * threads
-    if kind in ("urllib3", "urllib3-once"):
-        manager, how = manager_of(), {"retries": False} if kind == "urllib3-once" else {}
-        return [lambda: by_urllib3(manager, **how)] * threads
+    if kind == "urllib3":
+        manager = manager_of()
+        return [lambda: by_urllib3(manager)] * threads
     return [plain() for _ in range(threads)]
 
 

@@ -23,9 +23,10 @@ enum { PROXY_LIMIT_MS = 30000 };
 #define ALL_AT_ONCE "/together/12"
 #define SERVICE_URL "http://" SERVICE_ADDRESS
 
-static unsigned open_at(const void *what, size_t i)
+static void count_open(const void *what, unsigned *open)
 {
-	return backends_open(what, i);
+	for (size_t i = 0; i < POOL_SERVERS; i++)
+		open[i] = backends_open(what, i);
 }
 
 /* Servers, and a list of the first three. */
@@ -35,7 +36,7 @@ static struct pool *new_pool(const char *title)
 	struct pool *p = calloc(1, sizeof(*p));
 
 	after_test(free, p);
-	*p = (struct pool){ .title = title, .s = services_open(), .port = 80, .places = backends_places(b), .open = open_at, .what = b };
+	*p = (struct pool){ .title = title, .s = services_open(), .port = 80, .places = backends_places(b), .count = count_open, .what = b };
 	pool_publish(p, 0, 3);
 	return p;
 }
@@ -71,45 +72,49 @@ static void assert_moves_account_for_connections(struct pool *p)
 	assert_int_equal(accepted, POOL_CONNECTIONS + rebalanced + drained);
 }
 
-static void assert_pool_follows(struct pool *p)
+static void assert_pool_follows(struct pool *p, unsigned may_fail)
 {
 	pool_follow(p);
 	assert_moves_account_for_connections(p);
-	assert_int_equal(p->failed, 0);
+	assert_in_range(p->failed, 0, may_fail);
 }
 
-static void assert_python_follows(const char *modules, const char *kind, const char *path, bool terminating)
+static void assert_python_follows(const char *modules, const char *kind, const char *path, bool terminating, unsigned may_fail)
 {
 	const char *const *argv = python_client(modules, kind, format(SERVICE_URL "%s", path));
 	struct pool *p = new_pool(kind);
 
 	p->terminating = terminating;
 	start_client(p, p->s->env, argv);
-	assert_pool_follows(p);
+	assert_pool_follows(p, may_fail);
 }
 
+/*
+ * It looks whether a connection has ended, and then writes: one that ends in between, which takes some ten thousandths of a second, is
+ * a failed request, as where a server closes an idle connection. With fourteen that are closed, that is not seen twice.
+ */
 static void sessions_of_requests_follow_the_list(void **state)
 {
 	(void)state;
-	assert_python_follows("requests", "requests", "/", false);
+	assert_python_follows("requests", "requests", "/", false, 1);
 }
 
 static void session_of_requests_that_threads_share_follows_the_list(void **state)
 {
 	(void)state;
-	assert_python_follows("requests", "requests-shared", ALL_AT_ONCE, false);
+	assert_python_follows("requests", "requests-shared", ALL_AT_ONCE, false, 0);
 }
 
 static void pool_of_urllib3_follows_the_list(void **state)
 {
 	(void)state;
-	assert_python_follows("urllib3", "urllib3", ALL_AT_ONCE, false);
+	assert_python_follows("urllib3", "urllib3", ALL_AT_ONCE, false, 0);
 }
 
 static void pool_of_urllib3_leaves_pods_that_are_terminating(void **state)
 {
 	(void)state;
-	assert_python_follows("urllib3", "urllib3", ALL_AT_ONCE, true);
+	assert_python_follows("urllib3", "urllib3", ALL_AT_ONCE, true, 0);
 }
 
 /* ---- curl ---- */
@@ -127,7 +132,7 @@ static void connections_of_curl_multi_follow_the_list(void **state)
 
 	(void)state;
 	start_client(p, p->s->env, ARGV(program, SERVICE_URL ALL_AT_ONCE, format("%d", POOL_CONNECTIONS), POOL_PAUSE_MS));
-	assert_pool_follows(p);
+	assert_pool_follows(p, 0);
 }
 
 static void connections_of_curl_multi_follow_the_list_where_sigpipe_is_ignored(void **state)
@@ -138,7 +143,7 @@ static void connections_of_curl_multi_follow_the_list_where_sigpipe_is_ignored(v
 	(void)state;
 	start_client(p, p->s->env, ARGV("sh", "-c", format("trap '' PIPE; exec %s %s %d %s", program, SERVICE_URL ALL_AT_ONCE,
 							   POOL_CONNECTIONS, POOL_PAUSE_MS)));
-	assert_pool_follows(p);
+	assert_pool_follows(p, 0);
 }
 
 /* ---- nginx ---- */
@@ -199,7 +204,7 @@ static void upstream_connections_of_nginx_follow_the_list(void **state)
 	p = new_pool("nginx");
 	proxy = start_nginx(p);
 	start_client(p, NULL, python_client("http.client", "plain", format("http://%s:%d" ALL_AT_ONCE, proxy.address, proxy.port)));
-	assert_pool_follows(p);
+	assert_pool_follows(p, 0);
 }
 
 /* ---- who does not look ---- */

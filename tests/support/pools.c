@@ -66,43 +66,57 @@ static void count_line(struct pool *p, const char *line)
 static const char *shown(struct pool *p)
 {
 	char *text = format("%s:", p->title);
+	unsigned open[POOL_SERVERS];
 
+	p->count(p->what, open);
 	for (size_t i = 0; i < POOL_SERVERS; i++)
-		text = format("%s %u", text, p->open(p->what, i));
+		text = format("%s %u", text, open[i]);
 	return format("%s open; %u answers, %u failed", text, p->answers, p->failed);
 }
 
 /* Who is in has its share, within one; who is not has none. */
 static bool is_even(struct pool *p, size_t from, size_t count)
 {
-	unsigned least = POOL_CONNECTIONS, most = 0, all = 0, in = 0;
+	unsigned least = POOL_CONNECTIONS, most = 0, all = 0, in = 0, open[POOL_SERVERS];
 
+	p->count(p->what, open);
 	for (size_t i = 0; i < POOL_SERVERS; i++) {
-		unsigned open = p->open(p->what, i);
-
-		all += open;
+		all += open[i];
 		if (i < from || i >= from + count)
 			continue;
-		in += open;
-		least = open < least ? open : least;
-		most = open > most ? open : most;
+		in += open[i];
+		least = open[i] < least ? open[i] : least;
+		most = open[i] > most ? open[i] : most;
 	}
 	return all == POOL_CONNECTIONS && in == all && most - least <= 1;
 }
 
-/* Until it has been even for some requests of every connection, all answered by who is in. */
+/* A request of every connection; whether they were answered by who is in alone. */
+static bool take_round(struct pool *p, size_t from, size_t count)
+{
+	bool among = true;
+
+	for (size_t i = 0; i < POOL_CONNECTIONS; i++) {
+		const char *line = process_line(p->client, LIMIT_MS);
+
+		if (!line)
+			fail_msg("the client has ended: %s\n%s", shown(p), p->client->err_text);
+		count_line(p, line);
+		among &= is_among(line, from, count);
+	}
+	return among;
+}
+
+/* Until it has been even for some rounds. */
 static void wait_even(struct pool *p, size_t from, size_t count)
 {
 	long end = now_ms() + LIMIT_MS;
 
-	for (unsigned even_for = 0; even_for < STABLE_ROUNDS * POOL_CONNECTIONS;) {
-		const char *line = process_line(p->client, LIMIT_MS);
-
-		if (!line || now_ms() > end)
+	for (unsigned even_for = 0; even_for < STABLE_ROUNDS;) {
+		even_for = take_round(p, from, count) && is_even(p, from, count) ? even_for + 1 : 0;
+		if (now_ms() > end)
 			fail_msg("not even over %zu from %zu on: %s\n%s%s", count, from + 1, shown(p), p->failures ? p->failures : "",
 				 p->client->err_text);
-		count_line(p, line);
-		even_for = is_even(p, from, count) && is_among(line, from, count) ? even_for + 1 : 0;
 	}
 	printf("%s\n", shown(p));
 }

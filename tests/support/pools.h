@@ -26,8 +26,8 @@ struct pool {
 	struct services *s; /* of a Service `web` */
 	int port;
 	const struct place *places;
-	/* How many connections a server has. */
-	unsigned (*open)(const void *what, size_t i);
+	/* Counts the connections of each server. */
+	void (*count)(const void *what, unsigned *open);
 	const void *what;
 	bool terminating; /* who goes is in the list still, and says so */
 	const char *pace; /* "\"rebalance\": \"4s\", \"quiet\": \"100ms\"" where NULL, which is for the pauses above */
