@@ -4,8 +4,6 @@
  */
 #include "support/testing.h"
 
-#include <arpa/inet.h>
-
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/databases.h"
@@ -13,33 +11,7 @@
 #include "support/process.h"
 #include "support/services.h"
 
-enum { ESTABLISHED = 1, PORT = 3306 };
-
-static void count_one(const struct place *places, unsigned long address, unsigned long port, unsigned *open)
-{
-	struct in_addr wanted;
-
-	for (size_t i = 0; i < POOL_SERVERS; i++) {
-		inet_pton(AF_INET, places[i].address, &wanted);
-		open[i] += address == wanted.s_addr && port == (unsigned long)places[i].port;
-	}
-}
-
-/* What the kernel has of connections that a server accepted, and that neither side has closed. */
-static void count_open(const void *what, unsigned *open)
-{
-	FILE *f = fopen("/proc/net/tcp", "re");
-	unsigned long address, state, port;
-	char line[256];
-
-	if (!f)
-		fail_msg("no /proc/net/tcp");
-	memset(open, 0, POOL_SERVERS * sizeof(*open));
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, " %*[^:]: %lx:%lx %*[^ ] %lx", &address, &port, &state) == 3 && state == ESTABLISHED)
-			count_one(what, address, port, open);
-	fclose(f);
-}
+enum { PORT = 3306 };
 
 /* One pool over the six, from three to six to two; how many of its uses failed. */
 static struct pool follow(const struct place *places, const char *kind, bool terminating)
@@ -52,7 +24,7 @@ static struct pool follow(const struct place *places, const char *kind, bool ter
 				     format("%d", POOL_CONNECTIONS),
 				     POOL_PAUSE_S,
 				     NULL };
-	struct pool p = { .title = kind, .s = services_open(), .port = PORT, .places = places, .count = count_open, .what = places,
+	struct pool p = { .title = kind, .s = services_open(), .port = PORT, .places = places, .count = pool_count_by_kernel, .what = places,
 			  .terminating = terminating };
 
 	pool_publish(&p, 0, 3);

@@ -6,7 +6,6 @@
  */
 #include "support/testing.h"
 
-#include <arpa/inet.h>
 #include <unistd.h>
 
 #include "support/backends.h"
@@ -16,9 +15,10 @@
 #include "support/process.h"
 #include "support/services.h"
 
-enum { ESTABLISHED = 1, MYSQL_PORT = 3306, INSTALL_LIMIT_MS = 120000, CANNOT = 77 };
+enum { MYSQL_PORT = 3306, INSTALL_LIMIT_MS = 120000, CANNOT = 77 };
 
-#define JARS "/usr/share/java/HikariCP.jar:/usr/share/java/mariadb-java-client.jar:/usr/share/java/slf4j-api.jar"
+#define JAR(name) "/usr/share/java/" name ".jar"
+#define JARS	  JAR("HikariCP") ":" JAR("mariadb-java-client") ":" JAR("slf4j-api") ":" JAR("slf4j-simple")
 
 static void assert_moves(struct pool *p)
 {
@@ -39,9 +39,10 @@ static void follow(struct pool *p, const char *const *env, const char *const *ar
 
 /* ---- Java over HTTP ---- */
 
-static unsigned open_at_backend(const void *what, size_t i)
+static void count_open(const void *backends, unsigned *open)
 {
-	return backends_open(what, i);
+	for (size_t i = 0; i < POOL_SERVERS; i++)
+		open[i] = backends_open(backends, i);
 }
 
 /* Each connection beyond the first ones is in the place of one that was closed: nobody opened any for another reason. */
@@ -57,7 +58,7 @@ static void assert_nobody_dialed_more(const struct backends *b)
 static void assert_java_follows(const char *kind, bool terminating)
 {
 	struct backends *b = backends_start(POOL_SERVERS, ONE_PORT);
-	struct pool p = { .title = kind, .s = services_open(), .port = 80, .places = backends_places(b), .open = open_at_backend,
+	struct pool p = { .title = kind, .s = services_open(), .port = 80, .places = backends_places(b), .count = count_open,
 			  .what = b, .terminating = terminating };
 
 	if (!program_exists("javac"))
@@ -90,29 +91,9 @@ static void connections_that_java_http_url_connection_keeps_follow_the_list(void
 
 /* ---- over MariaDB ---- */
 
-/* What the kernel has of connections that a server accepted, and that neither side has closed. */
-static unsigned open_at_server(const void *what, size_t i)
-{
-	const struct place *place = (const struct place *)what + i;
-	unsigned long address, state, port;
-	struct in_addr wanted;
-	unsigned open = 0;
-	char line[256];
-	FILE *f = fopen("/proc/net/tcp", "re");
-
-	if (!f)
-		fail_msg("no /proc/net/tcp");
-	inet_pton(AF_INET, place->address, &wanted);
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, " %*[^:]: %lx:%lx %*[^ ] %lx", &address, &port, &state) == 3)
-			open += address == wanted.s_addr && port == (unsigned long)place->port && state == ESTABLISHED;
-	fclose(f);
-	return open;
-}
-
 static struct pool mysql_pool(const char *title, const struct place *places, const char *pace)
 {
-	return (struct pool){ .title = title, .s = services_open(), .port = MYSQL_PORT, .places = places, .open = open_at_server,
+	return (struct pool){ .title = title, .s = services_open(), .port = MYSQL_PORT, .places = places, .count = pool_count_by_kernel,
 			      .what = places, .pace = pace };
 }
 
@@ -158,8 +139,9 @@ static struct pool follow_by_hikari(const struct place *places, const char *titl
 	struct pool p = mysql_pool(title, places, "\"rebalance\": \"10s\", \"quiet\": \"600ms\"");
 
 	follow(&p, p.s->env,
-	       ARGV("java", "-XX:TieredStopAtLevel=1", property, "-cp", JARS, repository("tests/helpers/PoolHikari.java"),
-		    SERVICE_ADDRESS, format("%d", MYSQL_PORT), format("%d", POOL_CONNECTIONS), "1000"));
+	       ARGV("java", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", property, "-cp", JARS,
+		    repository("tests/helpers/PoolHikari.java"), SERVICE_ADDRESS, format("%d", MYSQL_PORT),
+		    format("%d", POOL_CONNECTIONS), "1000"));
 	return p;
 }
 
@@ -168,8 +150,7 @@ static void pool_of_hikari_follows_the_list_where_quiet_is_longer_than_it_trusts
 	struct place places[POOL_SERVERS];
 
 	(void)state;
-	if (!program_exists("javac") || access("/usr/share/java/HikariCP.jar", R_OK) ||
-	    access("/usr/share/java/mariadb-java-client.jar", R_OK))
+	if (!program_exists("javac") || access(JAR("HikariCP"), R_OK) || access(JAR("mariadb-java-client"), R_OK))
 		skip_because("no JDK, or neither HikariCP nor MariaDB's driver, is installed");
 	start_mariadb(places, POOL_SERVERS);
 	assert_int_equal(follow_by_hikari(places, "Hikari", "-Duntouched").failed, 0);

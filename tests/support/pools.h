@@ -36,6 +36,9 @@ struct pool {
 	const char *failures; /* as the client told them */
 };
 
+/* `count` for servers that do not count themselves: what the kernel has of connections that neither side has closed. */
+void pool_count_by_kernel(const void *places, unsigned *open);
+
 /* Publishes `count` of the places, from `from` on. */
 void pool_publish(struct pool *p, size_t from, size_t count);
 
