@@ -85,6 +85,18 @@ if [ "$what" = test ]; then
 	need '/usr/lib/*/libtcmalloc_minimal.so.4' libtcmalloc-minimal4 gperftools gperftools-libs
 	need setcap libcap2-bin libcap-utils libcap
 	need spin spin spin spin
+	# Pools of connections, which are closed under them.
+	need nginx nginx-light nginx nginx
+	module pymysql python3-pymysql py3-pymysql python3-PyMySQL
+	module sqlalchemy python3-sqlalchemy py3-sqlalchemy python3-sqlalchemy
+	module requests python3-requests py3-requests python3-requests
+	module urllib3 python3-urllib3 py3-urllib3 python3-urllib3
+	need npm npm npm nodejs-npm
+	if [ "$column" = 2 ]; then
+		need /usr/share/java/HikariCP.jar libhikaricp-java
+		need /usr/share/java/mariadb-java-client.jar libmariadb-java
+		need /usr/share/java/slf4j-api.jar libslf4j-java
+	fi
 	# For manifests: JSON Schema, YAML, and kustomize (where it is too old for components, that check says so).
 	module jsonschema python3-jsonschema py3-jsonschema python3-jsonschema
 	module yaml python3-yaml py3-yaml python3-pyyaml

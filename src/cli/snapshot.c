@@ -99,6 +99,7 @@ static int take_port(const struct table_view *view, uint32_t i, struct snapshot_
 	port->port = row.port;
 	port->protocol = protocol_name(row.protocol);
 	port->balance = policy ? policy->name : "?";
+	port->cursor = (struct ledger_key){ row.cursor, row.cursor_tag };
 	table_string(view, row.name, port->name, sizeof(port->name));
 	return take_endpoints(view, &row, port);
 }
@@ -348,6 +349,7 @@ static int take_scores(const char *dir, const struct trust *trust, struct snapsh
 			for (size_t k = 0; k < port->endpoint_count; k++)
 				port->endpoints[k].score = ledger_score(&ledger, port->endpoints[k].key, clock_boot_ms());
 			port->evenness = evenness_of(port->endpoints, port->endpoint_count);
+			port->moves = ledger_moves(&ledger, port->cursor);
 		}
 	ledger_close(&ledger);
 	return r;

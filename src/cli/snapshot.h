@@ -9,7 +9,7 @@
 
 #include "base/addr.h"
 #include "base/report.h"
-#include "ledger/ledger.h"
+#include "ledger/moves.h"
 #include "table/layout.h"
 
 #define SNAPSHOT_SHARED 4
@@ -32,6 +32,8 @@ struct snapshot_port {
 	uint16_t port;
 	const char *protocol, *balance;
 	double evenness;
+	struct ledger_key cursor;
+	struct ledger_moves moves; /* connections that were closed for others to be dialed in their place */
 	struct snapshot_endpoint *endpoints;
 	size_t endpoint_count;
 };

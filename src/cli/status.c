@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/policy.h"
+#include "balance/move.h"
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/coverage.h"
@@ -57,14 +58,30 @@ static json_t *endpoint_json(const struct snapshot_endpoint *e)
 			 "shared_with", shared_json(e));
 }
 
+/* Each reason with its number. */
+static json_t *reasons_json(const uint32_t counts[LEDGER_MOVE_REASONS])
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < LEDGER_MOVE_REASONS; i++)
+		json_object_set_new(object, move_reason_name((enum move_reason)(i + 1)), json_integer((json_int_t)counts[i]));
+	return object;
+}
+
+static json_t *moves_json(const struct ledger_moves *moves)
+{
+	return json_pack("{s:o, s:o, s:I}", "moved", reasons_json(moves->moved), "would_have_moved",
+			 reasons_json(moves->would_have), "processes_without_thread", (json_int_t)moves->without_thread);
+}
+
 static json_t *port_json(const struct snapshot_port *p)
 {
 	json_t *endpoints = json_array();
 
 	for (size_t i = 0; i < p->endpoint_count; i++)
 		json_array_append_new(endpoints, endpoint_json(&p->endpoints[i]));
-	return json_pack("{s:s, s:i, s:s, s:s, s:f, s:o}", "name", p->name, "port", p->port, "protocol", p->protocol, "balance",
-			 p->balance, "evenness", p->evenness, "endpoints", endpoints);
+	return json_pack("{s:s, s:i, s:s, s:s, s:f, s:o, s:o}", "name", p->name, "port", p->port, "protocol", p->protocol,
+			 "balance", p->balance, "evenness", p->evenness, "moves", moves_json(&p->moves), "endpoints", endpoints);
 }
 
 /* Each key with its value, as a user would write it, and where that comes from. */
@@ -264,6 +281,36 @@ static void print_shared(const struct snapshot_port *p)
 		       all.has_more ? " and others" : "", all.endpoints, p->endpoint_count);
 }
 
+/* "12: drain 4, rebalance 8", between `before` and `after`; nothing where all are 0. */
+static void print_reasons(const char *before, const char *after, const uint32_t counts[LEDGER_MOVE_REASONS])
+{
+	unsigned long long all = 0;
+	const char *sep = "";
+
+	for (int i = 0; i < LEDGER_MOVE_REASONS; i++)
+		all += counts[i];
+	if (all == 0)
+		return;
+	printf("    %s%llu%s: ", before, all, after);
+	for (int i = 0; i < LEDGER_MOVE_REASONS; i++)
+		if (counts[i]) {
+			printf("%s%s %u", sep, move_reason_name((enum move_reason)(i + 1)), counts[i]);
+			sep = ", ";
+		}
+	putchar('\n');
+}
+
+static void print_moves(const struct ledger_moves *moves)
+{
+	uint32_t n = moves->without_thread;
+
+	print_reasons("moved ", "", moves->moved);
+	print_reasons("observed: ", " would have moved", moves->would_have);
+	if (n)
+		printf("    %u %s could not make the thread that closes connections: nothing moves there\n", n,
+		       n == 1 ? "process" : "processes");
+}
+
 static void print_port(const struct snapshot_port *p, bool observed)
 {
 	printf("  port %u/%s%s%s  %s", p->port, p->protocol, p->name[0] ? " " : "", p->name, p->balance);
@@ -279,6 +326,7 @@ static void print_port(const struct snapshot_port *p, bool observed)
 	print_shared(p);
 	if (observed && p->endpoint_count)
 		print_observed(p);
+	print_moves(&p->moves);
 }
 
 /* The agent's log, or `publish`, has told those too that are of no key at all. */
@@ -398,6 +446,8 @@ const struct verb status_verb = {
 	"Of a Service in mode observe a dial is counted where it would have gone, and passes unchanged; what was counted\n"
 	"while its mode was on stays in DIALS. Where kube-proxy takes them cannot be seen, so ACTIVE is 0 unless programs dial its\n"
 	"pods.\n\n"
+	"\"moved\" counts connections that were closed at a quiet point, or cut, for the program to dial again, by the reason,\n"
+	"since the table was made; of a Service in mode observe, those that would have been.\n\n"
 	"--coverage looks at the open TCP connections of this network namespace, and at the processes that can be seen here:\n"
 	"what goes through a Service's own address instead of straight to an endpoint, whose it is, and why. A process's own\n"
 	"reason comes first: service-observe, service-off and observe are left for those that would be spread. It exits\n"

@@ -17,9 +17,9 @@
  *
  * A mend at the same time. One that began before swaps `gone` only if it is what it was at its beginning, so it leaves this
  * alone. One that begins after it, and whose dump is over before the socket is closed, finds the socket, and takes the giving
- * up back; the next mend, some hundred milliseconds later, finds it gone. Until then the count is one too high, and on it one
- * more may be given up than should: the window, which counts what has moved, has the last word on how many. So whoever is told
- * true closes it at once.
+ * up back; the next mend finds it gone. Until then the count is one too high, and on it one more may be given up than should.
+ * So whoever is told true closes it at once. (The other way round, closed and then given up, a mend in between would count it off
+ * twice, and the count would be one too low: then a dial goes there that should not.)
  */
 bool ledger_give_up_if(const struct ledger *ledger, struct ledger_key key, const struct ledger_load *load)
 {
@@ -89,9 +89,8 @@ static uint64_t *moved_word(const struct ledger *ledger, const struct ledger_win
 
 /*
  * Whoever still looks at an older table may put the last window's word in the place of this one's. Then the next one tells
- * anew, of as many connections but for those that came or went meanwhile; and what had moved counts from 0 again
- * (ledger_window_take_if), so that as many more may move, of those that are still too many. More than there can be is damage, and
- * told anew as well.
+ * anew, of as many connections but for those that came or went meanwhile; and what had moved counts from 0 again, so that as
+ * many more may move, of those that are still too many. More than there can be is damage, and told anew as well.
  */
 uint32_t ledger_window_total(const struct ledger *ledger, const struct ledger_window *window, uint32_t now)
 {
@@ -149,6 +148,11 @@ void ledger_window_give_back(const struct ledger *ledger, const struct ledger_wi
 static uint64_t *rate_word(const struct ledger *ledger, struct ledger_key cursor)
 {
 	return cursor_word(ledger, cursor, offsetof(struct ledger_cursor, rate));
+}
+
+bool ledger_has_moves(const struct ledger *ledger, struct ledger_key cursor)
+{
+	return rate_word(ledger, cursor) != NULL;
 }
 
 static uint16_t second_of(uint64_t now_ms)

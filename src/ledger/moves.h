@@ -51,11 +51,14 @@ uint32_t ledger_window_total(const struct ledger *ledger, const struct ledger_wi
 uint32_t ledger_window_moved(const struct ledger *ledger, const struct ledger_window *window);
 
 /*
- * Takes the right to move one more, if as many have as the caller has counted its shares behind; gives it back where nothing came
- * of it. Whoever decides on one number, one goes on.
+ * Takes the right to move one more, only if still as many have moved as when the caller read it, before it counted the shares;
+ * gives it back where nothing came of it. Of several who decided on one number, one goes on.
  */
 bool ledger_window_take_if(const struct ledger *ledger, const struct ledger_window *window, uint32_t moved);
 void ledger_window_give_back(const struct ledger *ledger, const struct ledger_window *window);
+
+/* Whether there are words for what follows. */
+bool ledger_has_moves(const struct ledger *ledger, struct ledger_key cursor);
 
 /* ---- a rate ---- */
 

@@ -56,7 +56,9 @@ struct round {
 	uint64_t swept_ms, now_ms;
 	const struct attachment *attachment;
 	const struct settings *settings;
-	bool empty, soon, sweep;
+	bool empty, soon, sweep, gave_up;
+	uint64_t second; /* of CLOCK_BOOTTIME, and how many have left in it: where no ledger counts them */
+	unsigned left_in_second;
 	unsigned pause_ms;
 	struct table_view view;
 	struct port_now port;
@@ -373,18 +375,47 @@ static bool is_cut(const struct round *r)
 	return r->now.reason == MOVE_CUT;
 }
 
-/* A place, and in a window a right, for what is about to leave. */
+/* Without a ledger, or with an older one, each process keeps to the rate by itself. */
+static bool take_rate(struct round *r)
+{
+	if (ledger_has_moves(&r->attachment->ledger, r->port.window.cursor))
+		return ledger_rate_take(&r->attachment->ledger, r->port.window.cursor, r->now_ms);
+	if (r->now_ms / 1000 != r->second) {
+		r->second = r->now_ms / 1000;
+		r->left_in_second = 0;
+	}
+	return r->left_in_second++ < LEDGER_MOVES_PER_SECOND;
+}
+
+static void give_back_rate(struct round *r)
+{
+	if (ledger_has_moves(&r->attachment->ledger, r->port.window.cursor))
+		ledger_rate_give_back(&r->attachment->ledger, r->port.window.cursor, r->now_ms);
+	else
+		r->left_in_second--;
+}
+
+/*
+ * A place, and in a window a right, for what is about to leave. Before it is closed: a mend in between counts it once more than there
+ * are, and the next one knows better; the other way round it would count one less than are alive. The row of an endpoint that
+ * is gone may be another's already.
+ */
 static bool take_right(struct round *r)
 {
-	return r->now.reason != MOVE_REBALANCE || take_surplus(r);
+	r->gave_up = false;
+	if (r->now.reason == MOVE_REBALANCE)
+		return r->gave_up = take_surplus(r);
+	if (r->now.facts.fate != FATE_GONE)
+		r->gave_up = ledger_give_up(&r->attachment->ledger, r->now.key);
+	return true;
 }
 
 static void give_back_right(struct round *r)
 {
-	if (r->now.reason != MOVE_REBALANCE)
-		return;
-	ledger_take_back(&r->attachment->ledger, r->now.key);
-	ledger_window_give_back(&r->attachment->ledger, &r->port.window);
+	if (r->gave_up)
+		ledger_take_back(&r->attachment->ledger, r->now.key);
+	if (r->now.reason == MOVE_REBALANCE)
+		ledger_window_give_back(&r->attachment->ledger, &r->port.window);
 }
 
 static bool close_it(struct round *r)
@@ -398,23 +429,17 @@ static bool close_it(struct round *r)
 /* What is taken first is given back where the connection turns out to be busy, or another's, in the last moment. */
 static void leave(struct round *r)
 {
-	const struct ledger *ledger = &r->attachment->ledger;
-	struct ledger_key cursor = r->port.window.cursor;
-
-	if (!ledger_rate_take(ledger, cursor, r->now_ms))
+	if (!take_rate(r))
 		return;
 	if (!take_right(r)) {
-		ledger_rate_give_back(ledger, cursor, r->now_ms);
+		give_back_rate(r);
 		return;
 	}
 	if (!close_it(r)) {
 		give_back_right(r);
-		ledger_rate_give_back(ledger, cursor, r->now_ms);
+		give_back_rate(r);
 		return;
 	}
-	/* The row of an endpoint that is gone may be another's already. */
-	if (r->now.reason != MOVE_REBALANCE && r->now.facts.fate != FATE_GONE)
-		ledger_give_up(ledger, r->now.key);
 	tell(r, false);
 	book_drop(r->now.place, r->now.entry.cookie);
 }

@@ -5,11 +5,16 @@
 #include <glob.h>
 #include <jansson.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "ledger/moves.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
+#include "support/ledgers.h"
 #include "support/process.h"
 #include "support/services.h"
+#include "table/map.h"
+#include "table/table.h"
 
 enum { LIMIT_MS = 60000 };
 
@@ -239,6 +244,98 @@ static void endpoints_of_two_services_are_marked(void **state)
 	assert_null(strstr(run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL)->out_text, "shared"));
 }
 
+/* ---- connections that moved ---- */
+
+/* Of the table's first port. */
+static struct ledger_key cursor_in(const struct services *s)
+{
+	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
+	struct table_view view;
+	struct table_port port;
+	struct table table;
+
+	assert_int_equal(table_map(s->dir, &trust, &table, NULL), 0);
+	assert_true(table_begin(&table, &view));
+	assert_int_equal(table_port(&view, 0, &port), 0);
+	assert_true(table_end(&view));
+	table_unmap(&table);
+	return (struct ledger_key){ port.cursor, port.cursor_tag };
+}
+
+static void assert_moves(struct services *s, const char *expected)
+{
+	json_t *service = json_array_get(json_object_get(services_status(s), "services"), 0);
+	json_t *moves = json_object_get(json_array_get(json_object_get(service, "ports"), 0), "moves");
+	char *text = json_dumps(moves, JSON_COMPACT);
+
+	assert_non_null(text);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static char *status_text(const struct services *s)
+{
+	struct process *p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
+
+	assert_clean(p);
+	return p->out_text;
+}
+
+static void status_tells_of_moves_by_their_reasons(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	struct ledger_key cursor = cursor_in(s);
+	struct ledger ledger;
+	char *text;
+
+	(void)state;
+	assert_int_equal(open_ledger(s->ledger, cursor.slot + 64, LEDGER_MAKE, &ledger), 0);
+	text = status_text(s);
+	assert_null(strstr(text, "moved"));
+	assert_null(strstr(text, "thread"));
+	assert_moves(s, "{\"moved\":{\"drain\":0,\"cut\":0,\"rebalance\":0,\"max_age\":0},"
+			"\"would_have_moved\":{\"drain\":0,\"cut\":0,\"rebalance\":0,\"max_age\":0},"
+			"\"processes_without_thread\":0}");
+	for (unsigned i = 0; i < 12; i++)
+		ledger_count_move(&ledger, cursor, i < 4 ? 1 : 3, false);
+	for (unsigned i = 0; i < 3; i++)
+		ledger_count_move(&ledger, cursor, 4, true);
+	ledger_count_without_thread(&ledger, cursor);
+	text = status_text(s);
+	assert_non_null(strstr(text, "\n    moved 12: drain 4, rebalance 8\n"
+				     "    observed: 3 would have moved: max_age 3\n"
+				     "    1 process could not make the thread that closes connections: nothing moves there\n"));
+	assert_moves(s, "{\"moved\":{\"drain\":4,\"cut\":0,\"rebalance\":8,\"max_age\":0},"
+			"\"would_have_moved\":{\"drain\":0,\"cut\":0,\"rebalance\":0,\"max_age\":3},"
+			"\"processes_without_thread\":1}");
+	ledger_count_move(&ledger, cursor, 2, false);
+	ledger_count_without_thread(&ledger, cursor);
+	text = status_text(s);
+	assert_non_null(strstr(text, "\n    moved 13: drain 4, cut 1, rebalance 8\n"));
+	assert_non_null(strstr(text, "\n    2 processes could not make the thread that closes connections: nothing moves there\n"));
+	ledger_close(&ledger);
+}
+
+/* Which no program that runs is parted from. */
+static void status_reads_a_ledger_of_the_version_before(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	struct ledger ledger;
+
+	(void)state;
+	open_older_ledger(s->ledger, 64, &ledger);
+	assert_clean(run(s->env, built("helpers/dialer"), "--count", "4", SERVICE_ADDRESS, "80", NULL));
+	ledger_count_move(&ledger, cursor_in(s), 1, false);
+	assert_int_equal(services_backend(s, "web", b, 0).dials, 2);
+	assert_int_equal(services_backend(s, "web", b, 1).dials, 2);
+	assert_moves(s, "{\"moved\":{\"drain\":0,\"cut\":0,\"rebalance\":0,\"max_age\":0},"
+			"\"would_have_moved\":{\"drain\":0,\"cut\":0,\"rebalance\":0,\"max_age\":0},"
+			"\"processes_without_thread\":0}");
+	ledger_close(&ledger);
+}
+
 /* ---- publish and status ---- */
 
 static void publishing_again_keeps_the_file_and_raises_the_generation(void **state)
@@ -397,6 +494,8 @@ int main(void)
 		TEST(agent_that_a_program_started_names_what_can_be_set),
 		TEST(annotations_that_make_no_sense_are_told_by_publish_and_status),
 		TEST(endpoints_of_two_services_are_marked),
+		TEST(status_tells_of_moves_by_their_reasons),
+		TEST(status_reads_a_ledger_of_the_version_before),
 		TEST(publishing_again_keeps_the_file_and_raises_the_generation),
 		TEST(bad_services_files_are_refused_and_the_table_stays),
 		TEST(kubernetes_list_on_stdin_is_published),

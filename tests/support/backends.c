@@ -43,6 +43,7 @@ struct command {
 struct connection {
 	size_t backend;
 	bool listens, open, http;
+	bool waits; /* for others to ask, for "/together" */
 	size_t length;
 	char text[REQUEST_SIZE];
 };
@@ -52,6 +53,7 @@ struct server {
 	int epoll;
 	int listener[BACKENDS_MAX];
 	struct connection *connection; /* by descriptor */
+	unsigned waiting;
 };
 
 static int listen_on(const struct place *place)
@@ -95,7 +97,8 @@ static void hang_up(struct server *s, int fd)
 {
 	struct connection *c = &s->connection[fd];
 
-	c->open = false;
+	s->waiting -= c->waits;
+	c->open = c->waits = false;
 	close(fd);
 	if (!c->listens)
 		atomic_fetch_sub(&s->b->counts[c->backend].open, 1);
@@ -121,17 +124,40 @@ static void answer(struct server *s, int fd, const char *text)
 		shutdown(fd, SHUT_RDWR);
 }
 
-static void answer_http(struct server *s, int fd, const char *request)
+static void reply(struct server *s, int fd, bool last, bool head)
 {
-	bool last = strcasestr(request, "\nConnection: close") || strstr(request, "HTTP/1.0");
-	char id[32], reply[256];
+	char id[32], text[256];
 
 	snprintf(id, sizeof(id), "backend-%zu\n", s->connection[fd].backend + 1);
-	snprintf(reply, sizeof(reply), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s",
-		 strlen(id), last ? "Connection: close\r\n" : "", strncmp(request, "HEAD", 4) ? id : "");
-	answer(s, fd, reply);
+	snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s", strlen(id),
+		 last ? "Connection: close\r\n" : "", head ? "" : id);
+	answer(s, fd, text);
 	if (last)
 		shutdown(fd, SHUT_WR);
+}
+
+static void wait_together(struct server *s, int fd, unsigned count)
+{
+	s->connection[fd].waits = true;
+	if (++s->waiting < count)
+		return;
+	s->waiting = 0;
+	for (int i = 0; i < MAX_FDS; i++) {
+		if (!s->connection[i].waits)
+			continue;
+		s->connection[i].waits = false;
+		reply(s, i, false, false);
+	}
+}
+
+static void answer_http(struct server *s, int fd, const char *request)
+{
+	unsigned count;
+
+	if (sscanf(request, "GET /together/%u ", &count) == 1)
+		wait_together(s, fd, count);
+	else
+		reply(s, fd, strcasestr(request, "\nConnection: close") || strstr(request, "HTTP/1.0"), !strncmp(request, "HEAD", 4));
 }
 
 static void answer_line(struct server *s, int fd)

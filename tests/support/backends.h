@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Servers to dial. Each says who it is: it answers an HTTP/1.1 request with the body "backend-3\n" (keep-alive unless
- * the client says close), and any other line with the line "backend-3\n", as often as asked. One child process serves
- * them all; what it counts is in shared memory, and may be read at any time.
+ * the client says close), and any other line with the line "backend-3\n", as often as asked. Requests for "/together/12"
+ * are answered when there are twelve of them, at whichever server: so many connections are in use at once. One child
+ * process serves them all; what it counts is in shared memory, and may be read at any time.
  */
 #ifndef FAIRDIAL_TESTS_BACKENDS_H
 #define FAIRDIAL_TESTS_BACKENDS_H

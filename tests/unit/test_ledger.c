@@ -344,7 +344,7 @@ static void use_moves(const struct ledger *ledger, struct ledger_key key)
 		ledger_take_back(ledger, key);
 	ledger_give_up(ledger, key);
 	assert_in_range(ledger_window_total(ledger, &window, 5), 0, LEDGER_MAX_SHARED);
-	ledger_window_take_if(ledger, &window, 0);
+	ledger_window_take_if(ledger, &window, ledger_window_moved(ledger, &window));
 	assert_in_range(ledger_window_moved(ledger, &window), 0, LEDGER_MAX_SHARED);
 	ledger_window_give_back(ledger, &window);
 	ledger_rate_take(ledger, key, NOW);

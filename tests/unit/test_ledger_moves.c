@@ -16,21 +16,6 @@
 #include "support/ledgers.h"
 #include "support/table_builder.h"
 
-/* One more, while fewer than `most` have moved. */
-static bool take_right(const struct ledger *ledger, const struct ledger_window *window, uint32_t most)
-{
-	for (int i = 0; i < 10000; i++) { /* somebody was faster; or there is no place for it */
-		uint32_t moved = ledger_window_moved(ledger, window);
-
-		if (moved >= most)
-			return false;
-		if (ledger_window_take_if(ledger, window, moved))
-			return true;
-	}
-	return false;
-}
-
-
 #define NOW 1000000000ull
 
 enum { WORKERS = 8, HELD = 3000, SHARE = 700, ROUNDS = 200, MOST = 1000 };
@@ -295,6 +280,19 @@ static void the_surplus_is_given_up_once_while_others_claim(void **state)
 
 /* ---- windows ---- */
 
+/* One more, while fewer than `most` have moved; somebody else may be faster. */
+static bool take(const struct ledger *ledger, const struct ledger_window *window, uint32_t most)
+{
+	for (;;) {
+		uint32_t moved = ledger_window_moved(ledger, window);
+
+		if (moved >= most)
+			return false;
+		if (ledger_window_take_if(ledger, window, moved))
+			return true;
+	}
+}
+
 static void the_first_who_looks_tells_the_total(void **state)
 {
 	struct ledger *ledger = new_ledger(8, 8);
@@ -341,24 +339,59 @@ static void a_window_is_taken_up_to_its_most_and_given_back(void **state)
 	struct ledger_window w = window_of(a, 77, true), v6 = window_of(a, 77, false);
 
 	(void)state;
-	assert_false(take_right(ledger, &w, 0));
+	assert_false(take(ledger, &w, 0));
 	for (uint32_t i = 0; i < 5; i++) {
 		assert_int_equal(ledger_window_moved(ledger, &w), i);
-		assert_true(take_right(ledger, &w, 5));
+		assert_true(take(ledger, &w, 5));
 	}
-	assert_false(take_right(ledger, &w, 5));
-	assert_false(take_right(ledger, &w, 3));
+	assert_false(take(ledger, &w, 5));
+	assert_false(take(ledger, &w, 3));
 	assert_int_equal(ledger_window_moved(ledger, &w), 5);
 	ledger_window_give_back(ledger, &w);
 	assert_int_equal(ledger_window_moved(ledger, &w), 4);
-	assert_true(take_right(ledger, &w, 5));
-	assert_false(take_right(ledger, &w, 5));
-	assert_true(take_right(ledger, &w, 6)); /* later, more may */
+	assert_true(take(ledger, &w, 5));
+	assert_false(take(ledger, &w, 5));
+	assert_true(take(ledger, &w, 6)); /* later, more may */
 	assert_int_equal(ledger_window_moved(ledger, &v6), 0);
 	ledger_window_give_back(ledger, &v6);
 	assert_int_equal(ledger_window_moved(ledger, &v6), 0);
-	assert_true(take_right(ledger, &v6, 1));
+	assert_true(take(ledger, &v6, 1));
 	assert_int_equal(ledger_window_moved(ledger, &w), 6);
+}
+
+static void a_window_is_not_taken_when_others_have_moved(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8);
+	struct ledger_window w = window_of(a, 77, true);
+
+	(void)state;
+	assert_false(ledger_window_take_if(ledger, &w, 1));
+	assert_true(ledger_window_take_if(ledger, &w, 0));
+	assert_false(ledger_window_take_if(ledger, &w, 0));
+	assert_false(ledger_window_take_if(ledger, &w, 2));
+	assert_true(ledger_window_take_if(ledger, &w, 1));
+	assert_int_equal(ledger_window_moved(ledger, &w), 2);
+}
+
+static void *take_one_together(void *what)
+{
+	struct worker *w = what;
+
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		struct ledger_window window = window_of(a, 1 + i / 3, true);
+		uint32_t moved = ledger_window_moved(w->ledger, &window);
+
+		pthread_barrier_wait(w->together); /* all have seen the same */
+		w->done += ledger_window_take_if(w->ledger, &window, moved);
+		pthread_barrier_wait(w->together);
+	}
+	return NULL;
+}
+
+static void of_threads_that_saw_as_many_move_one_goes_on(void **state)
+{
+	(void)state;
+	assert_int_equal(by_threads(new_ledger(8, 8), take_one_together), ROUNDS);
 }
 
 static void a_new_window_starts_at_zero_without_a_reset(void **state)
@@ -373,9 +406,9 @@ static void a_new_window_starts_at_zero_without_a_reset(void **state)
 		ledger_window_give_back(ledger, &w);
 		assert_int_equal(ledger_window_moved(ledger, &w), 0);
 		assert_int_equal(ledger_window_total(ledger, &w, number), number);
-		assert_true(take_right(ledger, &w, 2));
-		assert_true(take_right(ledger, &w, 2));
-		assert_false(take_right(ledger, &w, 2));
+		assert_true(take(ledger, &w, 2));
+		assert_true(take(ledger, &w, 2));
+		assert_false(take(ledger, &w, 2));
 		assert_int_equal(ledger_window_moved(ledger, &other), 0); /* of a port that has the cursor next */
 		assert_int_equal(ledger_window_total(ledger, &w, 5000), number);
 	}
@@ -387,14 +420,14 @@ static void *take_of_a_window(void *what)
 	struct ledger_window window = window_of(a, 77, true);
 
 	for (int i = 0; i < MOST; i++) {
-		if (!take_right(w->ledger, &window, MOST))
+		if (!take(w->ledger, &window, MOST))
 			continue;
 		if (i % 3 == 0)
 			ledger_window_give_back(w->ledger, &window);
 		else
 			w->done++;
 	}
-	while (take_right(w->ledger, &window, MOST)) /* what others had taken for a moment */
+	while (take(w->ledger, &window, MOST)) /* what others had taken for a moment */
 		w->done++;
 	return NULL;
 }
@@ -520,8 +553,8 @@ static void assert_nothing_may_move(const struct ledger *ledger, struct ledger_k
 
 	assert_int_equal(ledger_window_total(ledger, &w, 100), 0);
 	assert_int_equal(ledger_window_total(ledger, &v6, 100), 0);
-	assert_false(take_right(ledger, &w, 100));
-	assert_false(take_right(ledger, &v6, 100));
+	assert_false(ledger_window_take_if(ledger, &w, 0));
+	assert_false(ledger_window_take_if(ledger, &v6, 0));
 	ledger_window_give_back(ledger, &w);
 	assert_int_equal(ledger_window_moved(ledger, &w), 0);
 	assert_false(ledger_rate_take(ledger, cursor, NOW));
@@ -585,8 +618,8 @@ static void damage_values(const struct ledger *ledger, struct ledger_key cursor,
 
 	ledger_window_total(ledger, &w, 1);
 	ledger_window_total(ledger, &v6, 1);
-	take_right(ledger, &w, 1);
-	take_right(ledger, &v6, 1);
+	take(ledger, &w, 1);
+	take(ledger, &v6, 1);
 	for (size_t i = 0; i < ledger->cursor_size / sizeof(*words); i++) {
 		uint64_t r = next_random(random);
 
@@ -602,7 +635,7 @@ static void assert_bounded(const struct ledger *ledger, struct ledger_key key, u
 
 	assert_in_range(total, 1, LEDGER_MAX_SHARED);
 	assert_in_range(ledger_window_moved(ledger, &w), 0, LEDGER_MAX_SHARED);
-	while (taken <= most && take_right(ledger, &w, most))
+	while (taken <= most && take(ledger, &w, most))
 		taken++;
 	assert_in_range(taken, 0, most);
 	ledger_window_give_back(ledger, &w);
@@ -667,6 +700,8 @@ int main(void)
 		TEST(the_first_who_looks_tells_the_total),
 		TEST(all_threads_are_told_one_total),
 		TEST(a_window_is_taken_up_to_its_most_and_given_back),
+		TEST(a_window_is_not_taken_when_others_have_moved),
+		TEST(of_threads_that_saw_as_many_move_one_goes_on),
 		TEST(a_new_window_starts_at_zero_without_a_reset),
 		TEST(a_window_is_never_taken_more_often_than_its_most),
 		TEST(each_second_has_its_moves),
