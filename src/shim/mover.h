@@ -4,7 +4,7 @@
  * fork(2) at its own first; it ends when there has been none for half a minute, and when it is the last thread of the process,
  * whose end it must not hold up.
  *
- * It is made by the C library's own pthread_create, which is found as the program would find it: a library that counts threads,
+ * It is made by the C library's own pthread_create, bound as the program's is: a library that counts threads,
  * changes the user of all of them (nptl(7)) or watches them (a sanitizer) knows of this one too. All signals are blocked in it but
  * those that C libraries keep for themselves. Where there is no pthread_create (glibc before 2.34, in a program that does not load
  * libpthread) nothing is closed, and the trace and `fairdial status` say so.
