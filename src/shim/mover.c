@@ -191,6 +191,17 @@ static void make_mover(const struct dial *dial, uint64_t *life)
 	errno_set(before);
 }
 
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
+bool mover_is_vfork_child(void)
+{
+	void *head = NULL;
+	size_t len = 0;
+
+	/* Before 2.34 it is libpthread that has the list; without it there is no thread to be made either. */
+	return gnu_get_libc_version && can_make() && sys_call(SYS_get_robust_list, 0, (long)&head, (long)&len, 0, 0, 0) == 0 && !head;
+}
+
 void mover_wake(const struct dial *dial)
 {
 	uint64_t *life = book_life();

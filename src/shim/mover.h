@@ -12,7 +12,16 @@
 #ifndef FAIRDIAL_SHIM_MOVER_H
 #define FAIRDIAL_SHIM_MOVER_H
 
+#include <stdbool.h>
+
 struct dial;
+
+/*
+ * Whether this is a child of vfork(2), which has its parent's memory: it books nothing, and makes no thread there. Told by the list of
+ * robust locks, which the kernel takes from any child (get_robust_list(2)), and glibc gives back to one of fork alone. musl has
+ * none in most programs: there it is never said.
+ */
+bool mover_is_vfork_child(void);
 
 /* An entry has been booked: there is to be a mover. Keeps errno. */
 void mover_wake(const struct dial *dial);
