@@ -119,6 +119,12 @@ static void pool_of_urllib3_leaves_pods_that_are_terminating(void **state)
 
 /* ---- curl ---- */
 
+/*
+ * It looks at its idle connections once a second at most; where one ends unseen, it notices when it asks, and asks again, but before
+ * 8.17 five times only in the life of a handle (https://github.com/curl/curl/pull/19066).
+ */
+#define CURL_PAUSE_MS "1100"
+
 static const char *curl_program(void)
 {
 	return compiled("cc", "special/pool_curl", "-D_GNU_SOURCE -lcurl");
@@ -131,7 +137,7 @@ static void connections_of_curl_multi_follow_the_list(void **state)
 	struct pool *p = new_pool("curl multi", false);
 
 	(void)state;
-	start_client(p, p->s->env, ARGV(program, SERVICE_URL ALL_AT_ONCE, format("%d", POOL_CONNECTIONS), POOL_PAUSE_MS));
+	start_client(p, p->s->env, ARGV(program, SERVICE_URL ALL_AT_ONCE, format("%d", POOL_CONNECTIONS), CURL_PAUSE_MS));
 	assert_pool_follows(p, 0);
 }
 
@@ -142,7 +148,7 @@ static void connections_of_curl_multi_follow_the_list_where_sigpipe_is_ignored(v
 
 	(void)state;
 	start_client(p, p->s->env, ARGV("sh", "-c", format("trap '' PIPE; exec %s %s %d %s", program, SERVICE_URL ALL_AT_ONCE,
-							   POOL_CONNECTIONS, POOL_PAUSE_MS)));
+							   POOL_CONNECTIONS, CURL_PAUSE_MS)));
 	assert_pool_follows(p, 0);
 }
 

@@ -18,9 +18,8 @@ struct services;
 /* What divides evenly by three, six and two: who has its share has as many as any other. */
 enum { POOL_SERVERS = 6, POOL_CONNECTIONS = 12 };
 
-/* Between two requests on a connection: `quiet` is a quarter of it, so that a connection is quiet for most of the time. */
-#define POOL_PAUSE_MS "400"
-#define POOL_PAUSE_S  "0.4"
+/* Between two requests on a connection: `quiet` is a quarter of it, so a connection is quiet for most of the time. */
+#define POOL_PAUSE_S "0.4"
 
 struct pool {
 	const char *title;
