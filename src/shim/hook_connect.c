@@ -315,7 +315,6 @@ static bool try_blocking(struct call *c)
 	blame = blame_of(c);
 	trace(c, error);
 	if (error == 0 || is_under_way(error)) {
-		unbound_handshake(c); /* before `keepalive` asks what the program has set itself */
 		land(c, error == 0 && is_answered(c));
 		return false;
 	}
