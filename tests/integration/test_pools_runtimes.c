@@ -66,7 +66,7 @@ static void assert_java_follows(const char *kind, bool terminating)
 	follow(&p, p.s->env,
 	       ARGV("java", "-XX:TieredStopAtLevel=1", format("-Dhttp.maxConnections=%d", POOL_CONNECTIONS),
 		    repository("tests/helpers/PoolHttp.java"), kind, format("http://" SERVICE_ADDRESS "/together/%d", POOL_CONNECTIONS),
-		    format("%d", POOL_CONNECTIONS), POOL_PAUSE_MS));
+		    format("%d", POOL_CONNECTIONS), "400"));
 	assert_int_equal(p.failed, 0);
 	assert_nobody_dialed_more(b);
 }
