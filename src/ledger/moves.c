@@ -150,6 +150,11 @@ static uint64_t *rate_word(const struct ledger *ledger, struct ledger_key cursor
 	return cursor_word(ledger, cursor, offsetof(struct ledger_cursor, rate));
 }
 
+bool ledger_has_moves(const struct ledger *ledger, struct ledger_key cursor)
+{
+	return rate_word(ledger, cursor) != NULL;
+}
+
 static uint16_t second_of(uint64_t now_ms)
 {
 	return (uint16_t)(now_ms / 1000);

@@ -57,6 +57,9 @@ uint32_t ledger_window_moved(const struct ledger *ledger, const struct ledger_wi
 bool ledger_window_take_if(const struct ledger *ledger, const struct ledger_window *window, uint32_t moved);
 void ledger_window_give_back(const struct ledger *ledger, const struct ledger_window *window);
 
+/* Whether there are words for what follows. */
+bool ledger_has_moves(const struct ledger *ledger, struct ledger_key cursor);
+
 /* ---- a rate ---- */
 
 #define LEDGER_MOVES_PER_SECOND 50 /* of a port, for all processes of the pod together */

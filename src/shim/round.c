@@ -39,6 +39,7 @@ struct port_now {
 	struct ledger_window window; /* of rebalance; `window.window` 0: none now */
 	struct move_shares shares;   /* as they were when the first of its connections was looked at, or the last one left */
 	bool has_shares;
+	bool turn_over; /* as many have moved in the window as may by now: nobody else counts, in this look */
 };
 
 /* A connection, and what it is to do. */
@@ -56,7 +57,9 @@ struct round {
 	uint64_t swept_ms, now_ms;
 	const struct attachment *attachment;
 	const struct settings *settings;
-	bool empty, soon, sweep;
+	bool empty, soon, sweep, gave_up;
+	uint64_t second; /* of CLOCK_BOOTTIME, and how many have left in it: where no ledger counts them */
+	unsigned left_in_second;
 	unsigned pause_ms;
 	struct table_view view;
 	struct port_now port;
@@ -121,7 +124,7 @@ static bool open_port(struct round *r)
 		if (!read_port(r) || !table_end(&r->view))
 			return false;
 		p->known = true;
-		p->has_shares = false;
+		p->has_shares = p->turn_over = false;
 		p->dest = r->now.entry.dest;
 		p->mark = table_mark(&r->view);
 	}
@@ -293,7 +296,8 @@ static bool take_surplus(struct round *r)
 	if (load.ejected || !take_shares(r, shares) || move_surplus(shares, r->now.weight, load.active) == 0)
 		return false;
 	most = move_allowed(moved + move_surplus_of_all(shares), r->port.tally.newest_ms, r->port.row.policy.rebalance_ms, r->now_ms);
-	if (moved >= most || !ledger_give_up_if(ledger, r->now.key, &load))
+	r->port.turn_over = moved >= most;
+	if (r->port.turn_over || !ledger_give_up_if(ledger, r->now.key, &load))
 		return false;
 	if (ledger_window_take_if(ledger, &r->port.window, moved))
 		return true;
@@ -311,6 +315,8 @@ static void take_surplus_fact(struct round *r)
 	if (!p->window.window || r->now.facts.fate != FATE_IN)
 		return;
 	r->soon = true;
+	if (p->turn_over)
+		return;
 	if (!p->has_shares && !take_shares(r, &p->shares))
 		return;
 	p->has_shares = true;
@@ -373,24 +379,53 @@ static bool is_cut(const struct round *r)
 	return r->now.reason == MOVE_CUT;
 }
 
-/* A place, and in a window a right, for what is about to leave. */
+/* Without a ledger, or with an older one, each process keeps to the rate by itself. */
+static bool take_rate(struct round *r)
+{
+	if (ledger_has_moves(&r->attachment->ledger, r->port.window.cursor))
+		return ledger_rate_take(&r->attachment->ledger, r->port.window.cursor, r->now_ms);
+	if (r->now_ms / 1000 != r->second) {
+		r->second = r->now_ms / 1000;
+		r->left_in_second = 0;
+	}
+	return r->left_in_second++ < LEDGER_MOVES_PER_SECOND;
+}
+
+static void give_back_rate(struct round *r)
+{
+	if (ledger_has_moves(&r->attachment->ledger, r->port.window.cursor))
+		ledger_rate_give_back(&r->attachment->ledger, r->port.window.cursor, r->now_ms);
+	else
+		r->left_in_second--;
+}
+
+/*
+ * A place, and in a window a right, for what is about to leave. Before it is closed: a mend in between counts it once more than there
+ * are, and the next one knows better; the other way round it would count one less than are alive. The row of an endpoint that
+ * is gone may be another's already.
+ */
 static bool take_right(struct round *r)
 {
-	return r->now.reason != MOVE_REBALANCE || take_surplus(r);
+	r->gave_up = false;
+	if (r->now.reason == MOVE_REBALANCE)
+		return r->gave_up = take_surplus(r);
+	if (r->now.facts.fate != FATE_GONE)
+		r->gave_up = ledger_give_up(&r->attachment->ledger, r->now.key);
+	return true;
 }
 
 static void give_back_right(struct round *r)
 {
-	if (r->now.reason != MOVE_REBALANCE)
-		return;
-	ledger_take_back(&r->attachment->ledger, r->now.key);
-	ledger_window_give_back(&r->attachment->ledger, &r->port.window);
+	if (r->gave_up)
+		ledger_take_back(&r->attachment->ledger, r->now.key);
+	if (r->now.reason == MOVE_REBALANCE)
+		ledger_window_give_back(&r->attachment->ledger, &r->port.window);
 }
 
 static bool close_it(struct round *r)
 {
 	const struct booked *e = &r->now.entry;
-	enum connection was = connection_leave(e->fd, e->cookie, r->port.row.policy.quiet_ms, is_cut(r));
+	enum connection was = connection_leave(e->fd, e->cookie, &e->peer, r->port.row.policy.quiet_ms, is_cut(r));
 
 	return was == CONNECTION_QUIET || (was == CONNECTION_BUSY && is_cut(r));
 }
@@ -398,23 +433,17 @@ static bool close_it(struct round *r)
 /* What is taken first is given back where the connection turns out to be busy, or another's, in the last moment. */
 static void leave(struct round *r)
 {
-	const struct ledger *ledger = &r->attachment->ledger;
-	struct ledger_key cursor = r->port.window.cursor;
-
-	if (!ledger_rate_take(ledger, cursor, r->now_ms))
+	if (!take_rate(r))
 		return;
 	if (!take_right(r)) {
-		ledger_rate_give_back(ledger, cursor, r->now_ms);
+		give_back_rate(r);
 		return;
 	}
 	if (!close_it(r)) {
 		give_back_right(r);
-		ledger_rate_give_back(ledger, cursor, r->now_ms);
+		give_back_rate(r);
 		return;
 	}
-	/* The row of an endpoint that is gone may be another's already. */
-	if (r->now.reason != MOVE_REBALANCE && r->now.facts.fate != FATE_GONE)
-		ledger_give_up(ledger, r->now.key);
 	tell(r, false);
 	book_drop(r->now.place, r->now.entry.cookie);
 }
@@ -437,11 +466,17 @@ static void take_note(struct round *r)
 		*r->now.note = (struct note){ .cookie = r->now.entry.cookie };
 }
 
+/* Who it was connected to when it was dialed. Where nobody redirected it, the Service's address. */
+static const struct addr *peer_of(const struct booked *entry)
+{
+	return entry->observed ? &entry->dest : &entry->peer;
+}
+
 /* Whether it is there still, and if it has a reason to leave, whether it may now. */
 static void look_at_socket(struct round *r)
 {
 	const struct booked *e = &r->now.entry;
-	enum connection is = connection_look(e->fd, e->cookie, r->port.row.policy.quiet_ms, NULL);
+	enum connection is = connection_look(e->fd, e->cookie, peer_of(e), r->port.row.policy.quiet_ms, NULL);
 
 	if (is == CONNECTION_ENDED)
 		book_drop(r->now.place, e->cookie);

@@ -221,6 +221,8 @@ static void take(struct responder *r, const struct packet *p)
 
 	if (p->ip.version != 4 || p->ip.ihl != 5 || p->ip.protocol != IPPROTO_TCP || host >= HOSTS)
 		return;
+	if (atomic_load(&r->tun->host[host].rule) == TUN_VANISH)
+		return;
 	sequence = &r->sequence[host][p->tcp.source];
 	if (p->tcp.syn) {
 		bool first = *sequence != p->tcp.seq;

@@ -14,6 +14,7 @@ enum tun_rule {
 	TUN_DROP_FIRST,  /* loses the first SYN of each connection, then as TUN_ACCEPT */
 	TUN_UNREACHABLE, /* answers a SYN with ICMP host unreachable */
 	TUN_RESET,       /* takes the connection, and resets it in the same moment */
+	TUN_VANISH,      /* answers nothing any more, not even on connections that stand */
 };
 
 struct tun;
