@@ -43,11 +43,12 @@ static void pools_of_mysql_clients_that_test_their_connections_follow_the_list(v
 	start_mariadb(places, POOL_SERVERS);
 	assert_int_equal(follow(places, "list", false, 1).failed, 0);
 	assert_int_equal(follow(places, "list", true, 1).failed, 0);
-	assert_int_equal(follow(places, "alchemy", false, 1).failed, 0);
 	/*
-	 * Who does not test them is told by the failure of a use. SQLAlchemy then opens all of its connections anew, several at a
-	 * time, so that they need not be even.
+	 * At the first connection that it finds closed SQLAlchemy opens all of its pool anew: twelve dials at once, while the twelve that
+	 * it closes are still counted. What that leaves uneven when the window has ended stays.
 	 */
+	assert_int_equal(follow(places, "alchemy", false, POOL_CONNECTIONS / 4).failed, 0);
+	/* Who does not test them is told by the failure of a use. */
 	assert_true(follow(places, "list-untested", false, 1).failed > 0);
 	assert_true(follow(places, "alchemy-untested", false, POOL_CONNECTIONS).failed > 0);
 }
