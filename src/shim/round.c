@@ -39,6 +39,7 @@ struct port_now {
 	struct ledger_window window; /* of rebalance; `window.window` 0: none now */
 	struct move_shares shares;   /* as they were when the first of its connections was looked at, or the last one left */
 	bool has_shares;
+	bool turn_over; /* as many have moved in the window as may by now: nobody else counts, in this look */
 };
 
 /* A connection, and what it is to do. */
@@ -123,7 +124,7 @@ static bool open_port(struct round *r)
 		if (!read_port(r) || !table_end(&r->view))
 			return false;
 		p->known = true;
-		p->has_shares = false;
+		p->has_shares = p->turn_over = false;
 		p->dest = r->now.entry.dest;
 		p->mark = table_mark(&r->view);
 	}
@@ -295,7 +296,8 @@ static bool take_surplus(struct round *r)
 	if (load.ejected || !take_shares(r, shares) || move_surplus(shares, r->now.weight, load.active) == 0)
 		return false;
 	most = move_allowed(moved + move_surplus_of_all(shares), r->port.tally.newest_ms, r->port.row.policy.rebalance_ms, r->now_ms);
-	if (moved >= most || !ledger_give_up_if(ledger, r->now.key, &load))
+	r->port.turn_over = moved >= most;
+	if (r->port.turn_over || !ledger_give_up_if(ledger, r->now.key, &load))
 		return false;
 	if (ledger_window_take_if(ledger, &r->port.window, moved))
 		return true;
@@ -313,6 +315,8 @@ static void take_surplus_fact(struct round *r)
 	if (!p->window.window || r->now.facts.fate != FATE_IN)
 		return;
 	r->soon = true;
+	if (p->turn_over)
+		return;
 	if (!p->has_shares && !take_shares(r, &p->shares))
 		return;
 	p->has_shares = true;
@@ -421,7 +425,7 @@ static void give_back_right(struct round *r)
 static bool close_it(struct round *r)
 {
 	const struct booked *e = &r->now.entry;
-	enum connection was = connection_leave(e->fd, e->cookie, r->port.row.policy.quiet_ms, is_cut(r));
+	enum connection was = connection_leave(e->fd, e->cookie, &e->peer, r->port.row.policy.quiet_ms, is_cut(r));
 
 	return was == CONNECTION_QUIET || (was == CONNECTION_BUSY && is_cut(r));
 }
@@ -462,11 +466,17 @@ static void take_note(struct round *r)
 		*r->now.note = (struct note){ .cookie = r->now.entry.cookie };
 }
 
+/* Who it was connected to when it was dialed. Where nobody redirected it, the Service's address. */
+static const struct addr *peer_of(const struct booked *entry)
+{
+	return entry->observed ? &entry->dest : &entry->peer;
+}
+
 /* Whether it is there still, and if it has a reason to leave, whether it may now. */
 static void look_at_socket(struct round *r)
 {
 	const struct booked *e = &r->now.entry;
-	enum connection is = connection_look(e->fd, e->cookie, r->port.row.policy.quiet_ms, NULL);
+	enum connection is = connection_look(e->fd, e->cookie, peer_of(e), r->port.row.policy.quiet_ms, NULL);
 
 	if (is == CONNECTION_ENDED)
 		book_drop(r->now.place, e->cookie);

@@ -31,7 +31,7 @@ static void assert_moves(struct pool *p)
 
 static void follow(struct pool *p, const char *const *env, const char *const *argv)
 {
-	pool_publish(p, 0, 3);
+	pool_open(p);
 	p->client = process_start(&(struct start){ .argv = argv, .env = env, .interactive = true });
 	pool_follow(p);
 	assert_moves(p);

@@ -2,8 +2,10 @@
 #include "support/pools.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <jansson.h>
 
+#include "support/agents.h"
 #include "support/backends.h"
 #include "support/process.h"
 #include "support/services.h"
@@ -13,15 +15,21 @@ enum { LIMIT_MS = 60000, STABLE_ROUNDS = 4, ESTABLISHED = 1 };
 
 /* ---- the list ---- */
 
+static const char *endpoint_of(const struct pool *p, size_t i)
+{
+	return format("%s:%d", p->places[i].address, p->places[i].port);
+}
+
 static const char *entry_of(const struct pool *p, size_t i, bool is_in)
 {
 	return format("{ \"address\": \"%s\", \"port\": %d%s }", p->places[i].address, p->places[i].port,
 		      is_in ? "" : ", \"ready\": false, \"terminating\": true");
 }
 
-void pool_publish(struct pool *p, size_t from, size_t count)
+/* `count` of the places, from `from` on; at once, so that nobody reads half a list. */
+static void write_list(struct pool *p, size_t from, size_t count)
 {
-	char *endpoints = format("%s", "");
+	char *endpoints = format("%s", ""), *new = format("%s.new", p->s->file), *text;
 
 	for (size_t i = 0; i < POOL_SERVERS; i++) {
 		bool is_in = i >= from && i < from + count;
@@ -29,9 +37,25 @@ void pool_publish(struct pool *p, size_t from, size_t count)
 		if (is_in || p->terminating)
 			endpoints = format("%s%s%s", endpoints, *endpoints ? ", " : "", entry_of(p, i, is_in));
 	}
-	services_publish(p->s, format("{ \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\"], \"ports\": [ { \"port\": %d } ], "
-				      "\"balance\": \"least_conn\", \"drain\": \"idle\", %s, \"endpoints\": [ %s ] }",
-				      p->port, p->pace ? p->pace : "\"rebalance\": \"4s\", \"quiet\": \"100ms\"", endpoints));
+	text = format("{ \"services\": [ { \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\"], "
+		      "\"ports\": [ { \"port\": %d } ], \"balance\": \"least_conn\", \"drain\": \"idle\", \"rebalance\": \"4s\", "
+		      "\"quiet\": \"100ms\", \"endpoints\": [ %s ] } ] }\n",
+		      p->port, endpoints);
+	write_file(new, text, strlen(text));
+	if (rename(new, p->s->file))
+		fail_msg("cannot rename %s: %s", new, strerror(errno));
+}
+
+void pool_open(struct pool *p)
+{
+	const char *says = endpoint_of(p, 0);
+
+	for (size_t i = 1; i < (p->terminating ? POOL_SERVERS : 3); i++)
+		says = format("%s %s%s", says, endpoint_of(p, i), i < 3 ? "" : "!");
+	p->s = services_open();
+	write_list(p, 0, 3);
+	p->agent = agent_start_alone(p->s->dir, ARGV("--services", p->s->file));
+	agent_wait(p->agent, format(SERVICE_ADDRESS ":%d", p->port), says);
 }
 
 unsigned pool_moved(struct pool *p, const char *reason)
@@ -114,7 +138,7 @@ static const char *shown(struct pool *p)
 	return format("%s open; %u answers, %u failed", text, p->answers, p->failed);
 }
 
-/* Who is in has its share, within one; who is not has none. */
+/* Who is in has its share; who is not has none. */
 static bool is_even(struct pool *p, size_t from, size_t count)
 {
 	unsigned least = POOL_CONNECTIONS, most = 0, all = 0, in = 0, open[POOL_SERVERS];
@@ -128,7 +152,7 @@ static bool is_even(struct pool *p, size_t from, size_t count)
 		least = open[i] < least ? open[i] : least;
 		most = open[i] > most ? open[i] : most;
 	}
-	return all == POOL_CONNECTIONS && in == all && most - least <= 1;
+	return all == POOL_CONNECTIONS && in == all && most - least <= p->slack;
 }
 
 /* A request of every connection; whether they were answered by who is in alone. */
@@ -176,9 +200,9 @@ static void end_load(struct pool *p)
 void pool_follow(struct pool *p)
 {
 	wait_even(p, 0, 3);
-	pool_publish(p, 0, POOL_SERVERS);
+	write_list(p, 0, POOL_SERVERS);
 	wait_even(p, 0, POOL_SERVERS);
-	pool_publish(p, 2, 2);
+	write_list(p, 2, 2);
 	wait_even(p, 2, 2);
 	end_load(p);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct agent_run;
 struct place;
 struct process;
 struct services;
@@ -17,19 +18,20 @@ struct services;
 /* What divides evenly by three, six and two: who has its share has as many as any other. */
 enum { POOL_SERVERS = 6, POOL_CONNECTIONS = 12 };
 
-/* Between two requests on a connection: `quiet` is a quarter of it, so that a connection is quiet for most of the time. */
-#define POOL_PAUSE_MS "400"
-#define POOL_PAUSE_S  "0.4"
+/* Between two requests on a connection: `quiet` is a quarter of it, so a connection is quiet for most of the time. */
+#define POOL_PAUSE_S "0.4"
 
 struct pool {
 	const char *title;
-	struct services *s; /* of a Service `web` */
+	struct services *s; /* of a Service `web`, whose file an agent follows: it is told of each connection that ends */
+	struct agent_run *agent;
 	int port;
 	const struct place *places;
 	/* Counts the connections of each server. */
 	void (*count)(const void *what, unsigned *open);
 	const void *what;
 	bool terminating; /* who goes is in the list still, and says so */
+	unsigned slack;	  /* the most and the fewest connections of a server may be so far apart */
 	const char *pace; /* "\"rebalance\": \"4s\", \"quiet\": \"100ms\"" where NULL, which is for the pauses above */
 	struct process *client;
 	unsigned answers, failed;
@@ -39,8 +41,8 @@ struct pool {
 /* `count` for servers that do not count themselves: what the kernel has of connections that neither side has closed. */
 void pool_count_by_kernel(const void *places, unsigned *open);
 
-/* Publishes `count` of the places, from `from` on. */
-void pool_publish(struct pool *p, size_t from, size_t count);
+/* Writes the first list, of three, and starts the agent. */
+void pool_open(struct pool *p);
 
 /* All of it, from the client's first lines on: even over three, six, two; counts are printed. Ends the client. */
 void pool_follow(struct pool *p);

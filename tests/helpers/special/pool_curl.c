@@ -15,7 +15,7 @@ enum { HANDLES_MAX = 64, LIMIT_S = 30 };
 
 struct handle {
 	CURL *curl;
-	char text[256];
+	char text[256], error[CURL_ERROR_SIZE];
 	size_t length;
 };
 
@@ -38,6 +38,7 @@ static void prepare(struct handle *h, const char *url)
 	curl_easy_setopt(h->curl, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, keep);
 	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, h);
+	curl_easy_setopt(h->curl, CURLOPT_ERRORBUFFER, h->error);
 	curl_easy_setopt(h->curl, CURLOPT_PRIVATE, h);
 }
 
@@ -50,7 +51,7 @@ static void report(CURLM *multi)
 	while ((message = curl_multi_info_read(multi, &left))) {
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&h);
 		if (message->data.result)
-			printf("failed %s\n", curl_easy_strerror(message->data.result));
+			printf("failed %s: %s\n", curl_easy_strerror(message->data.result), h->error);
 		else
 			printf("%s", h->text);
 	}
