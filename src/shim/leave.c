@@ -15,6 +15,7 @@
 #include "base/text.h"
 
 #define LEAST_FD 3 /* a program that has closed one of 0 to 2 may count on getting it next */
+#define HIGH_FD 512 /* a program that closes all and opens anew meanwhile begins at the low ones */
 #define SIGNAL_PIPE 13
 
 /* ---- a duplicate ---- */
@@ -25,10 +26,12 @@
  */
 static int duplicate(int fd, uint64_t cookie)
 {
-	int own = (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LEAST_FD, 0, 0, 0);
+	int own = (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD, 0, 0, 0);
 	uint64_t is = 0;
 	uint32_t len = sizeof(is);
 
+	if (own == -EINVAL || own == -EMFILE) /* a low limit */
+		own = (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LEAST_FD, 0, 0, 0);
 	if (own < 0)
 		return own;
 	if (sys_getsockopt(own, SOL_SOCKET, SO_COOKIE, &is, &len) == 0 && is == cookie)

@@ -91,6 +91,8 @@ static void *run(void *arg)
 	uint64_t idle_since_ms = 0, looked_ms = 0;
 
 	name_thread();
+	if (!round)
+		swap_if(life, MOVER_RUNS, MOVER_NONE); /* no memory now: the next dial tries again */
 	while (round) {
 		uint64_t now_ms = clock_boot_ms();
 		unsigned pause_ms = round_look(round, now_ms);
