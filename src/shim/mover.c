@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/mover.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "base/clock.h"
@@ -31,41 +32,19 @@ enum life { MOVER_NONE, MOVER_STARTS, MOVER_RUNS, MOVER_CANNOT };
 
 /* ---- the end ---- */
 
-/* The rest behind the `n`th blank of a text; empty where it has fewer. */
-static struct slice behind_blanks(struct slice text, int n)
-{
-	while (n--)
-		slice_cut(&text, ' ');
-	return text.at ? text : (struct slice){ "", 0 };
-}
-
-static unsigned leading_number(struct slice text)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < text.len && text_is_digit(text.at[i]) && n < 1000; i++)
-		n = n * 10 + (unsigned)(text.at[i] - '0');
-	return n;
-}
-
 /*
- * The first thread has ended, and no other is left: proc(5), stat: behind the name's last parenthesis the state, which is Z then,
- * and seventeen fields later the number of threads, the first one included.
+ * The first thread has ended, and no other is left but this one. Asked without a descriptor, whose number the program could close
+ * and be given meanwhile: /proc/self/exe leads nowhere once the first thread has left its memory, and /proc/self/task counts the
+ * threads, the ended first one included, among its links (fs/proc/base.c, proc_task_getattr).
  */
 static bool is_last_thread(void)
 {
-	char buf[512];
-	int fd = sys_openat(AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
-	long n = fd >= 0 ? sys_read(fd, buf, sizeof(buf)) : -1;
-	long at;
+	char target[8];
+	struct stat task;
 
-	if (fd >= 0)
-		sys_close(fd);
-	for (at = n - 1; at >= 0 && buf[at] != ')'; at--)
-		;
-	if (at < 0 || at + 2 >= n || buf[at + 2] != 'Z')
+	if (sys_call(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)target, sizeof(target), 0, 0) != -ENOENT)
 		return false;
-	return leading_number(behind_blanks((struct slice){ buf + at + 2, (size_t)(n - at - 2) }, 17)) <= 2;
+	return sys_stat("/proc/self/task", &task) == 0 && task.st_nlink <= 2 + 2;
 }
 
 static bool may_end(uint64_t *life)

@@ -496,7 +496,8 @@ static void look_at_socket(struct round *r)
 	const struct booked *e = &r->now.entry;
 	enum connection is = connection_look(e->fd, e->cookie, peer_of(e), r->port.row.policy.quiet_ms, NULL);
 
-	if (is == CONNECTION_ENDED)
+	/* A young one may be booked before its dial has begun. */
+	if (is == CONNECTION_ENDED && r->now_ms - e->born_ms >= SWEEP_MS)
 		book_drop(r->now.place, e->cookie);
 	if (r->now.reason == MOVE_NO || is == CONNECTION_ENDED || is == CONNECTION_DIALING)
 		return;
