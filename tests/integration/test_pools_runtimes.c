@@ -29,10 +29,11 @@ static void assert_moves(struct pool *p)
 	assert_int_equal(drained, POOL_CONNECTIONS - POOL_CONNECTIONS / 3);
 }
 
-static void follow(struct pool *p, const char *const *env, const char *const *argv)
+/* `variable`: NULL, or one more of the client's environment. */
+static void follow(struct pool *p, const char *variable, const char *const *argv)
 {
 	pool_open(p);
-	p->client = process_start(&(struct start){ .argv = argv, .env = env, .interactive = true });
+	p->client = process_start(&(struct start){ .argv = argv, .env = with_env(p->s->env, variable, NULL), .interactive = true });
 	pool_follow(p);
 	assert_moves(p);
 }
@@ -58,12 +59,12 @@ static void assert_nobody_dialed_more(const struct backends *b)
 static void assert_java_follows(const char *kind, bool terminating)
 {
 	struct backends *b = backends_start(POOL_SERVERS, ONE_PORT);
-	struct pool p = { .title = kind, .s = services_open(), .port = 80, .places = backends_places(b), .count = count_open,
-			  .what = b, .terminating = terminating };
+	struct pool p = { .title = kind, .port = 80, .places = backends_places(b), .count = count_open,
+			  .what = b, .terminating = terminating, .slack = 1 };
 
 	if (!program_exists("javac"))
 		skip_because("no JDK is installed");
-	follow(&p, p.s->env,
+	follow(&p, NULL,
 	       ARGV("java", "-XX:TieredStopAtLevel=1", format("-Dhttp.maxConnections=%d", POOL_CONNECTIONS),
 		    repository("tests/helpers/PoolHttp.java"), kind, format("http://" SERVICE_ADDRESS "/together/%d", POOL_CONNECTIONS),
 		    format("%d", POOL_CONNECTIONS), "400"));
@@ -93,8 +94,8 @@ static void connections_that_java_http_url_connection_keeps_follow_the_list(void
 
 static struct pool mysql_pool(const char *title, const struct place *places, const char *pace)
 {
-	return (struct pool){ .title = title, .s = services_open(), .port = MYSQL_PORT, .places = places, .count = pool_count_by_kernel,
-			      .what = places, .pace = pace };
+	return (struct pool){ .title = title, .port = MYSQL_PORT, .places = places, .count = pool_count_by_kernel,
+			      .what = places, .slack = 1, .pace = pace };
 }
 
 /* mysql2, installed now where it is not yet (some seconds, once a build folder). */
@@ -119,7 +120,7 @@ static struct pool follow_by_mysql2(const struct place *places, const char *modu
 {
 	struct pool p = mysql_pool("mysql2", places, NULL);
 
-	follow(&p, with_env(p.s->env, modules, NULL),
+	follow(&p, modules,
 	       ARGV("node", repository("tests/helpers/pool_mysql2.js"), SERVICE_ADDRESS, format("%d", MYSQL_PORT),
 		    format("%d", POOL_CONNECTIONS), "2000"));
 	return p;
@@ -152,7 +153,7 @@ static struct pool follow_by_hikari(const struct place *places, const char *titl
 {
 	struct pool p = mysql_pool(title, places, "\"rebalance\": \"10s\", \"quiet\": \"600ms\"");
 
-	follow(&p, p.s->env,
+	follow(&p, NULL,
 	       ARGV("java", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", property, "-cp", JARS,
 		    repository("tests/helpers/PoolHikari.java"), SERVICE_ADDRESS, format("%d", MYSQL_PORT),
 		    format("%d", POOL_CONNECTIONS), "1000"));

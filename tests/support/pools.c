@@ -38,9 +38,9 @@ static void write_list(struct pool *p, size_t from, size_t count)
 			endpoints = format("%s%s%s", endpoints, *endpoints ? ", " : "", entry_of(p, i, is_in));
 	}
 	text = format("{ \"services\": [ { \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\"], "
-		      "\"ports\": [ { \"port\": %d } ], \"balance\": \"least_conn\", \"drain\": \"idle\", \"rebalance\": \"4s\", "
-		      "\"quiet\": \"100ms\", \"endpoints\": [ %s ] } ] }\n",
-		      p->port, endpoints);
+		      "\"ports\": [ { \"port\": %d } ], \"balance\": \"least_conn\", \"drain\": \"idle\", %s, "
+		      "\"endpoints\": [ %s ] } ] }\n",
+		      p->port, p->pace ? p->pace : "\"rebalance\": \"4s\", \"quiet\": \"100ms\"", endpoints);
 	write_file(new, text, strlen(text));
 	if (rename(new, p->s->file))
 		fail_msg("cannot rename %s: %s", new, strerror(errno));
