@@ -23,10 +23,9 @@ enum {
 	LIMIT_MS = 90000,
 };
 
-#define MOVES "\"drain\": \"idle\", \"rebalance\": \"2s\", \"quiet\": \"300ms\""
-
 struct streams {
 	const char *kind;   /* stream_client.py */
+	const char *window; /* of rebalance */
 	const char *python; /* that has the module of that kind */
 	struct services *s;
 	struct place places[SERVERS];
@@ -82,7 +81,7 @@ static void expect_of_all(struct streams *t, const char *word)
 	}
 }
 
-/* Until each connection has been asked some times more: for longer than a rebalance lasts. */
+/* Until each connection has been asked some times more. */
 static void wait_round(struct streams *t)
 {
 	for (size_t i = 0; i < PROGRAMS; i++)
@@ -216,7 +215,8 @@ static bool is_even(const unsigned counts[SERVERS], size_t count)
 
 static void publish(struct streams *t, size_t count)
 {
-	services_publish(t->s, service_entry("web", SERVICE_ADDRESS, 80, t->places, count, MOVES));
+	services_publish(t->s, service_entry("web", SERVICE_ADDRESS, 80, t->places, count,
+					     format("\"drain\": \"idle\", \"rebalance\": \"%s\", \"quiet\": \"300ms\"", t->window)));
 }
 
 /* Until the connections are even over the first `count`, by the kernel and by status; and they are after a round more. */
@@ -273,9 +273,18 @@ static void follow(struct streams *t)
 
 /* ---- kinds ---- */
 
+/* For whoever is quiet in every pause: six are to move, one after another, and of those who may be the last, each has a pause left. */
+#define WINDOW "6s"
+
+/*
+ * gRPC asks for the round trip (a PING, to learn the bandwidth) in about every second pause, and between calls nobody reads what the
+ * server says to that: such a pause is not quiet. The last one to move has three seconds left of this.
+ */
+#define GRPC_WINDOW "20s"
+
 static void grpc_channels_follow_the_list_and_no_request_fails(void **state)
 {
-	struct streams t = { .kind = "grpc", .python = python_that_has("grpc") };
+	struct streams t = { .kind = "grpc", .window = GRPC_WINDOW, .python = python_that_has("grpc") };
 
 	(void)state;
 	start_server(&t, "grpc");
@@ -289,7 +298,7 @@ static void grpc_channels_follow_the_list_and_no_request_fails(void **state)
  */
 static void a_grpc_channel_without_a_retry_policy_fails_at_most_one_request_for_each_move(void **state)
 {
-	struct streams t = { .kind = "grpc-plain", .python = python_that_has("grpc") };
+	struct streams t = { .kind = "grpc-plain", .window = GRPC_WINDOW, .python = python_that_has("grpc") };
 
 	(void)state;
 	start_server(&t, "grpc");
@@ -299,7 +308,7 @@ static void a_grpc_channel_without_a_retry_policy_fails_at_most_one_request_for_
 
 static void websockets_follow_the_list_and_no_request_fails(void **state)
 {
-	struct streams t = { .kind = "websocket", .python = python_that_has("websockets") };
+	struct streams t = { .kind = "websocket", .window = WINDOW, .python = python_that_has("websockets") };
 
 	(void)state;
 	start_server(&t, "websocket");
@@ -310,7 +319,7 @@ static void websockets_follow_the_list_and_no_request_fails(void **state)
 
 static void follow_amqp(const char *kind)
 {
-	struct streams t = { .kind = kind, .python = python_that_has("pika") };
+	struct streams t = { .kind = kind, .window = WINDOW, .python = python_that_has("pika") };
 
 	start_rabbitmq(t.places, SERVERS);
 	follow(&t);
