@@ -64,6 +64,10 @@ if [ "$what" = test ]; then
 	need redis-cli redis-tools redis redis
 	need psql postgresql-client postgresql-client postgresql
 	need '/usr/lib/postgresql/*/bin/postgres' postgresql postgresql postgresql-server
+	need rabbitmq-server rabbitmq-server rabbitmq-server rabbitmq-server
+	module grpc python3-grpcio py3-grpcio python3-grpcio
+	module websockets python3-websockets py3-websockets python3-websockets
+	module pika python3-pika py3-pika python3-pika
 	need strace strace strace strace
 	need openssl openssl openssl openssl
 	need ip iproute2 iproute2 iproute

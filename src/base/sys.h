@@ -194,6 +194,11 @@ static inline int sys_getsockname(int fd, void *sa, uint32_t *len)
 	return (int)sys_call(SYS_getsockname, fd, (long)sa, (long)len, 0, 0, 0);
 }
 
+static inline int sys_getpeername(int fd, void *sa, uint32_t *len)
+{
+	return (int)sys_call(SYS_getpeername, fd, (long)sa, (long)len, 0, 0, 0);
+}
+
 static inline int sys_getsockopt(int fd, int level, int name, void *value, uint32_t *len)
 {
 	return (int)sys_call(SYS_getsockopt, fd, level, name, (long)value, (long)len, 0);

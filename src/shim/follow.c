@@ -20,6 +20,8 @@ static void book(int fd, const struct dial *dial, const struct dial_choice *choi
 	};
 	uint32_t len = sizeof(entry.cookie);
 
+	if (mover_is_vfork_child())
+		return;
 	if (sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &entry.cookie, &len) == 0 && book_add(&entry))
 		mover_wake(dial);
 }

@@ -47,6 +47,7 @@ struct call {
 	uint32_t len;
 	const struct sockaddr *sa; /* the caller's */
 	bool fresh;		   /* never dialed nor bound: may dial again on failure */
+	bool landed;		   /* the last attempt is the kernel's now */
 	bool stale;		   /* has the error of an earlier dial, which the next call will be told */
 	int16_t error;		   /* of the last attempt; 0: connected */
 	struct dial_choice choice;
@@ -159,10 +160,16 @@ static void land(struct call *c, bool success)
 	uint16_t port_be;
 
 	dial_landed(&c->dial, &c->choice, success);
-	if (c->dial.moves || c->dial.keepalive_ms)
-		follow_landed(c->fd, &c->dial, &c->choice);
+	c->landed = true;
 	if (!success && c->choice.doubted && local_port(c->fd, &port_be))
 		dial_await(&c->dial, &c->choice, port_be);
+}
+
+/* When all that the dial changed on the socket is as it was. */
+static void follow(const struct call *c)
+{
+	if (c->landed && (c->dial.moves || c->dial.keepalive_ms))
+		follow_landed(c->fd, &c->dial, &c->choice);
 }
 
 /* Ends a choice that came to nothing. */
@@ -435,6 +442,7 @@ static inline bool begin(struct call *c, int fd, const struct sockaddr *sa, uint
 	c->sa = sa;
 	c->len = len;
 	c->stale = false;
+	c->landed = false;
 	if (reason == DIAL_OURS || reason == DIAL_OBSERVED) {
 		socket = look_at_socket(c);
 		if (socket != DIAL_OURS)
@@ -491,6 +499,7 @@ static int connect_service(int fd, const struct sockaddr *sa, socklen_t len)
 		while (try_nonblocking(&c) && choose_next(&c))
 			;
 	}
+	follow(&c);
 	errno_set(c.error ? c.error : before);
 	return c.error ? -1 : 0;
 }
@@ -598,6 +607,7 @@ static ssize_t fastopen_service(int fd, const struct message *m)
 		return send_as_called(fd, m);
 	while (try_sending(&c, m, &n) && choose_next(&c))
 		;
+	follow(&c);
 	errno_set(c.error ? c.error : before);
 	return n;
 }

@@ -8,12 +8,14 @@
 #include <netinet/tcp.h>
 #include <sys/utsname.h>
 
+#include "base/addr.h"
 #include "base/signals.h"
 #include "base/sys.h"
 #include "base/tcp_told.h"
 #include "base/text.h"
 
 #define LEAST_FD 3 /* a program that has closed one of 0 to 2 may count on getting it next */
+#define HIGH_FD 512 /* a program that closes all and opens anew meanwhile begins at the low ones */
 #define SIGNAL_PIPE 13
 
 /* ---- a duplicate ---- */
@@ -24,10 +26,12 @@
  */
 static int duplicate(int fd, uint64_t cookie)
 {
-	int own = (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LEAST_FD, 0, 0, 0);
+	int own = (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD, 0, 0, 0);
 	uint64_t is = 0;
 	uint32_t len = sizeof(is);
 
+	if (own == -EINVAL || own == -EMFILE) /* a low limit */
+		own = (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LEAST_FD, 0, 0, 0);
 	if (own < 0)
 		return own;
 	if (sys_getsockopt(own, SOL_SOCKET, SO_COOKIE, &is, &len) == 0 && is == cookie)
@@ -142,8 +146,22 @@ static bool is_quiet(int fd, const struct tcp_told *told, uint32_t quiet_ms)
 	       is_empty(fd, SIOCOUTQ) && is_empty(fd, SIOCINQ);
 }
 
+/* connect(AF_UNSPEC), or a dial that failed, and the program may dial elsewhere with the same socket: not a Service's, maybe. */
+__attribute__((noinline))
+static bool is_peer(int own, const struct addr *peer)
+{
+	struct sockaddr_in6 name;
+	uint32_t len = sizeof(name);
+	struct addr is;
+
+	if (!peer)
+		return true;
+	return sys_getpeername(own, &name, &len) == 0 && addr_from_sockaddr(&is, (const struct sockaddr *)&name, len) &&
+	       addr_equal(&is, peer);
+}
+
 /* Of a duplicate. */
-static enum connection look(int own, uint32_t quiet_ms, uint32_t *ret_rest_ms)
+static enum connection look(int own, const struct addr *peer, uint32_t quiet_ms, uint32_t *ret_rest_ms)
 {
 	struct tcp_told told = { 0 };
 	uint32_t len = sizeof(told);
@@ -152,7 +170,7 @@ static enum connection look(int own, uint32_t quiet_ms, uint32_t *ret_rest_ms)
 		return CONNECTION_ENDED;
 	if (told.state == TCP_SYN_SENT || told.state == TCP_SYN_RECV)
 		return CONNECTION_DIALING;
-	if (told.state != TCP_ESTABLISHED)
+	if (told.state != TCP_ESTABLISHED || !is_peer(own, peer))
 		return CONNECTION_ENDED;
 	if (ret_rest_ms)
 		*ret_rest_ms = rest_of(&told);
@@ -161,14 +179,14 @@ static enum connection look(int own, uint32_t quiet_ms, uint32_t *ret_rest_ms)
 	return is_quiet(own, &told, quiet_ms) ? CONNECTION_QUIET : CONNECTION_BUSY;
 }
 
-enum connection connection_look(int fd, uint64_t cookie, uint32_t quiet_ms, uint32_t *ret_rest_ms)
+enum connection connection_look(int fd, uint64_t cookie, const struct addr *peer, uint32_t quiet_ms, uint32_t *ret_rest_ms)
 {
 	int own = duplicate(fd, cookie);
 	enum connection is;
 
 	if (own < 0)
 		return without_duplicate(own);
-	is = look(own, quiet_ms, ret_rest_ms);
+	is = look(own, peer, quiet_ms, ret_rest_ms);
 	sys_close(own);
 	return is;
 }
@@ -203,14 +221,14 @@ static void show_end(int own)
  * The way of a program that does not ignore SIGPIPE. Its protocol may refuse to be disconnected (TLS in the kernel; any, while
  * a thread waits in a call, from Linux 6.4 to 6.6): then the connection stays.
  */
-static enum connection take_down(int own, uint32_t quiet_ms)
+static enum connection take_down(int own, const struct addr *peer, uint32_t quiet_ms)
 {
 	int corked = 0;
 	enum connection is;
 
 	if (sys_getsockopt_int(own, IPPROTO_TCP, TCP_CORK, &corked) < 0 || set_cork(own, 1) < 0)
 		return CONNECTION_BUSY;
-	is = look(own, quiet_ms, NULL);
+	is = look(own, peer, quiet_ms, NULL);
 	if (is == CONNECTION_QUIET && disconnect(own) < 0)
 		is = CONNECTION_BUSY;
 	if (is == CONNECTION_QUIET)
@@ -232,10 +250,10 @@ static void cut_off(int own, bool ignores)
 	show_end(own);
 }
 
-static enum connection end(int own, uint32_t quiet_ms, bool cut)
+static enum connection end(int own, const struct addr *peer, uint32_t quiet_ms, bool cut)
 {
 	bool ignores = signal_action(SIGNAL_PIPE).handler == SIGNAL_IGNORED;
-	enum connection is = look(own, quiet_ms, NULL);
+	enum connection is = look(own, peer, quiet_ms, NULL);
 
 	if (cut && (is == CONNECTION_BUSY || (is == CONNECTION_QUIET && !ignores))) {
 		cut_off(own, ignores);
@@ -244,18 +262,18 @@ static enum connection end(int own, uint32_t quiet_ms, bool cut)
 	if (is != CONNECTION_QUIET)
 		return is;
 	if (!ignores)
-		return take_down(own, quiet_ms);
+		return take_down(own, peer, quiet_ms);
 	return close_half(own, SHUT_WR) < 0 ? CONNECTION_ENDED : is;
 }
 
-enum connection connection_leave(int fd, uint64_t cookie, uint32_t quiet_ms, bool cut)
+enum connection connection_leave(int fd, uint64_t cookie, const struct addr *peer, uint32_t quiet_ms, bool cut)
 {
 	int own = duplicate(fd, cookie);
 	enum connection was;
 
 	if (own < 0) /* nothing was ended, which BUSY does not say of a cut */
 		return cut ? CONNECTION_ENDED : without_duplicate(own);
-	was = end(own, quiet_ms, cut);
+	was = end(own, peer, quiet_ms, cut);
 	sys_close(own);
 	return was;
 }

@@ -5,6 +5,7 @@
  *
  * Every function here acts on a private duplicate (F_DUPFD_CLOEXEC, above 2), whose SO_COOKIE is compared first, and which is
  * closed before the function returns: a number that was closed and given to another socket meanwhile is never touched.
+ * Nor is a socket that was dialed again since (it keeps its cookie): `peer` is who it must be connected to; NULL: whoever it is.
  * System calls only; for the mover's thread.
  */
 #ifndef FAIRDIAL_SHIM_LEAVE_H
@@ -13,8 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct addr;
+
 enum connection {
-	CONNECTION_ENDED,   /* closed, or another socket's number, or not established any more: nothing to follow */
+	CONNECTION_ENDED,   /* closed, or another socket's number, or to another peer, or not established any more: nothing to follow */
 	CONNECTION_DIALING, /* SYN_SENT: not a connection yet */
 	CONNECTION_BUSY,    /* something is in flight, or moved not long enough ago, or it cannot be told who spoke last */
 	CONNECTION_QUIET,   /* the last bytes came in, both queues are empty, nothing is unacknowledged or unsent, for `quiet_ms` */
@@ -24,7 +27,7 @@ enum connection {
  * What a descriptor is now. `*ret_rest_ms`, where it is not NULL, is set to how long nothing has moved on a connection that is
  * busy or quiet.
  */
-enum connection connection_look(int fd, uint64_t cookie, uint32_t quiet_ms, uint32_t *ret_rest_ms);
+enum connection connection_look(int fd, uint64_t cookie, const struct addr *peer, uint32_t quiet_ms, uint32_t *ret_rest_ms);
 
 /*
  * Ends a connection if it is CONNECTION_QUIET still; `cut`: whatever moves on it. Returns what it was: it was ended, unless that is
@@ -39,7 +42,7 @@ enum connection connection_look(int fd, uint64_t cookie, uint32_t quiet_ms, uint
  * A cut of one that is busy takes it down without a look, also where SIGPIPE is ignored: half an answer is to be an error, not an
  * end.
  */
-enum connection connection_leave(int fd, uint64_t cookie, uint32_t quiet_ms, bool cut);
+enum connection connection_leave(int fd, uint64_t cookie, const struct addr *peer, uint32_t quiet_ms, bool cut);
 
 /*
  * `keepalive` of a Service: probes after `idle_ms` without traffic, three of them, each a third of that apart, in whole seconds,

@@ -91,6 +91,8 @@ static void *run(void *arg)
 	uint64_t idle_since_ms = 0, looked_ms = 0;
 
 	name_thread();
+	if (!round)
+		swap_if(life, MOVER_RUNS, MOVER_NONE); /* no memory now: the next dial tries again */
 	while (round) {
 		uint64_t now_ms = clock_boot_ms();
 		unsigned pause_ms = round_look(round, now_ms);
@@ -113,58 +115,52 @@ static void *run(void *arg)
 
 /* ---- making it ---- */
 
-struct makers {
-	__typeof__(pthread_create) *create;
-	__typeof__(pthread_attr_init) *init;
-	__typeof__(pthread_attr_setstacksize) *set_stack;
-	__typeof__(pthread_attr_setdetachstate) *set_detached;
-	__typeof__(pthread_attr_destroy) *destroy;
-};
+/*
+ * Weak, and bound when the program starts: a search for a name that nobody has would end a program of glibc before 2.34 that does not
+ * load libdl (_dl_sym does not return then).
+ */
+extern __typeof__(pthread_create) pthread_create __attribute__((weak));
+extern __typeof__(pthread_attr_init) pthread_attr_init __attribute__((weak));
+extern __typeof__(pthread_attr_setstacksize) pthread_attr_setstacksize __attribute__((weak));
+extern __typeof__(pthread_attr_setdetachstate) pthread_attr_setdetachstate __attribute__((weak));
+extern __typeof__(pthread_attr_destroy) pthread_attr_destroy __attribute__((weak));
 
-static bool find_makers(struct makers *ret)
+static bool can_make(void)
 {
-	ret->create = next_default("pthread_create");
-	ret->init = next_default("pthread_attr_init");
-	ret->set_stack = next_default("pthread_attr_setstacksize");
-	ret->set_detached = next_default("pthread_attr_setdetachstate");
-	ret->destroy = next_default("pthread_attr_destroy");
-	return ret->create && ret->init && ret->set_stack && ret->set_detached && ret->destroy;
+	return pthread_create && pthread_attr_init && pthread_attr_setstacksize && pthread_attr_setdetachstate &&
+	       pthread_attr_destroy;
 }
 
-/* With the small stack, or, where the libraries of the program have more thread-local storage than that, with the usual one. */
-static bool make_by(const struct makers *makers, uint64_t *life)
+/* `stack`: 0 for the usual one. */
+static bool make_with(size_t stack, uint64_t *life)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 	int error;
 
-	if (makers->init(&attr) != 0)
+	if (pthread_attr_init(&attr) != 0)
 		return false;
-	makers->set_detached(&attr, PTHREAD_CREATE_DETACHED);
-	makers->set_stack(&attr, STACK);
-	error = makers->create(&thread, &attr, run, life);
-	makers->destroy(&attr);
-	if (error == 0)
-		return true;
-	if (makers->init(&attr) != 0)
-		return false;
-	makers->set_detached(&attr, PTHREAD_CREATE_DETACHED);
-	error = makers->create(&thread, &attr, run, life);
-	makers->destroy(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (stack)
+		pthread_attr_setstacksize(&attr, stack);
+	error = pthread_create(&thread, &attr, run, life);
+	pthread_attr_destroy(&attr);
 	return error == 0;
 }
 
-/* The thread has the mask of whoever makes it. */
+/*
+ * The thread has the mask of whoever makes it. With the small stack, or, where the libraries of the program have more thread-local
+ * storage than that, with the usual one.
+ */
 static bool make(uint64_t *life)
 {
-	struct makers makers;
 	uint64_t mask;
 	bool made;
 
-	if (!find_makers(&makers))
+	if (!can_make())
 		return false;
 	mask = signals_mask(SIGNALS_ALL & ~LIBC_SIGNALS);
-	made = make_by(&makers, life);
+	made = make_with(STACK, life) || make_with(0, life);
 	signals_mask(mask);
 	return made;
 }
@@ -195,6 +191,17 @@ static void make_mover(const struct dial *dial, uint64_t *life)
 		tell_cannot(dial);
 	}
 	errno_set(before);
+}
+
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
+bool mover_is_vfork_child(void)
+{
+	void *head = NULL;
+	size_t len = 0;
+
+	/* Before 2.34 it is libpthread that has the list; without it there is no thread to be made either. */
+	return gnu_get_libc_version && can_make() && sys_call(SYS_get_robust_list, 0, (long)&head, (long)&len, 0, 0, 0) == 0 && !head;
 }
 
 void mover_wake(const struct dial *dial)

@@ -75,13 +75,6 @@ static void *find(const char *name)
 	return is_own(function) ? NULL : function;
 }
 
-void *next_default(const char *name)
-{
-	if (dlsym)
-		return dlsym(RTLD_DEFAULT, name);
-	return _dl_sym ? _dl_sym(RTLD_DEFAULT, name, (void *)next_default) : NULL;
-}
-
 const struct next *next_functions(void)
 {
 	/* Two threads may both look up: they store the same values, and the flag is released after them. */

@@ -38,9 +38,6 @@ ssize_t next_send(int fd, const struct msghdr *msg, int flags);
  */
 void next_test_cancel(void);
 
-/* A function as the program itself would find it, or NULL where no object has it. As dlsym(3), not async-signal-safe. */
-void *next_default(const char *name);
-
 /* The caller's errno, where there is a libc to keep one. */
 int errno_get(void);
 void errno_set(int value);

@@ -39,6 +39,7 @@ struct port_now {
 	struct ledger_window window; /* of rebalance; `window.window` 0: none now */
 	struct move_shares shares;   /* as they were when the first of its connections was looked at, or the last one left */
 	bool has_shares;
+	bool turn_over; /* as many have moved in the window as may by now: nobody else counts, in this look */
 };
 
 /* A connection, and what it is to do. */
@@ -47,6 +48,7 @@ struct connection_now {
 	struct booked entry;
 	struct note *note;
 	struct move_facts facts;
+	int64_t row; /* its endpoint's in the port's list; -1: it is not there */
 	uint16_t weight;
 	struct ledger_key key; /* of its endpoint, where that is in the list */
 	enum move_reason reason;
@@ -65,6 +67,8 @@ struct round {
 	struct connection_now now;
 	struct table_service service; /* for the trace */
 	char line[512], text[ADDR_TEXT];
+	uint32_t observed_total;
+	uint16_t observed[BOOK_PLACES]; /* by row of the port: connections that would be there */
 	struct note notes[BOOK_PLACES];
 };
 
@@ -123,12 +127,12 @@ static bool open_port(struct round *r)
 		if (!read_port(r) || !table_end(&r->view))
 			return false;
 		p->known = true;
-		p->has_shares = false;
+		p->has_shares = p->turn_over = false;
 		p->dest = r->now.entry.dest;
 		p->mark = table_mark(&r->view);
 	}
 	return p->mode != MODE_OFF && !p->row.stand_down && move_is_asked_for(&p->row.policy) &&
-	       !((p->row.flags & SERVICE_OWN_ADDRESS) && attach_freshness(r->attachment, p->rules.stale_after_ms, r->now_ms) != FRESH);
+	       attach_freshness(r->attachment, p->rules.stale_after_ms, r->now_ms) == FRESH;
 }
 
 static bool is_observed(const struct round *r)
@@ -138,8 +142,8 @@ static bool is_observed(const struct round *r)
 
 /* ---- its endpoint ---- */
 
-/* Rows of a family are in the order of addresses. */
-static bool find_endpoint(struct round *r, struct table_endpoint *ret_row)
+/* Rows of a family are in the order of addresses. The number of the peer's, or -1. */
+static int64_t find_endpoint(const struct round *r, const struct addr *peer, struct table_endpoint *ret_row)
 {
 	uint32_t low = 0, high = r->port.rows.count;
 
@@ -149,17 +153,17 @@ static bool find_endpoint(struct round *r, struct table_endpoint *ret_row)
 		int order;
 
 		if (table_endpoint(&r->view, r->port.rows.first + middle, ret_row) < 0)
-			return false;
+			return -1;
 		addr = table_endpoint_addr(ret_row);
-		order = addr_compare(&addr, &r->now.entry.peer);
+		order = addr_compare(&addr, peer);
 		if (order == 0)
-			return true;
+			return middle;
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return false;
+	return -1;
 }
 
 /* Whether any Service has it: looked for only when a deadline would cut it. */
@@ -195,7 +199,8 @@ static void take_fate(struct round *r)
 	c->key = (struct ledger_key){ UINT32_MAX, 0 };
 	c->facts.others = r->port.tally.usable;
 	c->facts.fate = FATE_GONE;
-	if (!find_endpoint(r, &row))
+	c->row = find_endpoint(r, &c->entry.peer, &row);
+	if (c->row < 0)
 		return;
 	c->key = (struct ledger_key){ row.slot, row.tag };
 	c->weight = row.weight ? row.weight : 1;
@@ -219,31 +224,42 @@ static void take_leaving(struct round *r)
 
 /* ---- rebalance ---- */
 
-/* Of a Service that is only observed: this process's own, less those that would have moved. */
-static uint32_t count_observed(const struct round *r, const struct addr *peer, bool untold)
+/*
+ * Of a Service that is only observed: this process's own connections, once a look; those that would have moved are not with their
+ * endpoint any more. Longer lists are not rebalanced in thought.
+ */
+__attribute__((noinline))
+static void count_observed(struct round *r)
 {
-	uint32_t n = 0;
+	struct table_endpoint row;
 	struct booked entry;
 
-	for (int place = book_next(0, &entry); place >= 0; place = book_next(place + 1, &entry))
-		n += addr_equal(&entry.dest, &r->now.entry.dest) && (!peer || addr_equal(&entry.peer, peer)) &&
-		     !(untold && r->notes[place].cookie == entry.cookie && r->notes[place].told);
-	return n;
+	memset(r->observed, 0, sizeof(r->observed));
+	r->observed_total = 0;
+	if (r->port.rows.count > BOOK_PLACES)
+		return;
+	for (int place = book_next(0, &entry); place >= 0; place = book_next(place + 1, &entry)) {
+		const struct note *note = &r->notes[place];
+		int64_t i = addr_equal(&entry.dest, &r->now.entry.dest) ? find_endpoint(r, &entry.peer, &row) : -1;
+
+		if (i < 0)
+			continue;
+		r->observed_total++;
+		r->observed[i] += !(note->cookie == entry.cookie && note->told);
+	}
 }
 
 /* One that dials go to now, and its connections. Who is ejected has no share, and gives none: its dials come back to the others. */
 static bool read_sharer(const struct round *r, uint32_t i, struct table_endpoint *ret_row, uint32_t *ret_active)
 {
 	struct ledger_load load;
-	struct addr addr;
 
 	if (table_endpoint(&r->view, r->port.rows.first + i, ret_row) < 0 || !(ret_row->flags & ENDPOINT_USABLE))
 		return false;
 	load = ledger_load(&r->attachment->ledger, (struct ledger_key){ ret_row->slot, ret_row->tag }, r->now_ms);
 	if (load.ejected)
 		return false;
-	addr = table_endpoint_addr(ret_row);
-	*ret_active = is_observed(r) ? count_observed(r, &addr, true) : load.active;
+	*ret_active = is_observed(r) ? r->observed[i % BOOK_PLACES] : load.active;
 	return true;
 }
 
@@ -253,18 +269,20 @@ static uint32_t total_of(const struct round *r, uint32_t now)
 	uint32_t then;
 
 	if (is_observed(r))
-		return count_observed(r, NULL, false);
+		return r->observed_total;
 	then = ledger_window_total(&r->attachment->ledger, &r->port.window, now);
 	return then && then < now ? now : then;
 }
 
 /* Both walks (move.h), with the numbers of this moment. False where they cannot be told. */
 __attribute__((noinline))
-static bool take_shares(const struct round *r, struct move_shares *ret_shares)
+static bool take_shares(struct round *r, struct move_shares *ret_shares)
 {
 	struct table_endpoint row;
 	uint32_t total = 0, active;
 
+	if (is_observed(r))
+		count_observed(r);
 	memset(ret_shares, 0, sizeof(*ret_shares));
 	for (uint32_t i = 0; i < r->port.rows.count; i++) {
 		if (!read_sharer(r, i, &row, &active))
@@ -295,7 +313,8 @@ static bool take_surplus(struct round *r)
 	if (load.ejected || !take_shares(r, shares) || move_surplus(shares, r->now.weight, load.active) == 0)
 		return false;
 	most = move_allowed(moved + move_surplus_of_all(shares), r->port.tally.newest_ms, r->port.row.policy.rebalance_ms, r->now_ms);
-	if (moved >= most || !ledger_give_up_if(ledger, r->now.key, &load))
+	r->port.turn_over = moved >= most;
+	if (r->port.turn_over || !ledger_give_up_if(ledger, r->now.key, &load))
 		return false;
 	if (ledger_window_take_if(ledger, &r->port.window, moved))
 		return true;
@@ -313,11 +332,13 @@ static void take_surplus_fact(struct round *r)
 	if (!p->window.window || r->now.facts.fate != FATE_IN)
 		return;
 	r->soon = true;
+	if (p->turn_over)
+		return;
 	if (!p->has_shares && !take_shares(r, &p->shares))
 		return;
 	p->has_shares = true;
 	load = ledger_load(&r->attachment->ledger, r->now.key, r->now_ms);
-	active = is_observed(r) ? count_observed(r, &r->now.entry.peer, true) : load.active;
+	active = is_observed(r) ? r->observed[r->now.row % BOOK_PLACES] : load.active;
 	r->now.facts.surplus = !load.ejected && move_surplus(&p->shares, r->now.weight, active) > 0;
 }
 
@@ -421,7 +442,7 @@ static void give_back_right(struct round *r)
 static bool close_it(struct round *r)
 {
 	const struct booked *e = &r->now.entry;
-	enum connection was = connection_leave(e->fd, e->cookie, r->port.row.policy.quiet_ms, is_cut(r));
+	enum connection was = connection_leave(e->fd, e->cookie, &e->peer, r->port.row.policy.quiet_ms, is_cut(r));
 
 	return was == CONNECTION_QUIET || (was == CONNECTION_BUSY && is_cut(r));
 }
@@ -450,6 +471,7 @@ static void report(struct round *r)
 		return;
 	r->now.note->told = true;
 	r->port.has_shares = false;
+	r->port.turn_over = r->now.reason == MOVE_REBALANCE; /* the rest is counted at the next look */
 	tell(r, true);
 }
 
@@ -462,11 +484,17 @@ static void take_note(struct round *r)
 		*r->now.note = (struct note){ .cookie = r->now.entry.cookie };
 }
 
+/* Who it was connected to when it was dialed. Where nobody redirected it, the Service's address. */
+static const struct addr *peer_of(const struct booked *entry)
+{
+	return entry->observed ? &entry->dest : &entry->peer;
+}
+
 /* Whether it is there still, and if it has a reason to leave, whether it may now. */
 static void look_at_socket(struct round *r)
 {
 	const struct booked *e = &r->now.entry;
-	enum connection is = connection_look(e->fd, e->cookie, r->port.row.policy.quiet_ms, NULL);
+	enum connection is = connection_look(e->fd, e->cookie, peer_of(e), r->port.row.policy.quiet_ms, NULL);
 
 	if (is == CONNECTION_ENDED)
 		book_drop(r->now.place, e->cookie);
@@ -482,14 +510,21 @@ static void look_at_socket(struct round *r)
 
 static void look_at(struct round *r)
 {
+	uint64_t leaving_ms;
+
 	r->now.reason = MOVE_NO;
 	take_note(r);
+	leaving_ms = r->now.note->leaving_ms;
 	if (!table_begin(&r->attachment->table, &r->view))
 		return;
 	if (open_port(r))
 		take_reason(r);
-	if (!table_end(&r->view))
+	else
+		r->now.note->leaving_ms = 0; /* nobody watches what becomes of it */
+	if (!table_end(&r->view)) {
+		r->now.note->leaving_ms = leaving_ms;
 		r->now.reason = MOVE_NO; /* the next look has a whole list */
+	}
 	if (r->now.reason == MOVE_NO && !r->sweep)
 		return;
 	look_at_socket(r);

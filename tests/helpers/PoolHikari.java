@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// java -cp HikariCP.jar:mariadb-java-client.jar:slf4j-api.jar PoolHikari.java HOST PORT CONNECTIONS PAUSE_MS: a constant load on a
-// pool of HikariCP over MariaDB's driver, until stdin ends. All CONNECTIONS are in use at once, again and again with PAUSE_MS
-// between; each use prints who answered, or "failed" and why. But for its size the pool is as it comes.
+// java -cp JARS PoolHikari.java HOST PORT CONNECTIONS PAUSE_MS: a constant load on a pool of
+// HikariCP over MariaDB's driver, until stdin ends. All CONNECTIONS are in use at once, again and again with PAUSE_MS between;
+// each use prints who answered, or "failed" and why. But for its size the pool is as it comes.
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import java.io.IOException;

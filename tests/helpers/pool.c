@@ -21,6 +21,7 @@
  *	options			what the first has				"options KEEPALIVE IDLE INTERVAL COUNT USER_TIMEOUT"
  *	tasks			threads						"tasks N"
  *	reuse ADDRESS PORT	each number is closed, and dialed with elsewhere	"reuse N"
+ *	redial ADDRESS PORT	each socket is taken back, and dials there	"redial N"
  *	shift			each gets another number by dup2(2), the old one is closed	"shift N"
  *	double			each gets another number beside its own		"double N"
  *	close, clear		closes the connections; closes all descriptors above 2	"close N"
@@ -421,6 +422,21 @@ static void reuse(void)
 	say("reuse", count);
 }
 
+static void redial(void)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct sockaddr_in to = place(words[1], words[2]);
+	int n = 0;
+
+	for (int i = 0; i < count; i++) {
+		connections[i].to = to;
+		n += connect(connections[i].fd, &none, sizeof(none)) == 0 &&
+		     connect(connections[i].fd, (struct sockaddr *)&to, sizeof(to)) == 0 && ask(&connections[i], "x\n") == ANSWERED;
+	}
+	words[1] = words[2] = NULL;
+	say("redial", n);
+}
+
 static void give_other_numbers(bool close_old)
 {
 	for (int i = 0; i < count; i++) {
@@ -569,7 +585,8 @@ static const struct command {
 	{ "open", open_more }, { "turn", turn }, { "talk", talk }, { "renew", renew }, { "ended", ended }, { "poll", wait_in_poll },
 	{ "epoll", wait_in_epoll }, { "read", wait_in_read }, { "where", where }, { "speak", speak }, { "finish", finish },
 	{ "ask", ask_only }, { "take", take }, { "ignore", ignore }, { "nonblocking", dial_nonblocking }, { "keepalive", keep_alive },
-	{ "options", options }, { "tasks", tasks }, { "reuse", reuse }, { "shift", shift }, { "double", twice },
+	{ "options", options }, { "tasks", tasks }, { "reuse", reuse }, { "redial", redial },
+	{ "shift", shift }, { "double", twice },
 	{ "close", close_connections }, { "clear", clear }, { "fork", fork_on }, { "up", up }, { "orphan", orphan },
 	{ "vfork", vfork_one }, { "exec", exec_on }, { "user", give_up_user },
 	{ "hand", hand }, { "leave", leave },

@@ -1,28 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// pool_mysql2.js HOST PORT CONNECTIONS PAUSE_MS: a constant load on a pool of mysql2, until stdin ends. All CONNECTIONS are in
-// use at once, again and again with PAUSE_MS between; each use prints who answered, or "failed" and why. But for its size the pool
-// is as it comes: it does not test a connection before it hands it out.
+// pool_mysql2.js HOST PORT CONNECTIONS PAUSE_MS: a constant load on a pool of mysql2, until stdin ends. All CONNECTIONS are
+// in use at once, again and again with PAUSE_MS between; each use prints who answered, or "failed" and why. But for its size
+// the pool is as it comes: it does not test a connection before it hands it out.
 const mysql = require('mysql2/promise');
 
 const [host, port, connections, pauseMs] = process.argv.slice(2);
 const pool = mysql.createPool({ host, port: Number(port), user: 'root', connectionLimit: Number(connections) });
 
-async function use(taken) {
-	const connection = await taken;
-	try {
-		const [rows] = await connection.query("select concat('backend-', @@server_id) as who");
-		return rows[0].who;
-	} finally {
-		connection.release();
-	}
-}
-
 async function round() {
-	const taken = Array.from({ length: Number(connections) }, () => pool.getConnection());
-	await Promise.allSettled(taken); // all in use at once
-	const answers = await Promise.allSettled(taken.map(use));
-	for (const { value, reason } of answers)
-		process.stdout.write((value ?? `failed ${reason.code}: ${reason.message}`).replaceAll('\n', ' ') + '\n');
+	// None is given back before all are taken.
+	const uses = Array.from({ length: Number(connections) }, () => pool.query("select concat('backend-', @@server_id) as who"));
+	for (const { value, reason } of await Promise.allSettled(uses)) {
+		const text = value ? value[0][0].who : `failed ${reason.code}: ${reason.message}`;
+		process.stdout.write(text.replaceAll('\n', ' ') + '\n');
+	}
 	setTimeout(round, Number(pauseMs));
 }
 

@@ -88,7 +88,7 @@ static bool all_have_ended(const struct scene *scene)
 
 static void assert_all_answered(struct process *p)
 {
-	int answered, again, lost, cut, wrong, stray, renewed;
+	int answered = 0, again = 0, lost = 0, cut = 0, wrong = 0, stray = 0, renewed = 0;
 
 	process_wait(p, LIMIT_MS);
 	if (p->exit_status || sscanf(p->out_text, "answered %d again %d lost %d cut %d wrong %d stray %d renewed %d", &answered, &again,

@@ -158,3 +158,61 @@ void start_redis(struct place *places, size_t count)
 		must(format("redis-cli -h %s -p %d set id backend-%zu", places[i].address, places[i].port, i + 1), 0);
 	}
 }
+
+/* Where it lies, not the one in PATH, which is for the package's own user and folders; NULL: not installed. */
+static const char *rabbitmq_server(void)
+{
+	const char *const patterns[] = { "/usr/lib/rabbitmq/bin/rabbitmq-server",
+					 "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server" };
+	const char *found = NULL;
+	glob_t all;
+
+	for (size_t i = 0; !found && i < sizeof(patterns) / sizeof(*patterns); i++) {
+		if (glob(patterns[i], 0, NULL, &all))
+			continue;
+		found = format("%s", all.gl_pathv[0]);
+		globfree(&all);
+	}
+	return found;
+}
+
+/* Erlang's nodes register there; without one of ours, Erlang would start one that outlives the test. */
+static struct place start_epmd(const char *dir)
+{
+	struct place place = { "127.0.0.1", unused_port() };
+	const char *log = format("%s/epmd.log", dir);
+
+	start_server(format("epmd -address %s -port %d", place.address, place.port), log, 0, 0);
+	wait_for(&place, log);
+	return place;
+}
+
+static void configure_rabbitmq(const char *dir, const struct place *places, size_t count)
+{
+	char *text = format("loopback_users.guest = false\nlog.file = false\nlog.console = true\nlog.connection.level = error\n");
+
+	for (size_t i = 0; i < count; i++)
+		text = format("%slisteners.tcp.%zu = %s:%d\n", text, i + 1, places[i].address, places[i].port);
+	write_file(format("%s/rabbitmq.conf", dir), text, strlen(text));
+	write_file(format("%s/plugins", dir), "[].\n", 4);
+}
+
+void start_rabbitmq(struct place *places, size_t count)
+{
+	const char *server = rabbitmq_server(), *dir = scratch_dir(), *log = format("%s/log", dir);
+
+	if (!server || !program_exists("epmd"))
+		skip_because("RabbitMQ is not installed");
+	unused_places(places, count);
+	configure_rabbitmq(dir, places, count);
+	/* `detached`: the script becomes the server, which then ends with the test. A node that is named at once does without another
+	   start of Erlang, which would only see to an epmd. */
+	start_server(format("env HOME=%s ERL_EPMD_PORT=%d ERL_EPMD_ADDRESS=127.0.0.1 detached=1 RABBITMQ_NODENAME=fairdial@localhost "
+			    "RABBITMQ_CONF_ENV_FILE=%s/none RABBITMQ_CONFIG_FILE=%s/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=%s/plugins "
+			    "RABBITMQ_MNESIA_BASE=%s/mnesia RABBITMQ_LOG_BASE=%s/logs RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-sname fairdial@localhost "
+			    "-start_epmd false -setcookie fairdial -kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none' %s",
+			    dir, start_epmd(dir).port, dir, dir, dir, dir, dir, server),
+		     log, 0, 0);
+	for (size_t i = 0; i < count; i++)
+		wait_for(&places[i], log);
+}

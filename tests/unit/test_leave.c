@@ -124,7 +124,7 @@ static void slow_exchange(const struct pair *p)
 
 static enum connection look(const struct pair *p)
 {
-	return connection_look(p->client, p->cookie, QUIET_MS, NULL);
+	return connection_look(p->client, p->cookie, NULL, QUIET_MS, NULL);
 }
 
 static void wait_until(const struct pair *p, enum connection what)
@@ -149,7 +149,7 @@ static void let_rest(const struct pair *p)
 	uint32_t rest_ms = 0;
 
 	for (long begun = now_ms(); rest_ms < 250; usleep(1000)) {
-		connection_look(p->client, p->cookie, QUIET_MS, &rest_ms);
+		connection_look(p->client, p->cookie, NULL, QUIET_MS, &rest_ms);
 		if (now_ms() - begun > LIMIT_MS)
 			fail_msg("a connection never rests");
 	}
@@ -157,7 +157,7 @@ static void let_rest(const struct pair *p)
 
 static enum connection leave(const struct pair *p, bool cut)
 {
-	return connection_leave(p->client, p->cookie, QUIET_MS, cut);
+	return connection_leave(p->client, p->cookie, NULL, QUIET_MS, cut);
 }
 
 static void default_again(void *unused)
@@ -203,9 +203,9 @@ static void connection_that_nobody_has_used_is_quiet_after_its_time(void **state
 	uint32_t rest_ms = 0;
 
 	(void)state;
-	assert_int_equal(connection_look(p.client, p.cookie, 3600 * 1000, &rest_ms), CONNECTION_BUSY);
+	assert_int_equal(connection_look(p.client, p.cookie, NULL, 3600 * 1000, &rest_ms), CONNECTION_BUSY);
 	wait_until(&p, CONNECTION_QUIET);
-	assert_int_equal(connection_look(p.client, p.cookie, QUIET_MS, &rest_ms), CONNECTION_QUIET);
+	assert_int_equal(connection_look(p.client, p.cookie, NULL, QUIET_MS, &rest_ms), CONNECTION_QUIET);
 	assert_true(rest_ms >= QUIET_MS);
 }
 
@@ -234,7 +234,7 @@ static void answered_connection_is_quiet_when_the_answer_was_read(void **state)
 	assert_int_equal(look(&p), CONNECTION_BUSY);
 	hear(p.client, "answer\n");
 	assert_int_equal(look(&p), CONNECTION_QUIET);
-	assert_int_equal(connection_look(p.client, p.cookie, 3600 * 1000, NULL), CONNECTION_BUSY);
+	assert_int_equal(connection_look(p.client, p.cookie, NULL, 3600 * 1000, NULL), CONNECTION_BUSY);
 }
 
 /* What is asked within the tick of the answer before has the same time as that: the kernel's other sign tells them apart. */
@@ -297,9 +297,9 @@ static void connection_that_is_not_established_is_being_dialed(void **state)
 		connect(fd, (struct sockaddr *)&where, sizeof(where));
 	}
 	assert_true(listening >= 0);
-	assert_int_equal(connection_look(fd, cookie_of(fd), 0, NULL), CONNECTION_DIALING);
-	assert_int_equal(connection_leave(fd, cookie_of(fd), 0, true), CONNECTION_DIALING);
-	assert_int_equal(connection_look(fd, cookie_of(fd), 0, NULL), CONNECTION_DIALING);
+	assert_int_equal(connection_look(fd, cookie_of(fd), NULL, 0, NULL), CONNECTION_DIALING);
+	assert_int_equal(connection_leave(fd, cookie_of(fd), NULL, 0, true), CONNECTION_DIALING);
+	assert_int_equal(connection_look(fd, cookie_of(fd), NULL, 0, NULL), CONNECTION_DIALING);
 }
 
 static void what_is_no_connection_any_more_has_ended(void **state)
@@ -311,11 +311,11 @@ static void what_is_no_connection_any_more_has_ended(void **state)
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	kept(ends[0]);
 	kept(ends[1]);
-	assert_int_equal(connection_look(-1, 1, 0, NULL), CONNECTION_ENDED);
-	assert_int_equal(connection_look(9999, 1, 0, NULL), CONNECTION_ENDED);
-	assert_int_equal(connection_look(ends[0], 1, 0, NULL), CONNECTION_ENDED);
-	assert_int_equal(connection_look(udp, cookie_of(udp), 0, NULL), CONNECTION_ENDED);
-	assert_int_equal(connection_look(p.client, p.cookie + 1, 0, NULL), CONNECTION_ENDED);
+	assert_int_equal(connection_look(-1, 1, NULL, 0, NULL), CONNECTION_ENDED);
+	assert_int_equal(connection_look(9999, 1, NULL, 0, NULL), CONNECTION_ENDED);
+	assert_int_equal(connection_look(ends[0], 1, NULL, 0, NULL), CONNECTION_ENDED);
+	assert_int_equal(connection_look(udp, cookie_of(udp), NULL, 0, NULL), CONNECTION_ENDED);
+	assert_int_equal(connection_look(p.client, p.cookie + 1, NULL, 0, NULL), CONNECTION_ENDED);
 	assert_int_equal(shutdown(p.server, SHUT_WR), 0);
 	hear_end(p.client);
 	assert_int_equal(look(&p), CONNECTION_ENDED);
@@ -419,7 +419,7 @@ static void run_race(struct race *race)
 	assert_int_equal(pthread_create(&race->server, NULL, serve_slowly, race), 0);
 	assert_int_equal(pthread_create(&race->client, NULL, ask_on_and_on, race), 0);
 	for (long begun = now_ms(); was == CONNECTION_BUSY && now_ms() - begun < LIMIT_MS; usleep(50))
-		was = connection_leave(race->pair.client, race->pair.cookie, 0, false);
+		was = connection_leave(race->pair.client, race->pair.cookie, NULL, 0, false);
 	if (was == CONNECTION_BUSY) /* so that the threads end */
 		shutdown(race->pair.server, SHUT_RDWR);
 	assert_int_equal(pthread_join(race->client, NULL), 0);
@@ -813,8 +813,8 @@ static void no_descriptor_is_left(void **state)
 	say(cut.client, "ask\n");
 	before = descriptors();
 	look(&p);
-	connection_look(p.client, p.cookie + 1, 0, NULL);
-	connection_leave(p.client, p.cookie + 1, 0, true);
+	connection_look(p.client, p.cookie + 1, NULL, 0, NULL);
+	connection_leave(p.client, p.cookie + 1, NULL, 0, true);
 	leave(&p, false);
 	leave(&p, false);
 	leave(&busy, false);
