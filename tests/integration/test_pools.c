@@ -90,8 +90,8 @@ static void assert_python_follows(const char *modules, const char *kind, const c
 }
 
 /*
- * It looks whether a connection has ended, and then writes: one that ends in between, which takes some ten thousandths of a second, is
- * a failed request, as where a server closes an idle connection. With fourteen that are closed, that is not seen twice.
+ * It looks whether a connection has ended, and then writes: one that ends in between, within a ten thousandth of a second, is a
+ * failed request, as where a server closes an idle connection. With fourteen that are closed, that is not seen twice.
  */
 static void sessions_of_requests_follow_the_list(void **state)
 {
@@ -120,8 +120,8 @@ static void pool_of_urllib3_leaves_pods_that_are_terminating(void **state)
 /* ---- curl ---- */
 
 /*
- * It looks at its idle connections once a second at most; where one ends unseen, it notices when it asks, and asks again, but before
- * 8.17 five times only in the life of a handle (https://github.com/curl/curl/pull/19066).
+ * It looks at its idle connections once a second at most. Where one ends unseen it notices when it asks, and asks again; but before
+ * 8.17 it does so five times in the life of a handle, and the sixth is a failed request.
  */
 #define CURL_PAUSE_MS "1100"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pool_curl URL HANDLES PAUSE_MS: a constant load by libcurl's multi interface, until stdin ends. All handles ask for URL at
- * once, again and again with PAUSE_MS between, over the connections that the multi handle keeps; for each it prints who answered, or
+ * pool_curl URL HANDLES PAUSE_MS: a constant load by libcurl's multi interface, until stdin ends. All handles ask for URL at once,
+ * again and again with PAUSE_MS between, over the connections that the multi handle keeps; for each it prints who answered, or
  * "failed" and why.
  */
 #include <curl/curl.h>
