@@ -274,8 +274,8 @@ static void follow(struct streams *t)
 #define WINDOW "6s"
 
 /*
- * gRPC asks for the round trip (a PING, to learn the bandwidth) in about every second pause, and between calls nobody reads what the
- * server says to that: such a pause is not quiet. The last one to move has three seconds left of this.
+ * gRPC asks for the round trip (a PING, to learn the bandwidth) in about every second pause, and between calls nobody reads what
+ * the server says to that: such a pause is not quiet. The last one to move has three seconds left of this.
  */
 #define GRPC_WINDOW "20s"
 
@@ -290,8 +290,8 @@ static void grpc_channels_follow_the_list_and_no_request_fails(void **state)
 }
 
 /*
- * Between calls nobody polls the socket of such a channel, so the next call is written to a connection that has ended, and fails with
- * UNAVAILABLE, as it does where a server closes without a GOAWAY. That is what a retry policy is for: README.
+ * Between calls nobody polls the socket of such a channel, so the next call is written to a connection that has ended, and fails
+ * with UNAVAILABLE, as it does where a server closes without a GOAWAY. That is what a retry policy is for: README.
  */
 static void a_grpc_channel_without_a_retry_policy_fails_at_most_one_request_for_each_move(void **state)
 {

@@ -201,8 +201,8 @@ static void configure_rabbitmq(const char *dir, const struct place *places, size
 static const char *rabbitmq_environment(const char *dir, int epmd_port)
 {
 	return format("env HOME=%s ERL_EPMD_PORT=%d ERL_EPMD_ADDRESS=127.0.0.1 detached=1 RABBITMQ_NODENAME=fairdial@localhost "
-		      "RABBITMQ_CONF_ENV_FILE=%s/none RABBITMQ_CONFIG_FILE=%s/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=%s/plugins "
-		      "RABBITMQ_MNESIA_BASE=%s/mnesia RABBITMQ_LOG_BASE=%s/logs",
+		      "RABBITMQ_CONF_ENV_FILE=%s/none RABBITMQ_CONFIG_FILE=%s/rabbitmq.conf "
+		      "RABBITMQ_ENABLED_PLUGINS_FILE=%s/plugins RABBITMQ_MNESIA_BASE=%s/mnesia RABBITMQ_LOG_BASE=%s/logs",
 		      dir, epmd_port, dir, dir, dir, dir, dir);
 }
 
