@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-stream_client.py KIND HOST PORT COUNT: COUNT connections at constant load, each with a request, a pause and so on, and each kept up by
-what its library's documentation says:
+stream_client.py KIND HOST PORT COUNT: COUNT connections at constant load, each with a request, a pause and so on, and each kept
+up by what its library's documentation says:
 
     grpc            a channel, with a retry policy in its service config
     grpc-plain      a channel, as it is by default
@@ -70,7 +70,8 @@ def pause_of(i):
 
 # ---- gRPC ----
 
-RETRY = {"maxAttempts": 3, "initialBackoff": "0.05s", "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}
+RETRY = {"maxAttempts": 3, "initialBackoff": "0.05s", "maxBackoff": "1s", "backoffMultiplier": 2,
+         "retryableStatusCodes": ["UNAVAILABLE"]}
 
 
 def by_grpc(i):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""stream_server.py KIND PORT ADDRESS...: serves each address, which answers "backend-1" to its last; says "ready" when all listen."""
+"""stream_server.py KIND PORT ADDRESS...: serves them, the first as "backend-1"; says "ready" when all listen."""
 import asyncio
 import sys
 import threading

@@ -13,6 +13,7 @@
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/databases.h"
+#include "support/pools.h"
 #include "support/process.h"
 #include "support/services.h"
 
@@ -34,21 +35,6 @@ struct streams {
 };
 
 /* ---- programs ---- */
-
-/* The first in PATH need not be the distribution's own, which has the modules. */
-static const char *python_that_has(const char *module)
-{
-	const char *const pythons[] = { "python3", "/usr/bin/python3" };
-
-	for (size_t i = 0; i < sizeof(pythons) / sizeof(*pythons); i++) {
-		struct process *p = run_shell(NULL, "%s -c 'import %s, sys; print(sys.executable)'", pythons[i], module);
-
-		if (p->exit_status == 0)
-			return process_line(p, 0);
-	}
-	skip_because("no python3 here has %s: make deps", module);
-	return NULL;
-}
 
 static void start_server(struct streams *t, const char *kind)
 {
@@ -77,7 +63,8 @@ static void expect_of_all(struct streams *t, const char *word)
 		const char *line = process_line(t->programs[i], LIMIT_MS);
 
 		if (!line || strcmp(line, word) != 0)
-			fail_msg("%s: no \"%s\" but \"%s\": %s", t->kind, word, line ? line : "the end", t->programs[i]->err_text);
+			fail_msg("%s: no \"%s\" but \"%s\": %s", t->kind, word, line ? line : "the end",
+				 t->programs[i]->err_text);
 	}
 }
 
@@ -97,7 +84,10 @@ static void take_report(struct streams *t, struct process *p)
 		const struct {
 			const char *format;
 			unsigned *sum;
-		} counts[] = { { "answers %u", &t->answers }, { "failed %u", &t->failed }, { "again %u", &t->again }, { "ends %u", &t->ends } };
+		} counts[] = { { "answers %u", &t->answers },
+			       { "failed %u", &t->failed },
+			       { "again %u", &t->again },
+			       { "ends %u", &t->ends } };
 		bool counted = false;
 
 		for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
@@ -121,8 +111,8 @@ static void end_programs(struct streams *t)
 		assert_int_equal(t->programs[i]->exit_status, 0);
 		fputs(t->programs[i]->err_text, stdout);
 	}
-	printf("%s: %u answers, %u failed; connections that were told to have ended: %u with a request, %u without\n", t->kind, t->answers,
-	       t->failed, t->again, t->ends);
+	printf("%s: %u answers, %u failed; connections that were told to have ended: %u with a request, %u without\n", t->kind,
+	       t->answers, t->failed, t->again, t->ends);
 }
 
 /* ---- what is counted ---- */
@@ -146,7 +136,8 @@ static void count_in(const char *path, const struct streams *t, unsigned *open)
 
 	while (f && fgets(line, sizeof(line), f))
 		for (size_t i = 0; i < SERVERS; i++)
-			open[i] += sscanf(line, " %*[^:]: %*s %63s %2X", peer, &state) == 2 && state == 1 && is_peer(peer, &t->places[i]);
+			open[i] += sscanf(line, " %*[^:]: %*s %63s %2X", peer, &state) == 2 && state == 1 &&
+				   is_peer(peer, &t->places[i]);
 	if (f)
 		fclose(f);
 }
@@ -167,7 +158,10 @@ static json_t *port_status(const struct streams *t)
 
 static const char *shown_moves(const struct streams *t)
 {
-	return json_dumps(json_object_get(json_object_get(port_status(t), "moves"), "moved"), 0);
+	char *text = json_dumps(json_object_get(json_object_get(port_status(t), "moves"), "moved"), 0);
+
+	after_test(free, text);
+	return text;
 }
 
 static long moved(const struct streams *t, const char *reason)
@@ -216,20 +210,23 @@ static bool is_even(const unsigned counts[SERVERS], size_t count)
 static void publish(struct streams *t, size_t count)
 {
 	services_publish(t->s, service_entry("web", SERVICE_ADDRESS, 80, t->places, count,
-					     format("\"drain\": \"idle\", \"rebalance\": \"%s\", \"quiet\": \"300ms\"", t->window)));
+					     format("\"drain\": \"idle\", \"rebalance\": \"%s\", \"quiet\": \"300ms\"",
+						    t->window)));
 }
 
 /* Until the connections are even over the first `count`, by the kernel and by status; and they are after a round more. */
 static void wait_even(struct streams *t, size_t count)
 {
-	unsigned open[SERVERS], active[SERVERS];
+	unsigned open[SERVERS], active[SERVERS] = { 0 };
 	long end = now_ms() + LIMIT_MS;
 
-	for (;; usleep(20000)) { /* /proc tells nobody; the condition decides, not the time */
+	for (;; usleep(50000)) { /* /proc tells nobody; the condition decides, not the time */
 		count_open(t, open);
-		count_active(t, active, count);
-		if (is_even(open, count) && is_even(active, count))
-			break;
+		if (is_even(open, count)) {
+			count_active(t, active, count);
+			if (is_even(active, count))
+				break;
+		}
 		if (now_ms() > end)
 			fail_msg("%s: not even over %zu:%s; status counts%s; moved %s", t->kind, count, shown(open), shown(active),
 				 shown_moves(t));
@@ -273,18 +270,18 @@ static void follow(struct streams *t)
 
 /* ---- kinds ---- */
 
-/* For whoever is quiet in every pause: six are to move, one after another, and of those who may be the last, each has a pause left. */
+/* For whoever is quiet in every pause: six are to move, one after another, and the last has a pause left. */
 #define WINDOW "6s"
 
 /*
- * gRPC asks for the round trip (a PING, to learn the bandwidth) in about every second pause, and between calls nobody reads what the
- * server says to that: such a pause is not quiet. The last one to move has three seconds left of this.
+ * gRPC asks for the round trip (a PING, to learn the bandwidth) in about every second pause, and between calls nobody reads what
+ * the server says to that: such a pause is not quiet. The last one to move has three seconds left of this.
  */
 #define GRPC_WINDOW "20s"
 
 static void grpc_channels_follow_the_list_and_no_request_fails(void **state)
 {
-	struct streams t = { .kind = "grpc", .window = GRPC_WINDOW, .python = python_that_has("grpc") };
+	struct streams t = { .kind = "grpc", .window = GRPC_WINDOW, .python = python_with("grpc") };
 
 	(void)state;
 	start_server(&t, "grpc");
@@ -293,12 +290,12 @@ static void grpc_channels_follow_the_list_and_no_request_fails(void **state)
 }
 
 /*
- * Between calls nobody polls the socket of such a channel, so the next call is written to a connection that has ended, and fails with
- * UNAVAILABLE, as it does where a server closes without a GOAWAY. That is what a retry policy is for: README.
+ * Between calls nobody polls the socket of such a channel, so the next call is written to a connection that has ended, and fails
+ * with UNAVAILABLE, as it does where a server closes without a GOAWAY. That is what a retry policy is for: README.
  */
 static void a_grpc_channel_without_a_retry_policy_fails_at_most_one_request_for_each_move(void **state)
 {
-	struct streams t = { .kind = "grpc-plain", .window = GRPC_WINDOW, .python = python_that_has("grpc") };
+	struct streams t = { .kind = "grpc-plain", .window = GRPC_WINDOW, .python = python_with("grpc") };
 
 	(void)state;
 	start_server(&t, "grpc");
@@ -308,7 +305,7 @@ static void a_grpc_channel_without_a_retry_policy_fails_at_most_one_request_for_
 
 static void websockets_follow_the_list_and_no_request_fails(void **state)
 {
-	struct streams t = { .kind = "websocket", .window = WINDOW, .python = python_that_has("websockets") };
+	struct streams t = { .kind = "websocket", .window = WINDOW, .python = python_with("websockets") };
 
 	(void)state;
 	start_server(&t, "websocket");
@@ -319,7 +316,7 @@ static void websockets_follow_the_list_and_no_request_fails(void **state)
 
 static void follow_amqp(const char *kind)
 {
-	struct streams t = { .kind = kind, .window = WINDOW, .python = python_that_has("pika") };
+	struct streams t = { .kind = kind, .window = WINDOW, .python = python_with("pika") };
 
 	start_rabbitmq(t.places, SERVERS);
 	follow(&t);

@@ -189,12 +189,28 @@ static struct place start_epmd(const char *dir)
 
 static void configure_rabbitmq(const char *dir, const struct place *places, size_t count)
 {
-	char *text = format("loopback_users.guest = false\nlog.file = false\nlog.console = true\nlog.connection.level = error\n");
+	char *text = format("%s", "loopback_users.guest = false\nlog.file = false\nlog.console = true\n");
 
 	for (size_t i = 0; i < count; i++)
 		text = format("%slisteners.tcp.%zu = %s:%d\n", text, i + 1, places[i].address, places[i].port);
 	write_file(format("%s/rabbitmq.conf", dir), text, strlen(text));
 	write_file(format("%s/plugins", dir), "[].\n", 4);
+}
+
+/* `detached`: the script becomes the server, which then ends with the test. */
+static const char *rabbitmq_environment(const char *dir, int epmd_port)
+{
+	return format("env HOME=%s ERL_EPMD_PORT=%d ERL_EPMD_ADDRESS=127.0.0.1 detached=1 RABBITMQ_NODENAME=fairdial@localhost "
+		      "RABBITMQ_CONF_ENV_FILE=%s/none RABBITMQ_CONFIG_FILE=%s/rabbitmq.conf "
+		      "RABBITMQ_ENABLED_PLUGINS_FILE=%s/plugins RABBITMQ_MNESIA_BASE=%s/mnesia RABBITMQ_LOG_BASE=%s/logs",
+		      dir, epmd_port, dir, dir, dir, dir, dir);
+}
+
+/* A node that has its name at once does without another start of Erlang, which would only see to an epmd. */
+static const char *rabbitmq_erlang(void)
+{
+	return "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-sname fairdial@localhost -start_epmd false -setcookie fairdial "
+	       "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none'";
 }
 
 void start_rabbitmq(struct place *places, size_t count)
@@ -205,14 +221,7 @@ void start_rabbitmq(struct place *places, size_t count)
 		skip_because("RabbitMQ is not installed");
 	unused_places(places, count);
 	configure_rabbitmq(dir, places, count);
-	/* `detached`: the script becomes the server, which then ends with the test. A node that is named at once does without another
-	   start of Erlang, which would only see to an epmd. */
-	start_server(format("env HOME=%s ERL_EPMD_PORT=%d ERL_EPMD_ADDRESS=127.0.0.1 detached=1 RABBITMQ_NODENAME=fairdial@localhost "
-			    "RABBITMQ_CONF_ENV_FILE=%s/none RABBITMQ_CONFIG_FILE=%s/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=%s/plugins "
-			    "RABBITMQ_MNESIA_BASE=%s/mnesia RABBITMQ_LOG_BASE=%s/logs RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-sname fairdial@localhost "
-			    "-start_epmd false -setcookie fairdial -kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none' %s",
-			    dir, start_epmd(dir).port, dir, dir, dir, dir, dir, server),
-		     log, 0, 0);
+	start_server(format("%s %s %s", rabbitmq_environment(dir, start_epmd(dir).port), rabbitmq_erlang(), server), log, 0, 0);
 	for (size_t i = 0; i < count; i++)
 		wait_for(&places[i], log);
 }
