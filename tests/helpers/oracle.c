@@ -395,8 +395,9 @@ static bool has_asked(int fd)
 	socklen_t length = sizeof(info);
 	int queued = 0;
 
-	return (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.bytes_acked > 1) ||
-	       (ioctl(fd, TIOCOUTQ, &queued) == 0 && queued > 0);
+	/* In this order: what leaves the queue in between has been acknowledged. */
+	return (ioctl(fd, TIOCOUTQ, &queued) == 0 && queued > 0) ||
+	       (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.bytes_acked > 1);
 }
 
 /* True where it is a stream that can be written. */
