@@ -41,8 +41,7 @@ static void add(int root, struct slice path, bool is_of_file, struct preloads *a
 		return;
 	memset(p, 0, sizeof(*p));
 	snprintf(p->path, sizeof(p->path), "%.*s", (int)path.len, path.at);
-	snprintf(p->shown, sizeof(p->shown), "%.255s", p->path);
-	text_sanitise(p->shown);
+	text_show(p->shown, sizeof(p->shown), p->path);
 	slash = strrchr(p->path, '/');
 	p->is_shim = strcmp(slash ? slash + 1 : p->path, SHIM) == 0;
 	p->is_of_file = is_of_file;

@@ -36,12 +36,6 @@ void program_file_take(int fd, struct program_file *ret_file)
 	ret_file->has_links = ret_file->has_kind && elf_links_fd(fd, &ret_file->links) == 0;
 }
 
-static void show(char *shown, size_t size, const char *path)
-{
-	snprintf(shown, size, "%.255s", path);
-	text_sanitise(shown);
-}
-
 /* ---- finding ---- */
 
 static int try_path(const char *path)
@@ -131,7 +125,7 @@ static int step(struct program *p, const char *bytes, size_t len)
 	char name[PATH_MAX];
 
 	memset(s, 0, sizeof(*s));
-	show(s->from, sizeof(s->from), p->path);
+	text_show(s->from, sizeof(s->from), p->path);
 	if (len < 2 || bytes[0] != '#' || bytes[1] != '!') {
 		if (!is_text(bytes, len))
 			return -ENOEXEC;
@@ -151,7 +145,7 @@ static int step(struct program *p, const char *bytes, size_t len)
 	if (!word.len)
 		return -ENOEXEC;
 	snprintf(name, sizeof(name), "%.*s", (int)word.len, word.at);
-	show(s->to, sizeof(s->to), name);
+	text_show(s->to, sizeof(s->to), name);
 	p->step_count++;
 	if (!s->by_env) {
 		strcpy(p->path, name);
@@ -190,14 +184,14 @@ int program_look(const char *name, struct program *p)
 	int r;
 
 	memset(p, 0, sizeof(*p));
-	show(p->shown, sizeof(p->shown), name);
+	text_show(p->shown, sizeof(p->shown), name);
 	r = program_find(name, p->path);
 	if (r == 0)
 		do
 			r = look_once(p);
 		while (r == 1);
 	if (p->path[0])
-		show(p->shown, sizeof(p->shown), p->path);
+		text_show(p->shown, sizeof(p->shown), p->path);
 	p->lacks_loader = r == 0 && p->file.kind.linkage == ELF_DYNAMIC && access(p->file.kind.interpreter, F_OK) < 0;
 	return r;
 }
