@@ -17,6 +17,8 @@
 #include "ledger/words.h"
 #include "table/mode.h"
 
+#define QUIET_MS 5000
+
 /* One look at table and ledger. */
 struct look {
 	const struct snapshot *snapshot;
@@ -108,11 +110,26 @@ static uint8_t most_cautious(uint32_t a, uint32_t b)
 	return mode < MODE_COUNT ? (uint8_t)mode : MODE_OFF;
 }
 
+/* As the shim tells it (shim/attach.c), which passes such a table over: by the heartbeat where either side does not know its boot. */
+static bool is_of_other_boot(const struct look *l)
+{
+	static const uint8_t unknown[16];
+	const struct table_head *head = table_head(&l->table);
+	uint8_t boot_id[16];
+
+	host_boot_id(boot_id);
+	if (memcmp(boot_id, unknown, 16) == 0 || memcmp(head->boot_id, unknown, 16) == 0)
+		return load_relaxed(&head->heartbeat_ms) > l->now_ms + QUIET_MS;
+	return memcmp(head->boot_id, boot_id, 16) != 0;
+}
+
 static bool is_stale(const struct look *l)
 {
 	const struct snapshot *s = l->snapshot;
 
-	return !s->is_static && l->service->has_own_address && s->age_ms > s->stale_after_ms;
+	if (s->is_static)
+		return false;
+	return is_of_other_boot(l) || (l->service->has_own_address && s->age_ms > s->stale_after_ms);
 }
 
 static enum explain_pass judge(const struct look *l, const struct table_port *port)

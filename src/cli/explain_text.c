@@ -17,7 +17,7 @@ static const struct explain_row passes[PASS_COUNT] = {
 	[PASS_SERVICE_OFF] = { "service-off", "the mode of the Service, or of all, is off" },
 	[PASS_LISTS] = { "left-out", "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT leaves this Service out" },
 	[PASS_STANDS_DOWN] = { "stands-down", "the Service stands down" },
-	[PASS_STALE] = { "stale", "the table is too old to be believed: the agent is silent, see fairdial status" },
+	[PASS_STALE] = { "stale", "the table is too old to be believed: its agent is silent, or of an earlier boot; see fairdial status" },
 	[PASS_OBSERVED] = { "observed", "mode observe: counted, and not changed" },
 	[PASS_NO_ENDPOINT] = { "no-endpoint", "no endpoint can be dialed" },
 };
