@@ -100,12 +100,12 @@ static int fail_process(const struct job *j, int error)
 	case -EPERM:
 		return cli_fail(j->verb, EXIT_FAILED, "process %d: it is another user's: ask as that user, or as root", j->pid);
 	case -EBADF:
-		return cli_fail(j->verb, EXIT_FAILED, "process %d: it has no descriptor %d: ask without --fd for those it has", j->pid,
-				j->fd);
+		return cli_fail(j->verb, EXIT_FAILED, "process %d: it has no descriptor %d: ask without --fd for those it has",
+				j->pid, j->fd);
 	case -ENOTCONN:
 		return cli_fail(j->verb, EXIT_FAILED,
-				"process %d: descriptor %d is no open TCP connection of this network namespace: ask without --fd for "
-				"those it has",
+				"process %d: descriptor %d is no open TCP connection of this network namespace: ask without --fd "
+				"for those it has",
 				j->pid, j->fd);
 	default:
 		return cli_fail(j->verb, EXIT_FAILED, "process %d: cannot look at it: %s", j->pid, strerror(-error));
@@ -176,8 +176,8 @@ static int fail_unknown(const struct job *j, const struct explain_connection *c)
 	char text[ADDR_TEXT];
 
 	return cli_fail(j->verb, EXIT_FAILED,
-			"descriptor %d of process %d goes to %s, which %s/table does not know: it is no Service's, or its endpoint has "
-			"gone; `fairdial status` lists those it knows",
+			"descriptor %d of process %d goes to %s, which %s/table does not know: it is no Service's, or its endpoint "
+			"has gone; `fairdial status` lists those it knows",
 			j->fd, j->pid, addr_print(&c->peer, text), j->dir);
 }
 
@@ -302,8 +302,8 @@ const struct verb explain_verb = {
 	.name = "explain",
 	.usage = "[--json] [--dir DIR] NAME[.NAMESPACE][:PORT] | ADDR:PORT | --pid PID [--fd N]",
 	.summary = "where a dial would go now and why, or why a connection went where it went",
-	.more = "Names the Service, each setting with where it comes from, the candidates with their numbers, those that are excluded with\n"
-	"the reason, and the next pick: what the next dial of this pod would take, by the same code, as a blocking dial of a\n"
+	.more = "Names the Service, each setting with where it comes from, the candidates with their numbers, those that are excluded\n"
+	"with the reason, and the next pick: what the next dial of this pod would take, by the same code, as a blocking dial of a\n"
 	"process with this environment. Nothing is claimed and no turn taken by asking. Where the policy draws (random, p2c), all\n"
 	"candidates are possible.\n\n"
 	"With --pid the environment is that which the process was started with, and its open TCP connections to Services and\n"

@@ -124,7 +124,7 @@ struct explain_connection {
 	const struct snapshot_service *service; /* the first that has it; NULL: none has */
 	const struct snapshot_port *port;
 	const struct snapshot_endpoint *endpoint; /* NULL: it goes to the Service's own address */
-	const struct snapshot_service *others[SNAPSHOT_SHARED]; /* that have the endpoint too: it may have been dialed through these */
+	const struct snapshot_service *others[SNAPSHOT_SHARED]; /* through which it may have been dialed too: they share the endpoint */
 	size_t other_count;
 	size_t told; /* which explanation is its: those to one port and family share one */
 	const char *why, *why_text, *remedy; /* inspect/why.h: why it was not spread; NULL: it may have been */
@@ -150,7 +150,8 @@ void explain_connections_free(struct explain_connections *connections);
 
 void explain_print(const struct explanation *explanation);
 void explain_print_connections(const struct explain_connections *connections, const struct explanation *told);
-void explain_print_connection(const struct explain_connections *connections, const struct explanation *explanation); /* the only one, in full */
+/* The only one, in full. */
+void explain_print_connection(const struct explain_connections *connections, const struct explanation *explanation);
 
 /* 0, or -ENOMEM. */
 int explain_print_json(const struct explanation *explanation);

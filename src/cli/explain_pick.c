@@ -110,7 +110,7 @@ static uint8_t most_cautious(uint32_t a, uint32_t b)
 	return mode < MODE_COUNT ? (uint8_t)mode : MODE_OFF;
 }
 
-/* As the shim tells it (shim/attach.c), which passes such a table over: by the heartbeat where either side does not know its boot. */
+/* Such a table the shim passes over (shim/attach.c). By the heartbeat, where either side does not know its boot. */
 static bool is_of_other_boot(const struct look *l)
 {
 	static const uint8_t unknown[16];
@@ -245,7 +245,8 @@ static int take_family(struct look *l, uint32_t row, const struct table_port *po
 	}
 	for (size_t i = 0; with_others && i < seen->endpoint_count; i++)
 		if (seen->endpoints[i].addr.is_v4 != v4)
-			f->endpoints[f->count++] = (struct explain_endpoint){ .seen = &seen->endpoints[i], .out = OUT_OTHER_FAMILY };
+			f->endpoints[f->count++] =
+				(struct explain_endpoint){ .seen = &seen->endpoints[i], .out = OUT_OTHER_FAMILY };
 	if (!found) {
 		f->next = f->count;
 		f->pass = f->pass == PASS_NO || f->pass == PASS_OBSERVED ? PASS_NO_ENDPOINT : f->pass;

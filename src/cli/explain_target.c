@@ -76,7 +76,8 @@ static const struct snapshot_service *service_with_endpoint(const struct snapsho
 	return NULL;
 }
 
-static int find_address(const struct addr *addr, const struct snapshot *snapshot, struct explain_question *ret, char *why, size_t size)
+static int find_address(const struct addr *addr, const struct snapshot *snapshot, struct explain_question *ret, char *why,
+			size_t size)
 {
 	const struct snapshot_service *nearest = NULL;
 	char text[ADDR_TEXT], ip[ADDR_TEXT], name[NAME_TEXT], ports[64];
@@ -100,11 +101,11 @@ static int find_address(const struct addr *addr, const struct snapshot *snapshot
 	}
 	nearest = service_with_endpoint(snapshot, addr);
 	if (nearest)
-		snprintf(why, size, "%s is no Service but an endpoint of %s: a dial passes through, straight to it; explain %s instead",
+		snprintf(why, size, "%s is no Service but an endpoint of %s: a dial passes through, straight to it; explain %s",
 			 text, name_of(nearest, name), name);
 	else
-		snprintf(why, size, "%s: no Service has this address, so a dial passes through: `fairdial status` lists those there are",
-			 text);
+		snprintf(why, size,
+			 "%s: no Service has this address, so a dial passes through: `fairdial status` lists those there are", text);
 	return -ENOENT;
 }
 
@@ -153,7 +154,7 @@ static int refuse_name(const struct snapshot *snapshot, struct slice name, char 
 	else if (rest.at && list_named(snapshot, head, named, sizeof(named)))
 		snprintf(why, size, "no Service '%s', but there is %.300s", asked, named);
 	else
-		snprintf(why, size, "no Service '%s': a name of it is not ours, and neither is a dial: `fairdial status` lists those there are",
+		snprintf(why, size, "no Service '%s', so its name and a dial to it are not ours: `fairdial status` lists those there are",
 			 asked);
 	return -ENOENT;
 }
@@ -192,7 +193,8 @@ int target_find(const char *operand, const struct snapshot *snapshot, struct exp
 	if (addr_parse(operand, strlen(operand), &addr) == 0)
 		return find_address(&addr, snapshot, ret_question, why, why_size);
 	if (addr_parse_ip(operand, strlen(operand), &addr) == 0) {
-		snprintf(why, why_size, "'%s': which port? %s%s%s:PORT", operand, addr.is_v4 ? "" : "[", operand, addr.is_v4 ? "" : "]");
+		snprintf(why, why_size, "'%s': which port? %s%s%s:PORT", operand, addr.is_v4 ? "" : "[", operand,
+			 addr.is_v4 ? "" : "]");
 		return -EINVAL;
 	}
 	if (len == 0 || (colon && colon[1] == '\0')) {

@@ -17,7 +17,7 @@ static const struct explain_row passes[PASS_COUNT] = {
 	[PASS_SERVICE_OFF] = { "service-off", "the mode of the Service, or of all, is off" },
 	[PASS_LISTS] = { "left-out", "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT leaves this Service out" },
 	[PASS_STANDS_DOWN] = { "stands-down", "the Service stands down" },
-	[PASS_STALE] = { "stale", "the table is too old to be believed: its agent is silent, or of an earlier boot; see fairdial status" },
+	[PASS_STALE] = { "stale", "the table is too old to be believed: its agent is silent, or of an earlier boot" },
 	[PASS_OBSERVED] = { "observed", "mode observe: counted, and not changed" },
 	[PASS_NO_ENDPOINT] = { "no-endpoint", "no endpoint can be dialed" },
 };
@@ -222,7 +222,9 @@ static void print_family(const struct explanation *e, const struct explain_port 
 	printf(", %s\n", f->v4 ? "IPv4" : "IPv6");
 	if (f->pass != PASS_NO) {
 		printf("    a dial passes through: %s", explain_pass_row(f->pass)->text);
-		printf("%s%s\n", f->pass == PASS_STANDS_DOWN ? ": " : "", f->pass == PASS_STANDS_DOWN ? e->service->stand_down : "");
+		if (f->pass == PASS_STANDS_DOWN)
+			printf(": %s", e->service->stand_down);
+		putchar('\n');
 	}
 	if (f->pass == PASS_NO || f->pass == PASS_OBSERVED)
 		print_next(f);

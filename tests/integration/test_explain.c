@@ -417,8 +417,8 @@ static void both_families_are_told_each_by_itself(void **state)
 	json_t *port;
 
 	(void)state;
-	services_publish(s, "{ \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\", \"fd00::20\"], \"ports\": [ { \"port\": 80 "
-			    "} ], \"endpoints\": [ \"127.0.0.1:81\", \"[::1]:81\" ] }");
+	services_publish(s, "{ \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\", \"fd00::20\"], \"ports\": [ { "
+			    "\"port\": 80 } ], \"endpoints\": [ \"127.0.0.1:81\", \"[::1]:81\" ] }");
 	port = json_array_get(json_object_get(explained(s, "web"), "ports"), 0);
 	assert_int_equal(json_array_size(json_object_get(port, "families")), 2);
 	assert_string_equal(string_of(family_of(explained(s, "[fd00::20]:80")), "family"), "ipv6");
@@ -529,10 +529,11 @@ static void one_of_ten_thousand_services_is_told(void **state)
 
 static struct process *explain_pid(const struct services *s, const struct process *of, const char *fd, bool json)
 {
-	const char *pid = format("%d", (int)of->pid);
+	const char *pid = format("%d", (int)of->pid), *json_or_end = json ? "--json" : NULL, *tool = built("fairdial");
 
-	return fd ? run(NULL, built("fairdial"), "explain", "--dir", s->dir, "--pid", pid, "--fd", fd, json ? "--json" : NULL, NULL) :
-		    run(NULL, built("fairdial"), "explain", "--dir", s->dir, "--pid", pid, json ? "--json" : NULL, NULL);
+	if (!fd)
+		return run(NULL, tool, "explain", "--dir", s->dir, "--pid", pid, json_or_end, NULL);
+	return run(NULL, tool, "explain", "--dir", s->dir, "--pid", pid, "--fd", fd, json_or_end, NULL);
 }
 
 static void connections_of_a_process_are_told(void **state)
@@ -545,7 +546,8 @@ static void connections_of_a_process_are_told(void **state)
 	const char *fd;
 
 	(void)state;
-	assert_keys(connection, ARGV("fd", "address", "port", "endpoint", "reason", "text", "remedy", "chosen_at", "or_through", "now"));
+	assert_keys(connection, ARGV("fd", "address", "port", "endpoint", "reason", "text", "remedy", "chosen_at", "or_through",
+				     "now"));
 	assert_int_equal(backend_at(b, connection), one);
 	assert_true(json_is_true(json_object_get(connection, "endpoint")));
 	assert_true(json_is_null(json_object_get(connection, "reason")));
