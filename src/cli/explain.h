@@ -124,7 +124,7 @@ struct explain_connection {
 	const struct snapshot_service *service; /* the first that has it; NULL: none has */
 	const struct snapshot_port *port;
 	const struct snapshot_endpoint *endpoint; /* NULL: it goes to the Service's own address */
-	const struct snapshot_service *others[SNAPSHOT_SHARED]; /* through which it may have been dialed too: they share the endpoint */
+	const struct snapshot_service *others[SNAPSHOT_SHARED]; /* with the same endpoint: it may have been through these */
 	size_t other_count;
 	size_t told; /* which explanation is its: those to one port and family share one */
 	const char *why, *why_text, *remedy; /* inspect/why.h: why it was not spread; NULL: it may have been */

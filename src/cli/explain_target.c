@@ -105,7 +105,8 @@ static int find_address(const struct addr *addr, const struct snapshot *snapshot
 			 text, name_of(nearest, name), name);
 	else
 		snprintf(why, size,
-			 "%s: no Service has this address, so a dial passes through: `fairdial status` lists those there are", text);
+			 "%s: no Service has this address, so a dial passes through: `fairdial status` lists those there are",
+			 text);
 	return -ENOENT;
 }
 
@@ -154,7 +155,7 @@ static int refuse_name(const struct snapshot *snapshot, struct slice name, char 
 	else if (rest.at && list_named(snapshot, head, named, sizeof(named)))
 		snprintf(why, size, "no Service '%s', but there is %.300s", asked, named);
 	else
-		snprintf(why, size, "no Service '%s', so its name and a dial to it are not ours: `fairdial status` lists those there are",
+		snprintf(why, size, "no Service '%s', so a dial to it is not ours: `fairdial status` lists those there are",
 			 asked);
 	return -ENOENT;
 }
