@@ -303,9 +303,9 @@ const struct verb explain_verb = {
 	.usage = "[--json] [--dir DIR] NAME[.NAMESPACE][:PORT] | ADDR:PORT | --pid PID [--fd N]",
 	.summary = "where a dial would go now and why, or why a connection went where it went",
 	.more = "Names the Service, each setting with where it comes from, the candidates with their numbers, those that are\n"
-	"excluded with the reason, and the next pick: what the next dial of this pod would take, by the same code, as a blocking dial\n"
-	"of a process with this environment. Nothing is claimed and no turn taken by asking. Where the policy draws (random, p2c),\n"
-	"all candidates are possible.\n\n"
+	"excluded with the reason, and the next pick: what the next dial of this pod would take, by the same code, as a\n"
+	"blocking dial of a process with this environment. Nothing is claimed and no turn taken by asking. Where the policy\n"
+	"draws (random, p2c), all candidates are possible.\n\n"
 	"With --pid the environment is that which the process was started with, and its open TCP connections to Services and\n"
 	"endpoints are named; when a connection was made, and the numbers of then, nobody keeps.\n\n"
 	"Exit status 1: no Service has that name or address, or there is no table.",
