@@ -21,7 +21,8 @@ enum { OPT_PID, OPT_JSON, OPT_SHIM, OPT_DIR };
 static const struct cli_option options[] = {
 	[OPT_PID] = { "pid", "PID", "check a running process" },
 	[OPT_JSON] = { "json", NULL, "one JSON object" },
-	[OPT_SHIM] = { "shim", "PATH", "the libfairdial.so to load (default: what LD_PRELOAD names, else what belongs to this tool)" },
+	[OPT_SHIM] = { "shim", "PATH", "the libfairdial.so to load (default: what LD_PRELOAD names, else what belongs to this "
+				       "tool)" },
 	[OPT_DIR] = { "dir", "DIR", "where the table is (default: $FAIRDIAL_DIR, else where the shim looks; of a process: where it "
 				    "looks)" },
 	{ 0 },
@@ -145,12 +146,16 @@ static void take_shim(struct inquiry *q)
 
 /* ---- the table ---- */
 
+/* What nobody else serves goes on by the list as it was. */
 static void take_services(struct table_facts *t, const struct snapshot *snapshot)
 {
+	bool is_silent = !snapshot->is_static && snapshot->age_ms > snapshot->stale_after_ms;
+
 	t->services = snapshot->service_count;
 	for (size_t i = 0; i < snapshot->service_count; i++) {
 		t->on += strcmp(snapshot->services[i].mode, "on") == 0;
 		t->stand_down += snapshot->services[i].stand_down[0] != '\0';
+		t->is_stale |= is_silent && snapshot->services[i].has_own_address;
 	}
 }
 
@@ -169,7 +174,6 @@ static void take_table(struct inquiry *q, const char *path, const char *dir)
 	t->is_static = snapshot.is_static;
 	t->is_alive = snapshot.alive;
 	t->age_ms = snapshot.age_ms;
-	t->is_stale = !snapshot.is_static && snapshot.age_ms > snapshot.stale_after_ms;
 	take_services(t, &snapshot);
 	snapshot_free(&snapshot);
 }

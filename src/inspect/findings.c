@@ -103,14 +103,14 @@ static void judge_marks(const struct check_facts *c, struct findings *f)
 {
 	const struct program_file *file = c->file;
 	const struct why_row *row = why_row(WHY_PRIVILEGED);
-	bool lifts_others = c->euid == 0 && !file->is_setgid && (!file->is_setuid || file->uid == 0);
+	bool is_for_others = c->euid == 0 && !file->is_setgid && (!file->is_setuid || file->uid == 0);
 	const char *mark = file->is_setuid ? "setuid" : file->is_setgid ? "setgid" : "with capabilities";
 
 	if (!file->is_setuid && !file->is_setgid && !file->has_capabilities)
 		return;
 	if (file->is_nosuid)
 		add(f, "nosuid", SEVERITY_NOTE, NULL, "its file is %s, on a mount where that does nothing (nosuid)", mark);
-	else if (lifts_others)
+	else if (is_for_others)
 		add(f, row->name, SEVERITY_WARNING, row->remedy,
 		    "its file is %s: it is not lifted when root starts it, and is left alone when another user does", mark);
 	else
@@ -242,7 +242,7 @@ static void judge_process(const struct check_facts *c, struct findings *f)
 		    "another libfairdial.so is in the place of the one that it has mapped, and goes on with");
 	if (c->mapped && c->mapped->is_first)
 		add(f, "pid-1", SEVERITY_NOTE, "let a sidecar or the node's agent make the table",
-		    "it is PID 1 of its container: its dials are spread as any other's, but it never starts an agent");
+		    "it is PID 1 of its PID namespace: its dials are spread as any other's, but it never starts an agent");
 }
 
 /* ---- other preloads ---- */
@@ -263,8 +263,8 @@ static void judge_preloads(const struct check_facts *c, struct findings *f)
 			    "LD_PRELOAD names %s, which is not there: the loader says so at each start", p->shown);
 		} else if (p->takes_connect && before && c->shim_is_named && !p->is_of_file) {
 			add(f, "other-preload-first", SEVERITY_WARNING, "put libfairdial.so before it in LD_PRELOAD",
-			    "%s stands in for connect or the lookups too, and is called before the shim: what it does not pass on is "
-			    "not spread",
+			    "%s stands in for connect or the lookups too, and is called before the shim: what it does not pass "
+			    "on is not spread",
 			    p->shown);
 		} else if (p->takes_connect) {
 			add(f, "other-preload-takes", SEVERITY_NOTE, NULL,
@@ -324,8 +324,8 @@ static void judge_no_table(const struct check_facts *c, struct findings *f)
 {
 	const struct table_facts *t = &c->table;
 	bool is_none = t->error == -ENOENT || t->error == -ENOTDIR;
-	const char *remedy = is_none ? "run `fairdial agent`, or `fairdial publish`; mount its directory where the program runs; or name "
-				       "it with FAIRDIAL_DIR"
+	const char *remedy = is_none		  ? "run `fairdial agent`, or `fairdial publish`; mount its directory where the "
+						    "program runs; or name it with FAIRDIAL_DIR"
 			     : t->error == -EPERM ? "make both its user's, and chmod go-w them; or ask as that user"
 						  : "publish it anew, or let the agent of this version do so";
 
@@ -334,6 +334,9 @@ static void judge_no_table(const struct check_facts *c, struct findings *f)
 	else if (is_none && c->process && t->is_removed)
 		add(f, "table-removed", SEVERITY_BLOCKER, remedy,
 		    "%s/table is not there any more: what it has mapped is looked after by nobody", t->dir);
+	else if (t->error == -EPERM && t->is_mapped) /* whom it trusts is known best by the shim */
+		add(f, "table-of-another", SEVERITY_NOTE, "ask as the user of the process to see how old it is",
+		    "%s/table is one that this user does not trust, and the process does", t->dir);
 	else
 		add(f, is_none ? "no-table" : "table-unreadable", is_none && c->process ? SEVERITY_BLOCKER : SEVERITY_WARNING,
 		    remedy, "%s/table: %s", t->dir, why_no_table(t->error));
@@ -349,10 +352,11 @@ static void judge_age(const struct check_facts *c, struct findings *f)
 		    age_s);
 	else if (t->is_stale)
 		add(f, why_row(WHY_STALE)->name, SEVERITY_WARNING, why_row(WHY_STALE)->remedy,
-		    "%s/table has %zu Services, but its agent has been silent for %llu s: dials go to their own addresses", t->dir,
-		    t->services, age_s);
+		    "%s/table has %zu Services, but its agent has been silent for %llu s: dials go to their own addresses",
+		    t->dir, t->services, age_s);
 	else
-		add(f, "table", SEVERITY_OK, NULL, "%s/table has %zu Services, vouched for %llu s ago", t->dir, t->services, age_s);
+		add(f, "table", SEVERITY_OK, NULL, "%s/table has %zu Services, vouched for %llu s ago", t->dir, t->services,
+		    age_s);
 }
 
 static void judge_services(const struct check_facts *c, struct findings *f)

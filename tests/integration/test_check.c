@@ -8,10 +8,13 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "support/agents.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/compile.h"
@@ -19,6 +22,7 @@
 #include "support/process.h"
 #include "support/services.h"
 #include "support/tun.h"
+#include "table/layout.h"
 
 enum { LIMIT_MS = 20000, NOBODY = 65534, MANY = 10000 };
 
@@ -279,7 +283,8 @@ static void program_of_go_is_not_covered(void **state)
 static void program_for_another_machine_is_not_covered(void **state)
 {
 	const char *compiler = "aarch64-linux-gnu-gcc";
-	json_t *report = check(program_of(compiler, "int _start(void) { return 0; }", "-nostdlib -shared -Wl,-dynamic-linker,/lib/x"));
+	const char *flags = "-nostdlib -shared -Wl,-dynamic-linker,/lib/x";
+	json_t *report = check(program_of(compiler, "int _start(void) { return 0; }", flags));
 
 	(void)state;
 	assert_covered(report, false);
@@ -330,6 +335,21 @@ static void file_capabilities_are_found(void **state)
 	if (p->exit_status)
 		skip_because("this file system keeps no capabilities");
 	assert_non_null(strstr(text_of(assert_found(check(program), "privileged", "warning"), "what"), "capabilities"));
+}
+
+static void program_that_cannot_be_read_is_covered_in_part(void **state)
+{
+	const char *program, *copy;
+	struct process *p;
+
+	(void)state;
+	need_root();
+	program = copy_of(dialer(), "secret", 0711);
+	copy = copy_of(tool(), "fairdial", 0755);
+	p = process_start(&(struct start){ .argv = ARGV(copy, "check", program), .uid = NOBODY });
+	process_wait(p, LIMIT_MS);
+	assert_int_equal(p->exit_status, 1);
+	assert_non_null(strstr(p->out_text, "warning  file-unknown: "));
 }
 
 static void missing_loader_is_found(void **state)
@@ -528,6 +548,28 @@ static void missing_and_damaged_tables_are_found(void **state)
 			    none->dir);
 }
 
+/* As one is whose agent was killed a long time ago: its heartbeat is put back. */
+static void table_whose_agent_is_silent_is_found(void **state)
+{
+	struct services *s = table();
+	struct agent_run *a = agent_start_alone(NULL, ARGV("--services", s->file));
+	struct question q = { .env = with_env(a->env, NULL) };
+	const uint64_t long_ago = 1;
+	int fd;
+
+	(void)state;
+	if (clock_boot_ms() < 90000)
+		skip_because("this machine was started just now: nothing can be old");
+	agent_wait_vouched(a, true);
+	assert_covered(check_as(&q, dialer()), true);
+	agent_end(a, SIGKILL);
+	fd = open(format("%s/table", a->dir), O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, &long_ago, sizeof(long_ago), offsetof(struct table_head, heartbeat_ms)), sizeof(long_ago));
+	close(fd);
+	assert_found(check_as(&q, dialer()), "stale", "warning");
+	assert_partly(check_as(&q, dialer()));
+}
+
 static void table_of_many_services_is_read(void **state)
 {
 	static const struct place place = { "127.0.0.1", 9 };
@@ -614,6 +656,26 @@ static void process_whose_table_is_replaced_or_gone_is_told(void **state)
 	assert_found(check_pid(p->pid), "table-replaced", "note");
 	assert_int_equal(unlink(s->table), 0);
 	assert_found(check_pid(p->pid), "table-removed", "blocker");
+}
+
+/* Root does not trust the table of another user, who does. */
+static void process_of_another_user_is_judged_by_what_it_trusts(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s;
+	struct start start;
+	struct process *p;
+
+	(void)state;
+	need_root();
+	s = services_of_web(b, NULL);
+	assert_clean(run_shell(NULL, "chown -R %d %s && chmod 755 %s", NOBODY, s->root, s->root));
+	start = (struct start){ .argv = ARGV(dialer(), "--hold", SERVICE_ADDRESS, "80"), .env = s->env, .interactive = true,
+				.uid = NOBODY };
+	p = process_start(&start);
+	process_expect(p, "ready\n", LIMIT_MS);
+	assert_found(check_pid(p->pid), "table-of-another", "note");
+	assert_covered(check_pid(p->pid), true);
 }
 
 static void process_whose_shim_is_replaced_or_gone_is_told(void **state)
@@ -713,7 +775,8 @@ static void names_are_safe_on_a_terminal(void **state)
 
 static void colours_are_for_terminals(void **state)
 {
-	struct start start = { .argv = ARGV(tool(), "check", dialer()), .env = with_env(table()->env, "TERM=xterm", "NO_COLOR", NULL),
+	struct start start = { .argv = ARGV(tool(), "check", dialer()),
+			       .env = with_env(table()->env, "TERM=xterm", "NO_COLOR", NULL),
 			       .on_terminal = true };
 	struct process *p = process_start(&start);
 
@@ -740,6 +803,7 @@ int main(int argc, char **argv)
 		TEST(setuid_and_setgid_programs_are_not_covered),
 		TEST(setuid_program_of_root_is_covered_in_part_for_root),
 		TEST(file_capabilities_are_found),
+		TEST(program_that_cannot_be_read_is_covered_in_part),
 		TEST(missing_loader_is_found),
 		TEST(calls_past_the_shim_are_found),
 		TEST(bare_connect_in_the_code_is_found),
@@ -754,10 +818,12 @@ int main(int argc, char **argv)
 		TEST(other_preloads_are_told),
 		TEST(switches_are_found),
 		TEST(missing_and_damaged_tables_are_found),
+		TEST(table_whose_agent_is_silent_is_found),
 		TEST(table_of_many_services_is_read),
 		TEST(process_with_the_shim_is_covered),
 		TEST(process_without_the_shim_is_not_covered),
 		TEST(process_whose_table_is_replaced_or_gone_is_told),
+		TEST(process_of_another_user_is_judged_by_what_it_trusts),
 		TEST(process_whose_shim_is_replaced_or_gone_is_told),
 		TEST(first_process_of_a_namespace_is_told),
 		TEST(mistakes_are_one_line),
