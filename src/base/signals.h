@@ -11,7 +11,11 @@
 #include "base/sys.h"
 
 #define SIGNALS_LAST 64
+#define SIGNAL_PIPE  13
 #define SIGNAL_TRAP  31 /* SIGSYS */
+
+/* glibc keeps 32 and 33 for itself, musl 34 too (pthreads(7)): a change of user is one of their uses. */
+#define SIGNALS_LIBC (7ull << (32 - 1))
 
 /*
  * All but those that nobody can block, and SIGSYS: with it a filter of system calls (seccomp(2), SECCOMP_RET_TRAP) hands a

@@ -16,7 +16,6 @@
 
 #define LEAST_FD 3 /* a program that has closed one of 0 to 2 may count on getting it next */
 #define HIGH_FD 512 /* a program that closes all and opens anew meanwhile begins at the low ones */
-#define SIGNAL_PIPE 13
 
 /* ---- a duplicate ---- */
 

@@ -20,9 +20,6 @@
 #define IDLE_MS	      30000
 #define LAST_LOOK_MS  1000
 
-/* glibc keeps 32 and 33 for itself, musl 34 too (pthreads(7)): a change of user is one of their uses. */
-#define LIBC_SIGNALS (7ull << (32 - 1))
-
 /*
  * The word of book_life. Both sides change it by compare-and-swap alone, so that of a mover that is about to end and a dial that has
  * just booked an entry, whichever comes second sees what the first one did: the dial finds MOVER_NONE and makes another, or the
@@ -138,7 +135,7 @@ static bool make(uint64_t *life)
 
 	if (!can_make())
 		return false;
-	mask = signals_mask(SIGNALS_ALL & ~LIBC_SIGNALS);
+	mask = signals_mask(SIGNALS_ALL & ~SIGNALS_LIBC);
 	made = make_with(STACK, life) || make_with(0, life);
 	signals_mask(mask);
 	return made;

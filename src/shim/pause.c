@@ -6,10 +6,6 @@
 #include "base/signals.h"
 #include "base/sys.h"
 
-/* glibc keeps 32 and 33 for itself, musl 34 too (pthreads(7)). All of them restart what they interrupt. */
-#define LIBC_FIRST 32
-#define LIBC_LAST  34
-
 /* Of signals that are about to be let go. */
 static enum pause_end judge(uint64_t set)
 {
@@ -25,7 +21,7 @@ static enum pause_end judge(uint64_t set)
 			continue;
 		if (!(action.flags & SIGNAL_RESTARTS))
 			return PAUSE_INTERRUPTED;
-		if (number >= LIBC_FIRST && number <= LIBC_LAST)
+		if (SIGNALS_LIBC & signal_bit(number)) /* all of them restart what they interrupt */
 			end = PAUSE_WANTED;
 	}
 	return end;

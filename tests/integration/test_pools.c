@@ -14,6 +14,7 @@
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/compile.h"
+#include "support/databases.h"
 #include "support/pools.h"
 #include "support/process.h"
 #include "support/services.h"
@@ -154,18 +155,6 @@ static void connections_of_curl_multi_follow_the_list_where_sigpipe_is_ignored(v
 
 /* ---- nginx ---- */
 
-static bool answers(const struct place *place)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)place->port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool connected;
-
-	inet_pton(AF_INET, place->address, &to.sin_addr);
-	connected = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
-	close(fd);
-	return connected;
-}
-
 /* Where it listens. Its worker is the user that the test is: others cannot see the test's scratch directory. */
 static struct place start_nginx(struct pool *p)
 {
@@ -191,7 +180,7 @@ static struct place start_nginx(struct pool *p)
 	write_file(file, text, strlen(text));
 	nginx = process_start(&(struct start){ .argv = ARGV("nginx", "-e", "stderr", "-p", dir, "-c", file), .env = p->s->env,
 					       .end_with = SIGTERM });
-	while (!answers(&place)) {
+	while (!place_answers(&place)) {
 		if (now_ms() > end)
 			fail_msg("nginx does not listen: %s", nginx->err_text);
 		usleep(20000);

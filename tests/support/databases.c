@@ -17,7 +17,7 @@
 
 enum { START_LIMIT_MS = 60000 };
 
-static bool answers(const struct place *place)
+bool place_answers(const struct place *place)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)place->port) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -33,7 +33,7 @@ static void wait_for(const struct place *place, const char *log)
 {
 	long end = now_ms() + START_LIMIT_MS;
 
-	while (!answers(place)) {
+	while (!place_answers(place)) {
 		if (now_ms() > end)
 			fail_msg("no server at %s:%d: %s", place->address, place->port,
 				 log ? read_file(log, NULL) : "");

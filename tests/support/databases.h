@@ -12,6 +12,8 @@
 #ifndef FAIRDIAL_TESTS_DATABASES_H
 #define FAIRDIAL_TESTS_DATABASES_H
 
+#include <stdbool.h>
+
 #include "support/backends.h"
 
 enum { DATABASES_MAX = 3 };
@@ -23,5 +25,8 @@ void start_redis(struct place *places, size_t count);
 
 /* Whoever connects may be guest, and do all. */
 void start_rabbitmq(struct place *places, size_t count);
+
+/* Whether anybody listens there now. */
+bool place_answers(const struct place *place);
 
 #endif
