@@ -50,6 +50,15 @@ void text_sanitise(char *text)
 			*text = '?';
 }
 
+void text_show(char *shown, size_t size, const char *text)
+{
+	size_t len = strnlen(text, size - 1);
+
+	memcpy(shown, text, len);
+	shown[len] = '\0';
+	text_sanitise(shown);
+}
+
 /* ---- one process ---- */
 
 /* Cut where it is longer; "" where it cannot be read. */
@@ -247,7 +256,7 @@ static int take_process(struct walk *w, int process, struct process_seen *p)
 		p->is_hidden = fd == -EACCES || fd == -EPERM;
 		return p->is_hidden;
 	}
-	p->is_elsewhere = !take_sockets(w, fd, w->processes->count) && is_elsewhere(w, process);
+	p->is_elsewhere = !take_sockets(w, fd, w->processes->count) && p->pid != w->context->wanted && is_elsewhere(w, process);
 	r = take_inside(w, process, p);
 	if (r == 0)
 		let_go(w->sockets, w->processes->count);

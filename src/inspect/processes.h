@@ -52,6 +52,7 @@ struct processes {
 struct processes_context {
 	struct file_id table;  /* that is inspected; all 0: none */
 	const char *shim_path; /* the tool's own libfairdial.so; NULL: there is none */
+	int wanted;            /* a pid that is looked into wherever it is; 0: none */
 };
 
 /* Sets `holder` of each socket that is held. 0, or a negative errno where /proc cannot be read. The caller frees it. */
@@ -63,5 +64,8 @@ struct process_seen *processes_find(const struct processes *processes, int pid);
 
 /* Bytes that a terminal might obey become '?'. ASCII alone stays. */
 void text_sanitise(char *text);
+
+/* A copy that is fit for a terminal, cut where it is longer. */
+void text_show(char *shown, size_t size, const char *text);
 
 #endif

@@ -32,13 +32,20 @@ static uint64_t boot_ms_of(const struct timespec *wall)
 	return ago < now ? (uint64_t)(now - ago) : 0;
 }
 
-static void take_kind(int name, struct shim_file *file)
+static int open_by_name(int name)
 {
 	char path[64];
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static void take_kind(int name, struct shim_file *file)
+{
+	int fd = open_by_name(name);
+
 	if (fd < 0)
 		return;
 	file->has_kind = elf_identify_fd(fd, &file->kind) == 0;
@@ -77,6 +84,21 @@ int file_identify_in(int root, const char *path, struct file_id *ret_id)
 	r = fstat(name, &st) ? -errno : 0;
 	if (r == 0)
 		*ret_id = (struct file_id){ st.st_dev, st.st_ino };
+	close(name);
+	return r;
+}
+
+int file_open_in(int root, const char *path)
+{
+	int name = open_name_in(root, path), r;
+	struct stat st;
+
+	if (name < 0)
+		return name;
+	if (fstat(name, &st) < 0)
+		r = -errno;
+	else
+		r = S_ISREG(st.st_mode) ? open_by_name(name) : -EINVAL;
 	close(name);
 	return r;
 }

@@ -37,4 +37,7 @@ void shim_file_look(int root, const char *path, struct shim_file *ret_file);
 /* A file there by device and inode; 0, or a negative errno. Opens nothing. */
 int file_identify_in(int root, const char *path, struct file_id *ret_id);
 
+/* The same file for reading, where it is a regular one; a descriptor, or a negative errno. */
+int file_open_in(int root, const char *path);
+
 #endif

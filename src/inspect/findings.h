@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether a program is covered, or will be: facts in, findings out. Pure. One that is a blocker means that no dial of it is spread,
+ * a warning that some may not be; a note is for the reader alone.
+ */
+#ifndef FAIRDIAL_INSPECT_FINDINGS_H
+#define FAIRDIAL_INSPECT_FINDINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "inspect/mapped.h"
+#include "inspect/preloads.h"
+#include "inspect/processes.h"
+#include "inspect/program.h"
+
+enum severity { SEVERITY_OK, SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_BLOCKER, SEVERITIES };
+
+enum cover { COVER_NONE, COVER_PARTLY, COVER_WHOLE };
+
+#define FINDINGS_MAX 64
+
+struct finding {
+	const char *id; /* for scripts: never changes */
+	enum severity severity;
+	char what[768];
+	char remedy[512]; /* "": nothing is wrong */
+};
+
+struct findings {
+	struct finding at[FINDINGS_MAX];
+	size_t count;
+};
+
+/* The table that it uses, or will. */
+struct table_facts {
+	const char *dir; /* fit for a terminal */
+	int error;	 /* 0, or why there is none that can be read: -ENOENT, -EPERM, -EPROTO, -EBADMSG, … */
+	bool is_static, is_alive, is_stale;
+	uint64_t age_ms;
+	size_t services, on, stand_down; /* how many; of these, whose mode is on; of all, that stand down */
+	/* Of one that runs: */
+	bool is_mapped;
+	bool is_replaced; /* another one is in the place of the one that it has mapped */
+	bool is_removed;  /* or none */
+	bool is_other;	  /* not the one that was asked for */
+};
+
+struct check_facts {
+	uint32_t euid; /* who asks, and would start it */
+	/* One of the two. */
+	const struct program *program;
+	const struct process_seen *process;
+	const struct mapped *mapped; /* of the process */
+
+	const struct program_file *file; /* NULL: not to be seen */
+	const char *arguments;           /* fit for a terminal; "": none */
+	const char *wrapper;             /* it runs others: its name; NULL: not that is known */
+	const struct preloads *preloads;
+	struct environment environment;
+	bool autostarts;
+
+	/* The shim that is mapped, or would be. */
+	const char *shim_shown; /* "": none is known */
+	const char *shim_path;
+	struct shim_file shim;
+	bool shim_is_readable;	/* by who asks */
+	bool shim_is_named;	/* by LD_PRELOAD */
+	int shim_is_same_build; /* as the tool's: 1, 0; -1: not known */
+	bool shim_is_replaced, shim_is_removed; /* since it was mapped */
+
+	uint16_t mesh_port; /* 0: none */
+	const char *mesh_name;
+	struct table_facts table;
+};
+
+void findings_make(const struct check_facts *facts, struct findings *ret);
+
+/* By the worst of them. */
+enum cover findings_cover(const struct findings *findings);
+
+const char *severity_name(enum severity severity);
+
+#endif

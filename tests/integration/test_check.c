@@ -1,0 +1,836 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `fairdial check`: real programs and processes of each kind, what is found of them, and what the answer is. Each is asked for as
+ * JSON, which is held against tests/data/check-schema.json, and as text, which has to say the same.
+ */
+#include "support/testing.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "support/agents.h"
+#include "support/backends.h"
+#include "support/cleanup.h"
+#include "support/compile.h"
+#include "support/namespaces.h"
+#include "support/process.h"
+#include "support/services.h"
+#include "support/tun.h"
+#include "table/layout.h"
+
+enum { LIMIT_MS = 20000, NOBODY = 65534, MANY = 10000 };
+
+#define PRELOAD(path) format("LD_PRELOAD=%s", path)
+
+/* ---- the schema ---- */
+
+static void forget(void *json)
+{
+	json_decref(json);
+}
+
+static json_t *parsed(const char *text, const char *what)
+{
+	json_error_t error;
+	json_t *json = json_loads(text, 0, &error);
+
+	if (!json)
+		fail_msg("%s: no JSON: %s\n%s", what, error.text, text);
+	after_test(forget, json);
+	return json;
+}
+
+/* "string|null": a type, or a text of that value. */
+static bool is_one_of(const char *types, const json_t *value)
+{
+	const char *name = json_is_null(value)	    ? "null"
+			   : json_is_boolean(value) ? "boolean"
+			   : json_is_integer(value) ? "integer"
+						    : "string";
+	char *list = format("|%s|", types);
+
+	if (json_is_boolean(value) && strstr(list, json_is_true(value) ? "|true|" : "|false|"))
+		return true;
+	if (json_is_string(value) && strstr(list, format("|%s|", json_string_value(value))))
+		return true;
+	return !json_is_object(value) && !json_is_array(value) && strstr(list, format("|%s|", name));
+}
+
+static void assert_fits(const json_t *schema, const json_t *value, const char *where)
+{
+	const char *key;
+	json_t *inner;
+	size_t i;
+
+	if (json_is_string(schema)) {
+		if (!is_one_of(json_string_value(schema), value))
+			fail_msg("%s is not %s", where, json_string_value(schema));
+	} else if (json_is_array(schema)) {
+		assert_true(json_is_array(value));
+		json_array_foreach(value, i, inner)
+			assert_fits(json_array_get(schema, 0), inner, where);
+	} else {
+		assert_int_equal(json_object_size(schema), json_object_size(value));
+		json_object_foreach((json_t *)schema, key, inner)
+			assert_fits(inner, json_object_get(value, key), key);
+	}
+}
+
+/* ---- questions ---- */
+
+struct question {
+	const char *const *env;
+	const char *before; /* a line before the tool's, or NULL: "unshare -m" */
+	uid_t uid;
+};
+
+static const char *tool(void)
+{
+	return built("fairdial");
+}
+
+static struct process *ask(const struct question *q, const char *what)
+{
+	const char *line = format("exec %s %s check %s", q && q->before ? q->before : "", tool(), what);
+	struct start start = { .argv = ARGV("sh", "-c", line), .env = q ? q->env : NULL, .uid = q ? q->uid : 0 };
+	struct process *p = process_start(&start);
+
+	process_wait(p, LIMIT_MS);
+	return p;
+}
+
+/* The answer as JSON, which fits the schema; its text says the same, and so does the exit status. */
+static json_t *check_as(const struct question *q, const char *what)
+{
+	struct process *p = ask(q, format("--json %s", what)), *text = ask(q, what);
+	const char *schema = read_file(repository("tests/data/check-schema.json"), NULL);
+	json_t *report, *covered;
+
+	if (p->err_length || p->exit_status > 1)
+		fail_msg("check %s: %d, %s", what, p->exit_status, p->err_text);
+	report = parsed(p->out_text, what);
+	assert_fits(parsed(schema, "schema"), report, "the report");
+	covered = json_object_get(report, "covered");
+	assert_int_equal(p->exit_status, json_is_true(covered) ? 0 : 1);
+	assert_int_equal(text->exit_status, p->exit_status);
+	assert_non_null(strstr(text->out_text, json_is_true(covered)    ? ": covered\n"
+					       : json_is_false(covered) ? ": not covered\n"
+									: ": covered in part\n"));
+	assert_null(strchr(text->out_text, '\033'));
+	return report;
+}
+
+static json_t *find(json_t *report, const char *id)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "findings"), i, row) {
+		if (strcmp(json_string_value(json_object_get(row, "id")), id) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : "";
+}
+
+static json_t *assert_found(json_t *report, const char *id, const char *severity)
+{
+	json_t *row = find(report, id);
+
+	if (!row || strcmp(text_of(row, "severity"), severity) != 0)
+		fail_msg("no %s of severity %s in\n%s", id, severity, json_dumps(report, JSON_INDENT(2)));
+	return row;
+}
+
+static void assert_covered(json_t *report, bool covered)
+{
+	if (!json_is_boolean(json_object_get(report, "covered")) || json_is_true(json_object_get(report, "covered")) != covered)
+		fail_msg("%s in\n%s", covered ? "not covered" : "covered, or in part", json_dumps(report, JSON_INDENT(2)));
+}
+
+static void assert_partly(json_t *report)
+{
+	if (strcmp(text_of(report, "covered"), "partly") != 0)
+		fail_msg("not in part in\n%s", json_dumps(report, JSON_INDENT(2)));
+}
+
+/* A table of one Service, and the environment of who uses it. */
+static struct services *table(void)
+{
+	static const struct place place = { "127.0.0.1", 9 };
+	struct services *s = services_open();
+
+	services_publish(s, service_entry("web", SERVICE_ADDRESS, 80, &place, 1, NULL));
+	return s;
+}
+
+static json_t *check(const char *what)
+{
+	struct question q = { .env = table()->env };
+
+	return check_as(&q, what);
+}
+
+static const char *dialer(void)
+{
+	return built("helpers/dialer");
+}
+
+static void need_root(void)
+{
+	if (geteuid() || getenv("FAIRDIAL_TEST_UNSHARED"))
+		skip_because("only root can give files to others");
+}
+
+/* A copy that every user can reach. */
+static const char *copy_of(const char *file, const char *name, mode_t mode)
+{
+	const char *dir = scratch_dir(), *copy = format("%s/%s", dir, name);
+
+	assert_clean(run(NULL, "cp", file, copy, NULL));
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(chmod(copy, mode), 0);
+	return copy;
+}
+
+static const char *script(const char *text)
+{
+	const char *path = format("%s/script", scratch_dir());
+
+	write_file(path, text, strlen(text));
+	assert_int_equal(chmod(path, 0755), 0);
+	return path;
+}
+
+/* A program of these lines of C. */
+static const char *program_of(const char *compiler, const char *source, const char *flags)
+{
+	const char *dir = scratch_dir(), *file = format("%s/p.c", dir), *program = format("%s/p", dir);
+
+	if (!program_exists(compiler))
+		skip_because("there is no %s", compiler);
+	write_file(file, source, strlen(source));
+	assert_clean(run_shell(NULL, "%s -w -O1 -D_GNU_SOURCE -o %s %s %s", compiler, program, file, flags));
+	return program;
+}
+
+/* ---- files ---- */
+
+static void dynamic_program_is_covered(void **state)
+{
+	json_t *report = check(dialer());
+
+	(void)state;
+	assert_covered(report, true);
+	assert_found(report, "dynamic", "ok");
+	assert_found(report, "dials-by-libc", "ok");
+	assert_found(report, "shim", "ok");
+	assert_found(report, "table", "ok");
+	assert_null(find(report, "preload-unset"));
+	assert_string_equal(text_of(report, "subject"), dialer());
+}
+
+static void program_is_looked_up_in_path(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(text_of(check("env"), "subject"), "/env"));
+}
+
+static void program_of_musl_is_covered(void **state)
+{
+	json_t *report = check(compiled_for_musl("dialer", ""));
+
+	(void)state;
+	assert_covered(report, true);
+	assert_non_null(strstr(text_of(assert_found(report, "dynamic", "ok"), "what"), "musl"));
+}
+
+static void static_program_is_not_covered(void **state)
+{
+	json_t *report = check(compiled_for_musl("dialer", "-static"));
+
+	(void)state;
+	assert_covered(report, false);
+	assert_found(report, "static", "blocker");
+}
+
+static void program_of_go_is_not_covered(void **state)
+{
+	const char *program = format("%s/hold", scratch_dir());
+	json_t *report;
+
+	(void)state;
+	if (!program_exists("go"))
+		skip_because("there is no go");
+	assert_clean(run_shell(NULL, "CGO_ENABLED=0 go build -o %s %s", program, repository("tests/helpers/go/hold.go")));
+	report = check(program);
+	assert_covered(report, false);
+	assert_found(report, "go", "blocker");
+}
+
+static void program_for_another_machine_is_not_covered(void **state)
+{
+	const char *compiler = "aarch64-linux-gnu-gcc";
+	const char *flags = "-nostdlib -shared -Wl,-dynamic-linker,/lib/x";
+	json_t *report = check(program_of(compiler, "int _start(void) { return 0; }", flags));
+
+	(void)state;
+	assert_covered(report, false);
+	assert_non_null(strstr(text_of(assert_found(report, "other-machine", "blocker"), "what"), "aarch64"));
+}
+
+static void setuid_and_setgid_programs_are_not_covered(void **state)
+{
+	static const mode_t modes[] = { 04755, 02755 };
+
+	(void)state;
+	need_root();
+	for (size_t i = 0; i < 2; i++) {
+		const char *program = copy_of(dialer(), "lifted", 0755);
+		json_t *report;
+
+		assert_int_equal(chown(program, 1, 1), 0);
+		assert_int_equal(chmod(program, modes[i]), 0);
+		report = check(program);
+		assert_covered(report, false);
+		assert_found(report, "privileged", "blocker");
+	}
+}
+
+/* Root starts it as it is; others do not. */
+static void setuid_program_of_root_is_covered_in_part_for_root(void **state)
+{
+	const char *program;
+
+	(void)state;
+	need_root();
+	program = copy_of(dialer(), "lifted", 04755);
+	assert_found(check(program), "privileged", "warning");
+	assert_partly(check(program));
+}
+
+static void file_capabilities_are_found(void **state)
+{
+	const char *program;
+	struct process *p;
+
+	(void)state;
+	need_root();
+	if (!program_exists("setcap"))
+		skip_because("setcap is not installed");
+	program = copy_of(dialer(), "lifted", 0755);
+	p = run(NULL, "setcap", "cap_net_raw+ep", program, NULL);
+	if (p->exit_status)
+		skip_because("this file system keeps no capabilities");
+	assert_non_null(strstr(text_of(assert_found(check(program), "privileged", "warning"), "what"), "capabilities"));
+}
+
+static void program_that_cannot_be_read_is_covered_in_part(void **state)
+{
+	const char *program, *copy;
+	struct process *p;
+
+	(void)state;
+	need_root();
+	program = copy_of(dialer(), "secret", 0711);
+	copy = copy_of(tool(), "fairdial", 0755);
+	p = process_start(&(struct start){ .argv = ARGV(copy, "check", program), .uid = NOBODY });
+	process_wait(p, LIMIT_MS);
+	assert_int_equal(p->exit_status, 1);
+	assert_non_null(strstr(p->out_text, "warning  file-unknown: "));
+}
+
+static void missing_loader_is_found(void **state)
+{
+	json_t *report = check(program_of("gcc", "int main(void) { return 0; }", "-Wl,-dynamic-linker,/lib/ld-nowhere.so.1"));
+
+	(void)state;
+	assert_covered(report, false);
+	assert_non_null(strstr(text_of(assert_found(report, "loader-missing", "blocker"), "what"), "/lib/ld-nowhere.so.1"));
+}
+
+/* ---- how it dials ---- */
+
+static void calls_past_the_shim_are_found(void **state)
+{
+	static const char bare[] = "#include <unistd.h>\nint main(int c, char **v) { return syscall(42 + c, 0, 0, 0); }";
+	static const char uring[] = "int io_uring_queue_init(); int main(void) { return io_uring_queue_init(); }";
+	static const char stub[] = "int io_uring_queue_init() { return 0; }";
+	const char *lib = program_of("gcc", stub, "-shared -fPIC -Wl,-soname,liburing.so.2");
+
+	(void)state;
+	assert_found(check(program_of("gcc", bare, "")), "bare-calls", "warning");
+	assert_partly(check(program_of("gcc", bare, "")));
+	assert_found(check(program_of("gcc", uring, format("%s", lib))), "io-uring", "warning");
+	assert_null(find(check(dialer()), "bare-calls"));
+	assert_null(find(check(dialer()), "io-uring"));
+}
+
+static void bare_connect_in_the_code_is_found(void **state)
+{
+#if defined(__x86_64__)
+	static const char source[] = "int main(void) { long r = 42; __asm__ volatile(\"movl $42,%%eax; syscall\" : \"=a\"(r) : "
+				     "\"D\"(0L), \"S\"(0L), \"d\"(0L) : \"rcx\", \"r11\", \"memory\"); return r; }";
+#else
+	static const char source[] = "int main(void) { __asm__ volatile(\"mov x8,#203; svc #0\" : : : \"x8\", \"x0\", \"memory\"); "
+				     "return 0; }";
+#endif
+
+	(void)state;
+	assert_found(check(program_of("gcc", source, "")), "bare-connect", "warning");
+}
+
+static void loading_of_objects_is_noted(void **state)
+{
+	static const char source[] = "#include <dlfcn.h>\nint main(void) { return !dlopen(\"x\", RTLD_NOW | RTLD_DEEPBIND); }";
+	static const char apart[] = "#include <dlfcn.h>\nint main(void) { return !dlmopen(LM_ID_NEWLM, \"x\", RTLD_NOW); }";
+	json_t *report = check(program_of("gcc", source, "-ldl"));
+
+	(void)state;
+	assert_covered(report, true);
+	assert_non_null(strstr(text_of(assert_found(report, "dlopen", "note"), "what"), "RTLD_DEEPBIND"));
+	assert_found(check(program_of("gcc", apart, "-ldl")), "dlmopen", "note");
+}
+
+/* ---- scripts ---- */
+
+static void script_is_followed_to_what_runs_it(void **state)
+{
+	const char *path = script(format("#!%s --x\n", dialer())), *by_env = script("#!/usr/bin/env -S sh -e\n");
+	json_t *report = check(path);
+
+	(void)state;
+	assert_covered(report, true);
+	assert_string_equal(text_of(report, "subject"), dialer());
+	assert_non_null(strstr(text_of(assert_found(report, "script", "note"), "what"), path));
+	report = check(by_env);
+	assert_non_null(strstr(text_of(assert_found(report, "script", "note"), "what"), "env looks up"));
+	assert_found(report, "wrapper", "note");
+	assert_found(check(script("true\n")), "script", "note");
+}
+
+static void script_whose_program_is_static_is_not_covered(void **state)
+{
+	(void)state;
+	assert_found(check(script(format("#!%s\n", compiled_for_musl("dialer", "-static")))), "static", "blocker");
+}
+
+static void script_that_clears_its_environment_is_not_covered(void **state)
+{
+	(void)state;
+	assert_covered(check(script("#!/usr/bin/env -S -i sh\n")), false);
+	assert_found(check(script("#!/usr/bin/env -S -u LD_PRELOAD sh\n")), "preload-lost", "blocker");
+}
+
+static void shell_with_a_command_is_noted(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(text_of(assert_found(check("sh -c 'exec curl x'"), "wrapper", "note"), "what"), "-c exec curl x"));
+}
+
+/* ---- the shim's file ---- */
+
+static json_t *check_with_shim(const char *shim, uid_t uid)
+{
+	struct services *s = table();
+	struct question q = { .env = with_env(s->env, "LD_PRELOAD", NULL), .uid = uid };
+
+	return check_as(&q, format("--shim '%s' env", shim));
+}
+
+static void shim_that_cannot_be_loaded_is_found(void **state)
+{
+	const char *damaged = script("not an object");
+
+	(void)state;
+	assert_found(check_with_shim("/nowhere/libfairdial.so", 0), "no-file", "blocker");
+	assert_found(check_with_shim(damaged, 0), "no-object", "blocker");
+	assert_found(check_with_shim(copy_of(built("libfairdial.so"), "lib fairdial.so", 0755), 0), "preload-unnameable",
+		     "blocker");
+	assert_found(check_with_shim(built("libfairdial.so"), 0), "preload-unset", "note");
+}
+
+static void shim_that_this_user_cannot_read_is_found(void **state)
+{
+	const char *shim, *copy;
+	struct question q = { .uid = NOBODY };
+	struct process *p;
+
+	(void)state;
+	need_root();
+	shim = copy_of(built("libfairdial.so"), "libfairdial.so", 0600);
+	copy = copy_of(tool(), "fairdial", 0755);
+	p = process_start(&(struct start){ .argv = ARGV(copy, "check", "--shim", shim, "env"), .uid = q.uid });
+	process_wait(p, LIMIT_MS);
+	assert_int_equal(p->exit_status, 1);
+	assert_non_null(strstr(p->out_text, "blocker  unreadable: "));
+}
+
+static void shim_on_a_mount_without_execution_is_found(void **state)
+{
+	const char *dir = scratch_dir(), *mount = format("mount -t tmpfs -o noexec none %s", dir);
+	struct process *p;
+
+	(void)state;
+	if (run(NULL, "unshare", "-m", "sh", "-c", mount, NULL)->exit_status)
+		skip_because("no mount of its own");
+	p = run(NULL, "unshare", "-m", "sh", "-c",
+		format("%s && cp %s %s && exec %s check --shim %s/libfairdial.so env", mount, built("libfairdial.so"), dir, tool(),
+		       dir),
+		NULL);
+	assert_int_equal(p->exit_status, 1);
+	assert_non_null(strstr(p->out_text, "blocker  noexec: "));
+}
+
+static void other_preloads_are_told(void **state)
+{
+	const char *hooks = program_of("gcc", "int connect() { return -1; }", "-shared -fPIC"), *shim = built("libfairdial.so");
+	const char *calm = program_of("gcc", "int some_name;", "-shared -fPIC");
+	struct services *s = table();
+	struct question q = { 0 };
+	json_t *report;
+
+	(void)state;
+	/* The tool itself is under these objects: it dials nobody. */
+	q.env = with_env(s->env, PRELOAD(format("%s:%s", hooks, shim)), NULL);
+	report = check_as(&q, dialer());
+	assert_found(report, "other-preload-first", "warning");
+	assert_partly(report);
+	q.env = with_env(s->env, PRELOAD(format("%s:%s", shim, hooks)), NULL);
+	assert_found(check_as(&q, dialer()), "other-preload-takes", "note");
+	q.env = with_env(s->env, PRELOAD(format("%s %s", calm, shim)), NULL);
+	report = check_as(&q, dialer());
+	assert_found(report, "other-preload", "ok");
+	assert_covered(report, true);
+}
+
+/* ---- the environment and the table ---- */
+
+static void switches_are_found(void **state)
+{
+	struct services *s = table();
+	struct question q = { .env = with_env(s->env, "FAIRDIAL=off", NULL) };
+
+	(void)state;
+	assert_found(check_as(&q, dialer()), "off", "blocker");
+	q.env = with_env(s->env, "FAIRDIAL=observe", NULL);
+	assert_found(check_as(&q, dialer()), "observe", "blocker");
+	q.env = with_env(s->env, "FAIRDIAL_ONLY=web", NULL);
+	assert_found(check_as(&q, dialer()), "lists", "note");
+}
+
+static void missing_and_damaged_tables_are_found(void **state)
+{
+	struct services *none = services_open(), *damaged = table();
+	struct question q = { .env = none->env };
+	json_t *report = check_as(&q, dialer());
+
+	(void)state;
+	assert_found(report, "no-table", "warning");
+	assert_partly(report);
+	assert_true(json_is_false(json_object_get(json_object_get(report, "table"), "readable")));
+	write_file(damaged->table, "damaged", 7);
+	q.env = damaged->env;
+	assert_found(check_as(&q, dialer()), "table-unreadable", "warning");
+	assert_string_equal(text_of(json_object_get(check_as(NULL, format("--dir %s %s", none->dir, dialer())), "table"), "dir"),
+			    none->dir);
+}
+
+/* As one is whose agent was killed a long time ago: its heartbeat is put back. */
+static void table_whose_agent_is_silent_is_found(void **state)
+{
+	struct services *s = table();
+	struct agent_run *a = agent_start_alone(NULL, ARGV("--services", s->file));
+	struct question q = { .env = with_env(a->env, NULL) };
+	const uint64_t long_ago = 1;
+	int fd;
+
+	(void)state;
+	if (clock_boot_ms() < 90000)
+		skip_because("this machine was started just now: nothing can be old");
+	agent_wait_vouched(a, true);
+	assert_covered(check_as(&q, dialer()), true);
+	agent_end(a, SIGKILL);
+	fd = open(format("%s/table", a->dir), O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, &long_ago, sizeof(long_ago), offsetof(struct table_head, heartbeat_ms)), sizeof(long_ago));
+	close(fd);
+	assert_found(check_as(&q, dialer()), "stale", "warning");
+	assert_partly(check_as(&q, dialer()));
+}
+
+static void table_of_many_services_is_read(void **state)
+{
+	static const struct place place = { "127.0.0.1", 9 };
+	struct services *s = services_open();
+	size_t size = 0, room = MANY * 160;
+	char *entries = calloc(1, room);
+	struct question q = { .env = s->env };
+	json_t *report;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		size += (size_t)snprintf(entries + size, room - size,
+					 "%s{ \"name\": \"s%d\", \"addresses\": [\"127.%d.%d.%d\"], \"ports\": [{ \"port\": 80 }], "
+					 "\"endpoints\": [{ \"address\": \"%s\", \"port\": 9 }] }",
+					 i ? ", " : "", i, 100 + i / 65536, i / 256 % 256, i % 256, place.address);
+	services_publish(s, entries);
+	free(entries);
+	report = check_as(&q, dialer());
+	assert_covered(report, true);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(report, "table"), "services")), MANY);
+}
+
+/* ---- processes ---- */
+
+/* Holds a connection until the test ends. */
+static struct process *held(struct services *s, const struct backends *b, const char *const *env)
+{
+	struct start start = { .argv = ARGV(dialer(), "--hold", s ? SERVICE_ADDRESS : backends_address(b, 0),
+					    s ? "80" : format("%d", backends_port(b, 0))),
+			       .env = env,
+			       .interactive = true };
+	struct process *p = process_start(&start);
+
+	process_expect(p, "ready\n", LIMIT_MS);
+	return p;
+}
+
+static json_t *check_pid(pid_t pid)
+{
+	return check_as(NULL, format("--pid %d", (int)pid));
+}
+
+static void process_with_the_shim_is_covered(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	struct process *p = held(s, b, s->env);
+	json_t *report = check_pid(p->pid), *shim = json_object_get(report, "shim"), *table = json_object_get(report, "table");
+
+	(void)state;
+	assert_covered(report, true);
+	assert_found(report, "covered", "ok");
+	assert_true(json_is_true(json_object_get(shim, "mapped")));
+	assert_string_equal(text_of(shim, "path"), built("libfairdial.so"));
+	assert_non_null(strstr(text_of(shim, "version"), "."));
+	assert_true(json_is_true(json_object_get(table, "mapped")));
+	assert_string_equal(text_of(table, "dir"), s->dir);
+	assert_true(json_integer_value(json_object_get(table, "age_ms")) >= 0);
+	assert_found(check_as(NULL, format("--dir %s --pid %d", s->dir, (int)p->pid)), "table", "ok");
+	assert_found(check_as(NULL, format("--dir %s --pid %d", services_of_web(b, NULL)->dir, (int)p->pid)), "other-table",
+		     "blocker");
+}
+
+static void process_without_the_shim_is_not_covered(void **state)
+{
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct process *p = held(NULL, b, NULL);
+	json_t *report = check_pid(p->pid);
+
+	(void)state;
+	assert_covered(report, false);
+	assert_true(json_is_false(json_object_get(json_object_get(report, "shim"), "mapped")));
+	assert_true(find(report, "preload-never") || find(report, "started-before-install"));
+}
+
+static void process_whose_table_is_replaced_or_gone_is_told(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	struct process *p = held(s, b, s->env);
+
+	(void)state;
+	assert_clean(run_shell(NULL, "cp -p %s %s.new && mv %s.new %s", s->table, s->table, s->table, s->table));
+	assert_found(check_pid(p->pid), "table-replaced", "note");
+	assert_int_equal(unlink(s->table), 0);
+	assert_found(check_pid(p->pid), "table-removed", "blocker");
+}
+
+/* Root does not trust the table of another user, who does. */
+static void process_of_another_user_is_judged_by_what_it_trusts(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s;
+	struct start start;
+	struct process *p;
+
+	(void)state;
+	need_root();
+	s = services_of_web(b, NULL);
+	assert_clean(run_shell(NULL, "chown -R %d %s && chmod 755 %s", NOBODY, s->root, s->root));
+	start = (struct start){ .argv = ARGV(dialer(), "--hold", SERVICE_ADDRESS, "80"), .env = s->env, .interactive = true,
+				.uid = NOBODY };
+	p = process_start(&start);
+	process_expect(p, "ready\n", LIMIT_MS);
+	assert_found(check_pid(p->pid), "table-of-another", "note");
+	assert_covered(check_pid(p->pid), true);
+}
+
+static void process_whose_shim_is_replaced_or_gone_is_told(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	const char *shim = copy_of(built("libfairdial.so"), "libfairdial.so", 0755);
+	struct process *p = held(s, b, with_env(s->env, PRELOAD(shim), NULL));
+
+	(void)state;
+	assert_clean(run_shell(NULL, "cp %s %s.new && mv %s.new %s", shim, shim, shim, shim));
+	assert_found(check_pid(p->pid), "shim-replaced", "note");
+	assert_int_equal(unlink(shim), 0);
+	assert_found(check_pid(p->pid), "shim-removed", "note");
+}
+
+static void first_process_of_a_namespace_is_told(void **state)
+{
+	struct services *s = table();
+	struct start start = { .argv = ARGV("unshare", "-pf", "--mount-proc", "sh", "-c", format("%s check --pid 1; true", tool())),
+			       .env = s->env };
+	struct process *p = process_start(&start);
+
+	(void)state;
+	process_wait(p, LIMIT_MS);
+	if (strstr(p->err_text, "unshare"))
+		skip_because("no PID namespace of its own");
+	assert_non_null(strstr(p->out_text, "\nnote     pid-1: "));
+}
+
+static void listen_on(uint16_t port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+}
+
+/* Of the last test: the network namespace stays. A process elsewhere is judged by its own namespace. */
+static void mesh_is_found(void **state)
+{
+	struct services *s = table();
+	struct start start = { .argv = ARGV("cat"), .env = s->env, .interactive = true };
+	struct process *outside = process_start(&start), *inside;
+	json_t *report;
+
+	(void)state;
+	process_say(outside, "ready\n");
+	process_expect(outside, "ready\n", LIMIT_MS);
+	need_network_namespace();
+	listen_on(15001);
+	report = check(dialer());
+	assert_partly(report);
+	assert_non_null(strstr(text_of(assert_found(report, "mesh", "warning"), "what"), "15001"));
+	inside = process_start(&start);
+	process_say(inside, "ready\n");
+	process_expect(inside, "ready\n", LIMIT_MS);
+	assert_found(check_pid(inside->pid), "mesh", "warning");
+	report = check_pid(outside->pid);
+	assert_null(find(report, "mesh"));
+	assert_found(report, "covered", "ok");
+}
+
+/* ---- usage and output ---- */
+
+static void mistakes_are_one_line(void **state)
+{
+	(void)state;
+	assert_error(ask(NULL, ""), 2);
+	assert_error(ask(NULL, "--pid"), 2);
+	assert_error(ask(NULL, "--pid x"), 2);
+	assert_error(ask(NULL, "--pid 0"), 2);
+	assert_error(ask(NULL, "--pid 1 env"), 2);
+	assert_error(ask(NULL, "--what"), 2);
+	assert_error(ask(NULL, "no-such-program"), 1);
+	assert_error(ask(NULL, "/dev/null"), 1);
+	assert_error(ask(NULL, script("#!/nowhere/at-all\n")), 1);
+	assert_error(ask(NULL, "--pid 2147483647"), 1);
+}
+
+static void names_are_safe_on_a_terminal(void **state)
+{
+	const char *program = copy_of(dialer(), "a\033[31mb", 0755);
+	struct services *s = table();
+	struct process *p = process_start(&(struct start){ .argv = ARGV(tool(), "check", program), .env = s->env });
+
+	(void)state;
+	process_wait(p, LIMIT_MS);
+	assert_int_equal(p->exit_status, 0);
+	assert_null(strchr(p->out_text, '\033'));
+	assert_non_null(strstr(p->out_text, "a?[31mb: covered\n"));
+	p = ask(NULL, "\"$(printf 'x\\033[31my')\"");
+	assert_error(p, 1);
+	assert_null(strchr(p->err_text, '\033'));
+}
+
+static void colours_are_for_terminals(void **state)
+{
+	struct start start = { .argv = ARGV(tool(), "check", dialer()),
+			       .env = with_env(table()->env, "TERM=xterm", "NO_COLOR", NULL),
+			       .on_terminal = true };
+	struct process *p = process_start(&start);
+
+	(void)state;
+	process_wait(p, LIMIT_MS);
+	assert_non_null(strstr(p->out_text, "\033[32mcovered\033[0m"));
+	start.env = with_env(start.env, "NO_COLOR=1", NULL);
+	p = process_start(&start);
+	process_wait(p, LIMIT_MS);
+	assert_null(strchr(p->out_text, '\033'));
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	tun_need_root(argv);
+	const struct CMUnitTest tests[] = {
+		TEST(dynamic_program_is_covered),
+		TEST(program_is_looked_up_in_path),
+		TEST(program_of_musl_is_covered),
+		TEST(static_program_is_not_covered),
+		TEST(program_of_go_is_not_covered),
+		TEST(program_for_another_machine_is_not_covered),
+		TEST(setuid_and_setgid_programs_are_not_covered),
+		TEST(setuid_program_of_root_is_covered_in_part_for_root),
+		TEST(file_capabilities_are_found),
+		TEST(program_that_cannot_be_read_is_covered_in_part),
+		TEST(missing_loader_is_found),
+		TEST(calls_past_the_shim_are_found),
+		TEST(bare_connect_in_the_code_is_found),
+		TEST(loading_of_objects_is_noted),
+		TEST(script_is_followed_to_what_runs_it),
+		TEST(script_whose_program_is_static_is_not_covered),
+		TEST(script_that_clears_its_environment_is_not_covered),
+		TEST(shell_with_a_command_is_noted),
+		TEST(shim_that_cannot_be_loaded_is_found),
+		TEST(shim_that_this_user_cannot_read_is_found),
+		TEST(shim_on_a_mount_without_execution_is_found),
+		TEST(other_preloads_are_told),
+		TEST(switches_are_found),
+		TEST(missing_and_damaged_tables_are_found),
+		TEST(table_whose_agent_is_silent_is_found),
+		TEST(table_of_many_services_is_read),
+		TEST(process_with_the_shim_is_covered),
+		TEST(process_without_the_shim_is_not_covered),
+		TEST(process_whose_table_is_replaced_or_gone_is_told),
+		TEST(process_of_another_user_is_judged_by_what_it_trusts),
+		TEST(process_whose_shim_is_replaced_or_gone_is_told),
+		TEST(first_process_of_a_namespace_is_told),
+		TEST(mistakes_are_one_line),
+		TEST(names_are_safe_on_a_terminal),
+		TEST(colours_are_for_terminals),
+		TEST(mesh_is_found),
+	};
+
+	return RUN_TESTS(tests);
+}
