@@ -17,8 +17,8 @@
 #include "install/self.h"
 #include "table/mark.h"
 
-static const struct verb *const verbs[] = { &run_verb, &publish_verb, &agent_verb, &status_verb, &check_verb, &install_verb,
-					   &inject_verb };
+static const struct verb *const verbs[] = { &run_verb,	 &publish_verb, &agent_verb,   &status_verb,
+					    &explain_verb, &check_verb,   &install_verb, &inject_verb };
 
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
 #define MAX_OPTIONS 32

@@ -308,22 +308,25 @@ static void mend_counts(const struct ledger *ledger, struct endpoint_list *list)
 	mend(ledger, &mend_list, clock_boot_ms());
 }
 
-static int open_ledger(const char *dir, const struct trust *trust, struct ledger *ret_ledger, bool *ret_writable)
+int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger_opening opening, struct ledger *ret_ledger)
 {
-	struct ledger_options options = { .trust = trust, .opening = LEDGER_EXISTING };
+	struct ledger_options options = { .trust = trust, .opening = opening };
 	const char *given = getenv("FAIRDIAL_LEDGER");
 	char path[PATH_MAX];
-	int r;
 
 	if (snprintf(path, sizeof(path), "%s%s", given && *given ? given : dir, given && *given ? "" : "/ledger") >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;
-	r = ledger_open(path, &options, ret_ledger);
+	return ledger_open(path, &options, ret_ledger);
+}
+
+static int open_ledger(const char *dir, const struct trust *trust, struct ledger *ret_ledger, bool *ret_writable)
+{
+	int r = snapshot_open_ledger(dir, trust, LEDGER_EXISTING, ret_ledger);
+
 	*ret_writable = r == 0;
-	if (r == -EACCES || r == -EROFS) {
-		options.opening = LEDGER_READ;
-		r = ledger_open(path, &options, ret_ledger);
-	}
+	if (r == -EACCES || r == -EROFS)
+		r = snapshot_open_ledger(dir, trust, LEDGER_READ, ret_ledger);
 	return r;
 }
 

@@ -74,6 +74,9 @@ struct snapshot {
 int snapshot_take(const char *dir, const char *name, struct snapshot *ret_snapshot, struct report *report);
 void snapshot_free(struct snapshot *snapshot);
 
+/* The ledger that belongs to a table in `dir`, or FAIRDIAL_LEDGER. As ledger_open. */
+int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger_opening opening, struct ledger *ret_ledger);
+
 /* Jain, Chiu, Hawe: A quantitative measure of fairness (1984): 1 is even; also 1 where nothing was dialed. */
 double evenness_of(const struct snapshot_endpoint *endpoints, size_t count);
 

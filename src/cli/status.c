@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/coverage.h"
 #include "cli/no_table.h"
+#include "cli/policy_json.h"
 #include "cli/snapshot.h"
 
 #define SILENT_MS  5000
@@ -82,30 +83,6 @@ static json_t *port_json(const struct snapshot_port *p)
 		json_array_append_new(endpoints, endpoint_json(&p->endpoints[i]));
 	return json_pack("{s:s, s:i, s:s, s:s, s:f, s:o, s:o}", "name", p->name, "port", p->port, "protocol", p->protocol,
 			 "balance", p->balance, "evenness", p->evenness, "moves", moves_json(&p->moves), "endpoints", endpoints);
-}
-
-/* Each key with its value, as a user would write it, and where that comes from. */
-static json_t *policy_json(const struct table_policy *policy)
-{
-	static const char *const origins[ORIGIN_COUNT] = {
-		[ORIGIN_DEFAULT] = "default",
-		[ORIGIN_ANNOTATION] = "annotation",
-		[ORIGIN_FILE] = "file",
-		[ORIGIN_ENVIRONMENT] = "environment",
-		[ORIGIN_OPTION] = "option",
-		[ORIGIN_MISREAD] = "annotation not understood",
-	};
-	json_t *object = json_object();
-	char text[POLICY_TEXT];
-
-	for (size_t i = 0; i < policy_key_count; i++) {
-		enum policy_origin origin = policy_origin_of(policy, &policy_keys[i]);
-
-		json_object_set_new(object, policy_keys[i].name,
-				    json_pack("{s:s, s:s}", "value", policy_print(policy, &policy_keys[i], text), "origin",
-					      origin < ORIGIN_COUNT ? origins[origin] : "?"));
-	}
-	return object;
 }
 
 /* The names of the keys. */

@@ -10,11 +10,11 @@
 
 #define SHIM "libfairdial.so"
 
-enum variable { PRELOAD, MODE, DIR, ONLY, EXCEPT, VARIABLES };
+enum variable { PRELOAD, MODE, DIR, ONLY, EXCEPT, BALANCE, VARIABLES };
 
 static const char *const names[VARIABLES] = {
 	[PRELOAD] = "LD_PRELOAD", [MODE] = "FAIRDIAL",          [DIR] = "FAIRDIAL_DIR",
-	[ONLY] = "FAIRDIAL_ONLY", [EXCEPT] = "FAIRDIAL_EXCEPT",
+	[ONLY] = "FAIRDIAL_ONLY", [EXCEPT] = "FAIRDIAL_EXCEPT", [BALANCE] = "FAIRDIAL_BALANCE",
 };
 
 static void take_variable(struct slice value, struct slice values[VARIABLES])
@@ -85,7 +85,7 @@ int environment_parse(const char *bytes, size_t len, struct environment *ret)
 	env.sets_dir = values[DIR].len;
 	kept = copy(is_plain_path(shim) ? shim : (struct slice){ NULL, 0 }, &env.shim) &&
 	       copy(values[DIR].len && values[DIR].at[0] == '/' ? values[DIR] : (struct slice){ NULL, 0 }, &env.dir) &&
-	       copy(values[ONLY], &env.only) && copy(values[EXCEPT], &env.except);
+	       copy(values[ONLY], &env.only) && copy(values[EXCEPT], &env.except) && copy(values[BALANCE], &env.balance);
 	if (!kept) {
 		environment_free(&env);
 		return -ENOMEM;
@@ -100,6 +100,7 @@ void environment_free(struct environment *env)
 	free(env->dir);
 	free(env->only);
 	free(env->except);
+	free(env->balance);
 	memset(env, 0, sizeof(*env));
 }
 

@@ -18,6 +18,7 @@ struct environment {
 	bool sets_dir;       /* FAIRDIAL_DIR is set, and not empty */
 	char *dir;           /* that, where it is absolute; else NULL */
 	char *only, *except; /* the lists; NULL: not set */
+	char *balance;       /* FAIRDIAL_BALANCE as it stands; NULL: not set */
 };
 
 /* Of "NAME=VALUE\0NAME=VALUE\0…". Of two variables of one name the first counts, as for getenv(3). 0, or -ENOMEM. */

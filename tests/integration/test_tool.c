@@ -80,7 +80,7 @@ static void assert_help_reads_well(const char *help)
 
 static void help_of_every_verb_exits_with_0(void **state)
 {
-	const char *const verbs[] = { "run", "publish", "agent", "status", "install", "inject" };
+	const char *const verbs[] = { "run", "publish", "agent", "status", "explain", "install", "inject" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a Service is dialed, as the verbs that show it print it. */
+#ifndef FAIRDIAL_CLI_POLICY_JSON_H
+#define FAIRDIAL_CLI_POLICY_JSON_H
+
+#include "agent/policy.h"
+
+struct json_t;
+
+/* "annotation"; for scripts too: never changes. */
+const char *policy_origin_name(enum policy_origin origin);
+
+/* Each key with its value, as a user would write it, and where that comes from. The caller frees it. */
+struct json_t *policy_json(const struct table_policy *policy);
+
+#endif
