@@ -45,16 +45,22 @@ LAUNCH_LDFLAGS := -static -nostdlib -Wl,-z,noexecstack -Wl,-z,noseparate-code -W
 
 # For YAML, a kubeconfig's and that of `fairdial inject`; `make YAML_LIBS=` builds without.
 YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 2>/dev/null)
+# For `fairdial agent --listen`, and for `fairdial top`; likewise.
+HTTPD_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd 2>/dev/null)
+CURSES_LIBS := $(shell $(PKG_CONFIG) --libs ncursesw 2>/dev/null)
 # dlopen is in a library of its own before glibc 2.34; later, and in musl, that one is empty.
-LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson) $(YAML_LIBS) -ldl
+LIBS := $(shell $(PKG_CONFIG) --libs libcurl jansson 2>/dev/null || echo -lcurl -ljansson) $(YAML_LIBS) $(HTTPD_LIBS) $(CURSES_LIBS) -ldl
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl jansson 2>/dev/null) \
-	$(if $(YAML_LIBS),-DHAVE_YAML $(shell $(PKG_CONFIG) --cflags yaml-0.1))
+	$(if $(YAML_LIBS),-DHAVE_YAML $(shell $(PKG_CONFIG) --cflags yaml-0.1)) \
+	$(if $(HTTPD_LIBS),-DHAVE_HTTPD $(shell $(PKG_CONFIG) --cflags libmicrohttpd)) \
+	$(if $(CURSES_LIBS),-DHAVE_CURSES $(shell $(PKG_CONFIG) --cflags ncursesw))
 # The API server that tests talk to needs TLS's other side; the tool has it from libcurl.
 TEST_LIBS := $(shell $(PKG_CONFIG) --libs cmocka libssl libcrypto 2>/dev/null || echo -lcmocka -lssl -lcrypto)
 
 CORE_SRC := $(wildcard src/base/*.c src/table/*.c src/ledger/*.c src/balance/*.c)
 # What is the tool's alone, in folders of its own.
-TOOL_SRC := $(wildcard src/agent/*.c src/install/*.c src/inject/*.c src/inspect/*.c)
+TOOL_SRC := $(wildcard src/agent/*.c src/install/*.c src/inject/*.c src/inspect/*.c src/metrics/*.c \
+	src/view/*.c src/explain/*.c src/top/*.c)
 CLI_SRC := $(wildcard src/cli/*.c)
 SHIM_OWN_SRC := $(wildcard src/shim/*.c)
 # What the shim takes of the shared folders; the rest needs a C library.

@@ -32,21 +32,26 @@ may table base table
 may ledger base table ledger
 may balance base table ledger balance
 may shim base table ledger balance shim
-may agent base table ledger agent
+may agent base table ledger metrics agent
 may launch base launch
 may install base launch install
 may inject base agent inject
 may inspect base table inspect
-may cli base table ledger balance agent install inject inspect cli
+may view base table ledger balance agent view
+may metrics base table ledger balance metrics
+may top base table ledger balance agent view top
+may explain base table ledger balance agent view inspect explain
+may cli base table ledger balance agent install inject inspect view explain top cli
 
-includes $(for f in base table ledger balance shim launch install inspect; do sources $f; done) |
+includes $(for f in base table ledger balance shim launch install inspect view explain; do sources $f; done) |
 	grep -E '<(curl/|jansson|microhttpd|n?curses|yaml|openssl/)' |
-	rule "only src/agent, src/inject and src/cli include a library's headers"
+	rule "only src/agent, src/inject, src/metrics, src/top and src/cli include a library's headers"
 
 for f in $(find src -name '*.[ch]' | sort); do
 	[ "$(dirname "$f" | tr -cd / | wc -c)" -eq 1 ] || echo "$f: not in a folder of src"
 	case $f in
-	src/base/* | src/table/* | src/ledger/* | src/balance/* | src/shim/* | src/agent/* | src/launch/* | src/install/* | src/inject/* | src/inspect/* | src/cli/*) ;;
+	src/base/* | src/table/* | src/ledger/* | src/balance/* | src/shim/* | src/agent/* | src/launch/* | src/install/* | src/inject/* | src/inspect/* | \
+		src/view/* | src/metrics/* | src/top/* | src/explain/* | src/cli/*) ;;
 	*) echo "$f: in a folder that no rule names" ;;
 	esac
 done | rule "every source lies in a folder that has a rule"

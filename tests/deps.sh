@@ -47,6 +47,8 @@ need pkg-config pkg-config pkgconf pkgconf-pkg-config
 header curl/curl.h libcurl4-openssl-dev curl-dev libcurl-devel
 header jansson.h libjansson-dev jansson-dev jansson-devel
 header yaml.h libyaml-dev yaml-dev libyaml-devel
+header microhttpd.h libmicrohttpd-dev libmicrohttpd-dev libmicrohttpd-devel
+header curses.h libncurses-dev ncurses-dev ncurses-devel
 need curl curl curl curl
 need python3 python3 python3 python3
 need mariadbd mariadb-server mariadb mariadb-server
@@ -96,6 +98,22 @@ if [ "$what" = test ]; then
 		need /usr/share/java/HikariCP.jar libhikaricp-java
 		need /usr/share/java/mariadb-java-client.jar libmariadb-java
 		need /usr/share/java/slf4j-api.jar libslf4j-java
+	fi
+	# What scrapes the metrics, draws a terminal, and reads the documents as their readers do.
+	need promtool prometheus prometheus prometheus
+	module prometheus_client python3-prometheus-client py3-prometheus-client python3-prometheus_client
+	need tmux tmux tmux tmux
+	need man man-db man-db man-db
+	need mandoc mandoc mandoc mandoc
+	need groff groff groff groff
+	need zsh zsh zsh zsh
+	if [ "$column" = 2 ]; then
+		need dpkg-buildpackage dpkg-dev
+		need dh debhelper
+		need lintian lintian
+		need debootstrap debootstrap
+		need fakeroot fakeroot
+		need /usr/share/bash-completion/bash_completion bash-completion
 	fi
 	# For manifests: JSON Schema, YAML, and kustomize (where it is too old for components, that check says so).
 	module jsonschema python3-jsonschema py3-jsonschema python3-jsonschema

@@ -12,7 +12,7 @@
 
 #include "agent/mesh.h"
 #include "cli/cli.h"
-#include "cli/snapshot.h"
+#include "view/snapshot.h"
 #include "inspect/findings.h"
 #include "table/mode.h"
 
@@ -163,12 +163,13 @@ static void take_services(struct table_facts *t, const struct snapshot *snapshot
 static void take_table(struct inquiry *q, const char *path, const char *dir)
 {
 	struct table_facts *t = &q->facts.table;
+	struct trust trust = cli_trust();
 	struct snapshot snapshot;
 	struct report why;
 
 	text_show(q->dir_shown, sizeof(q->dir_shown), dir);
 	t->dir = q->dir_shown;
-	t->error = snapshot_take(path, NULL, &snapshot, &why);
+	t->error = snapshot_take(path, &trust, NULL, &snapshot, &why);
 	if (t->error)
 		return;
 	t->is_static = snapshot.is_static;

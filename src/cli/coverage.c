@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "cli/snapshot.h"
+#include "view/snapshot.h"
 #include "inspect/coverage.h"
 
 #define NAMES_TEXT   72 /* of the programs that share a reason; more are counted */

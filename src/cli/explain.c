@@ -215,7 +215,8 @@ static int explain_process(struct job *j)
 static int explain(struct job *j)
 {
 	struct report why = { .text = "" };
-	int r = snapshot_take(j->dir, NULL, &j->snapshot, &why);
+	struct trust trust = cli_trust();
+	int r = snapshot_take(j->dir, &trust, NULL, &j->snapshot, &why);
 
 	if (r < 0)
 		return no_table_fail(j->verb, j->dir, r, why.text);

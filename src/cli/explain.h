@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cli/snapshot.h"
+#include "view/snapshot.h"
 #include "inspect/environment.h"
 #include "inspect/processes.h"
 

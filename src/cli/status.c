@@ -14,7 +14,7 @@
 #include "cli/coverage.h"
 #include "cli/no_table.h"
 #include "cli/policy_json.h"
-#include "cli/snapshot.h"
+#include "view/snapshot.h"
 
 #define SILENT_MS  5000
 #define SHARES_MAX 12
@@ -369,6 +369,7 @@ static int print_text(const struct snapshot *snapshot)
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	const char *given = NULL, *name = NULL;
+	struct trust trust = cli_trust();
 	struct snapshot snapshot;
 	char dir[PATH_MAX];
 	struct report why;
@@ -389,7 +390,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
 	cli_table_dir(given, dir);
 	why.text[0] = '\0';
-	r = snapshot_take(dir, name, &snapshot, &why);
+	r = snapshot_take(dir, &trust, name, &snapshot, &why);
 	if (r < 0)
 		return no_table_fail(verb, dir, r, why.text);
 	if (name && snapshot.service_count == 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/snapshot.h"
+#include "view/snapshot.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,8 +11,8 @@
 #include "agent/mesh.h"
 #include "agent/policy.h"
 #include "balance/balance.h"
+#include "balance/evenness.h"
 #include "base/clock.h"
-#include "cli/cli.h"
 #include "ledger/mend.h"
 #include "table/map.h"
 #include "table/table.h"
@@ -31,19 +31,12 @@ static const char *protocol_name(uint8_t protocol)
 
 double evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
 {
-	double sum = 0, squares = 0;
-	size_t n = 0;
+	struct evenness sums = { 0 };
 
-	for (size_t i = 0; i < count; i++) {
-		double dials = endpoints[i].score.dials;
-
-		if (!endpoints[i].usable)
-			continue;
-		sum += dials;
-		squares += dials * dials;
-		n++;
-	}
-	return squares > 0 ? sum * sum / ((double)n * squares) : 1;
+	for (size_t i = 0; i < count; i++)
+		if (endpoints[i].usable)
+			evenness_add(&sums, endpoints[i].score.dials);
+	return evenness(&sums);
 }
 
 /* A text that had to be cut may end within a character (RFC 3629), which JSON does not take. */
@@ -405,11 +398,10 @@ static int check_whole(const struct table *table, struct report *why)
 	return r;
 }
 
-int snapshot_take(const char *dir, const char *name, struct snapshot *to, struct report *why)
+int snapshot_take(const char *dir, const struct trust *trust, const char *name, struct snapshot *to, struct report *why)
 {
-	struct trust trust = cli_trust();
 	struct table table;
-	int r = table_map(dir, &trust, &table, NULL);
+	int r = table_map(dir, trust, &table, NULL);
 
 	if (r < 0)
 		return r;
@@ -419,7 +411,7 @@ int snapshot_take(const char *dir, const char *name, struct snapshot *to, struct
 		r = take_table(&table, name, to);
 	if (r == 0) {
 		take_head(&table, to);
-		r = take_scores(dir, &trust, to);
+		r = take_scores(dir, trust, to);
 	}
 	table_unmap(&table);
 	if (r < 0)

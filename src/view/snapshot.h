@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One whole generation of a table with its ledger's numbers, copied, for the verbs that show it. */
-#ifndef FAIRDIAL_CLI_SNAPSHOT_H
-#define FAIRDIAL_CLI_SNAPSHOT_H
+#ifndef FAIRDIAL_VIEW_SNAPSHOT_H
+#define FAIRDIAL_VIEW_SNAPSHOT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,16 +68,17 @@ struct snapshot {
 
 /*
  * Reads DIR/table and DIR/ledger (or FAIRDIAL_LEDGER), after the counts of open connections have been mended where this user
- * may. `name`, which may be NULL, is NAME or NAME.NAMESPACE. 0, or a negative errno; -EBADMSG with a reason where a
+ * may. `trust`: whose table counts (cli_trust). `name`, which may be NULL, is NAME or NAME.NAMESPACE. 0, or a negative errno; -EBADMSG with a reason where a
  * check of the whole table fails. The caller frees the snapshot.
  */
-int snapshot_take(const char *dir, const char *name, struct snapshot *ret_snapshot, struct report *report);
+int snapshot_take(const char *dir, const struct trust *trust, const char *name, struct snapshot *ret_snapshot,
+		  struct report *report);
 void snapshot_free(struct snapshot *snapshot);
 
 /* The ledger that belongs to a table in `dir`, or FAIRDIAL_LEDGER. As ledger_open. */
 int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger_opening opening, struct ledger *ret_ledger);
 
-/* Jain, Chiu, Hawe: A quantitative measure of fairness (1984): 1 is even; also 1 where nothing was dialed. */
+/* Of the dials of those that may be dialed (balance/evenness.h). */
 double evenness_of(const struct snapshot_endpoint *endpoints, size_t count);
 
 #endif
