@@ -316,6 +316,7 @@ def pods_for_policy():
          'env': [{'name': 'A', 'value': 'b'}, {'name': 'LD_PRELOAD', 'value': '/opt/fairdial/libfairdial.so'}]},
     ], volumes=[{'name': 'own', 'emptyDir': {}}])
     several['metadata']['annotations'] = {'fairdial.dev/services': 'web, mysql.shop,', 'fairdial.dev/mode': 'observe',
+                                          'fairdial.dev/metrics': '9898',
                                           'fairdial.dev/skip-containers': 'left, none'}
     yield several
 
@@ -351,7 +352,8 @@ def policy_is_careful():
         yield 'a container whose LD_PRELOAD is not known is changed'
     elsewhere = pod_for_policy(containers=[{'name': 'web', 'image': 'web',
                                             'env': [{'name': 'FAIRDIAL_DIR', 'value': '/run/it'}]}])
-    elsewhere['metadata']['annotations'] = {'fairdial.dev/services': '$(POD_NAME), -x', 'fairdial.dev/mode': 'On'}
+    elsewhere['metadata']['annotations'] = {'fairdial.dev/services': '$(POD_NAME), -x', 'fairdial.dev/mode': 'On',
+                                          'fairdial.dev/metrics': '80'}
     made = admission.admitted(rule, elsewhere)['spec']
     if contract.value_of(made['containers'][0], 'FAIRDIAL_DIR') != '/run/it':
         yield 'FAIRDIAL_DIR is another'
