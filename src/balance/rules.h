@@ -45,6 +45,22 @@ static inline enum rules_answer rules_judge(const struct table_view *view, const
 	return mode == MODE_OBSERVE ? RULES_OBSERVED : RULES_OURS;
 }
 
+/*
+ * The same of the name of a Service, which is believed for less long: a Service that is made anew has another address. With it the
+ * address of a pod is dialed, where the Service is a headless one.
+ */
+static inline enum rules_answer rules_judge_names(const struct table_view *view, const struct table_rules *rules, uint32_t stand_down,
+						  uint8_t mode, bool left_out, uint64_t now_ms)
+{
+	if (mode == MODE_OFF || left_out)
+		return RULES_OFF;
+	if (stand_down)
+		return RULES_STOOD_DOWN;
+	if (table_freshness(view->table, rules->stale_after_ms, now_ms) != FRESH)
+		return RULES_STALE;
+	return mode == MODE_OBSERVE ? RULES_OBSERVED : RULES_OURS;
+}
+
 /* enum balance; `own`: the process's, or -1. */
 static inline uint8_t rules_balance(const struct table_port *port, int own)
 {

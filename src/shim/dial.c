@@ -142,7 +142,7 @@ void dial_take_port(struct dial *d, const struct table_view *view, const struct 
 /* Where a process chooses among Services at all, which few do. */
 static bool is_left_out(const struct dial *d, const struct table_view *view, const struct table_port *port)
 {
-	return __builtin_expect(settings_choose(d->settings), false) && !is_allowed(view, d->settings, port);
+	return settings_choose(d->settings) && !is_allowed(view, d->settings, port);
 }
 
 static enum dial_reason judge(struct dial *d, const struct table_view *view)

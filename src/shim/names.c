@@ -337,24 +337,23 @@ static void take_own_name(struct answer *answer, const struct table_service *ser
 }
 
 /* What becomes of its name, by its rules alone. */
-static enum names_result judge(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-			       const struct table_service *service)
+static enum names_result judge(const struct settings *s, const struct table_view *view, const struct table_service *service)
 {
 	struct table_rules rules = table_rules(view);
-	uint8_t mode = rules_mode(rules.mode, service->policy.mode, s->mode);
-	bool in_order = (service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER;
+	bool left_out = !settings_allow(s, slice_of(service->name), slice_of(service->namespace));
+	enum rules_answer answer = rules_judge_names(view, &rules, service->stand_down,
+						     rules_mode(rules.mode, service->policy.mode, s->mode), left_out, clock_boot_ms());
 
-	if (mode == MODE_OFF || (mode == MODE_OBSERVE && !in_order) || table_area_verify(view) < 0 || service->stand_down ||
-	    table_freshness(&attachment->table, rules.stale_after_ms, clock_boot_ms()) != FRESH ||
-	    !settings_allow(s, slice_of(service->name), slice_of(service->namespace)))
+	if ((answer != RULES_OURS && answer != RULES_OBSERVED) || table_area_verify(view) < 0)
 		return NAMES_LIBC;
-	if (in_order) /* its name stands for its pods, which DNS knows */
-		return mode == MODE_OBSERVE ? NAMES_OBSERVED : NAMES_ORDER;
-	return NAMES_ADDRESSES;
+	if ((service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER)
+		/* its name stands for its pods, which DNS knows */
+		return answer == RULES_OBSERVED ? NAMES_OBSERVED : NAMES_ORDER;
+	return answer == RULES_OBSERVED ? NAMES_LIBC : NAMES_ADDRESSES;
 }
 
-static enum names_result answer_from(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-				     const struct resolv *resolv, struct slice host, struct answer *answer)
+static enum names_result answer_from(const struct settings *s, const struct table_view *view, const struct resolv *resolv,
+				     struct slice host, struct answer *answer)
 {
 	struct table_service service;
 	enum names_result result;
@@ -363,7 +362,7 @@ static enum names_result answer_from(const struct attachment *attachment, const 
 	answer->has_v4 = answer->has_v6 = false;
 	if (row < 0 || table_service(view, (uint32_t)row, &service) < 0)
 		return NAMES_LIBC;
-	result = judge(attachment, s, view, &service);
+	result = judge(s, view, &service);
 	if (result != NAMES_ADDRESSES)
 		return result;
 	take_own_name(answer, &service);
@@ -378,15 +377,15 @@ static enum names_result answer_from(const struct attachment *attachment, const 
 }
 
 /* By the canonical name: the row that was found before the libc was asked may be another's by now. */
-enum names_result names_headless(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-				 const struct answer *answer, struct table_service *ret_service)
+enum names_result names_headless(const struct settings *s, const struct table_view *view, const struct answer *answer,
+				 struct table_service *ret_service)
 {
 	struct slice rest = slice_of(answer->canonical), name = slice_cut(&rest, '.');
 	int row = rest.at ? table_find_service(view, name, slice_cut(&rest, '.')) : table_find_bare(view, name);
 	enum names_result result = NAMES_LIBC;
 
 	if (row >= 0 && table_service(view, (uint32_t)row, ret_service) == 0)
-		result = judge(attachment, s, view, ret_service);
+		result = judge(s, view, ret_service);
 	return result == NAMES_ADDRESSES ? NAMES_LIBC : result;
 }
 
@@ -425,7 +424,7 @@ static enum names_result look_up(const struct attachment *attachment, const stru
 
 		if (!table_begin(&attachment->table, &view))
 			continue;
-		result = answer_from(attachment, s, &view, &work->resolv, host, ret_answer);
+		result = answer_from(s, &view, &work->resolv, host, ret_answer);
 		if (table_end(&view))
 			return result != NAMES_LIBC && is_in_hosts(work, without_dot(host)) ? NAMES_LIBC : result;
 	}

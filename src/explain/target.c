@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/explain_target.h"
+#include "explain/target.h"
 
 #include <errno.h>
 #include <stdio.h>
