@@ -70,6 +70,12 @@ static inline uint8_t rules_balance(const struct table_port *port, int own)
 /* Of a dial (a list of names is not pinned) whom sessionAffinity pins: it is not spread, whatever policy the process has. */
 #define RULES_PINNED BALANCE_HASH
 
+/* Policies that compare open connections, whose counts have to be true (ledger/mend.h). */
+static inline bool rules_by_load(uint8_t balance)
+{
+	return balance == BALANCE_LEAST_CONN || balance == BALANCE_P2C;
+}
+
 static inline struct ledger_verdict rules_verdict(const struct table_policy *policy)
 {
 	return (struct ledger_verdict){

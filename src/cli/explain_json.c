@@ -31,7 +31,7 @@ static json_t *text_or_null(const char *text)
 
 static json_t *endpoint_json(const struct explain_endpoint *e)
 {
-	const struct ledger_score *score = &e->seen->score;
+	const struct ledger_score *score = &e->score;
 	char text[ADDR_TEXT];
 
 	return json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:o}", "address", addr_print_ip(&e->seen->addr, text), "port",
@@ -57,7 +57,7 @@ static json_t *excluded_json(const struct explain_endpoint *e)
 	json_object_set_new(object, "reason", json_string(row->name));
 	json_object_set_new(object, "text", json_string(row->text));
 	if (e->out == OUT_EJECTED || e->out == OUT_ON_TRIAL) {
-		json_object_set_new(object, "ejected_ms", json_integer((json_int_t)e->seen->score.ejected_ms));
+		json_object_set_new(object, "ejected_ms", json_integer((json_int_t)e->score.ejected_ms));
 		json_object_set_new(object, "refusals", json_integer((json_int_t)e->refusals));
 		json_object_set_new(object, "timeouts", json_integer((json_int_t)e->timeouts));
 	}

@@ -81,6 +81,7 @@ const struct explain_row *explain_stay_row(enum explain_stay stay);
 
 struct explain_endpoint {
 	const struct snapshot_endpoint *seen;
+	struct ledger_score score; /* as the dial would find it */
 	enum explain_out out;
 	uint32_t refusals, timeouts; /* in a row */
 	bool is_trial;		     /* its ejection is over: the next dial finds out */

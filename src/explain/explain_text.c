@@ -112,7 +112,7 @@ static const char *colour_of(const struct explain_endpoint *e, bool is_next)
 
 static void print_numbers(const struct explain_endpoint *e, bool is_next)
 {
-	const struct ledger_score *score = &e->seen->score;
+	const struct ledger_score *score = &e->score;
 	const char *on = colour_of(e, is_next);
 	char text[ADDR_TEXT];
 
@@ -135,8 +135,8 @@ static void print_candidate(const struct explain_endpoint *e)
 static void print_excluded(const struct explain_endpoint *e)
 {
 	printf("  %s", explain_out_row(e->out)->text);
-	if (e->out == OUT_EJECTED && e->seen->score.ejected)
-		printf(" for %u ms", e->seen->score.ejected_ms);
+	if (e->out == OUT_EJECTED && e->score.ejected)
+		printf(" for %u ms", e->score.ejected_ms);
 	if ((e->out == OUT_EJECTED || e->out == OUT_ON_TRIAL) && (e->refusals || e->timeouts))
 		printf(", after %u refusal%s and %u timeout%s in a row", e->refusals, plural(e->refusals), e->timeouts,
 		       plural(e->timeouts));
@@ -336,13 +336,13 @@ static void print_standing(const struct explain_connection *c, const struct expl
 	if (!own)
 		return;
 	for (size_t i = 0; i < family_of(e)->count; i++)
-		open += family_of(e)->endpoints[i].seen->score.active;
+		open += family_of(e)->endpoints[i].score.active;
 	printf("  endpoint   ");
 	if (e->snapshot->ledger_error)
 		printf("counts are not known");
 	else
-		printf("has %u of %llu open connections counted now, after %u dial%s", own->seen->score.active, open,
-		       own->seen->score.dials, plural(own->seen->score.dials));
+		printf("has %u of %llu open connections counted now, after %u dial%s", own->score.active, open,
+		       own->score.dials, plural(own->score.dials));
 	if (own->out)
 		printf("; excluded now: %s", explain_out_row(own->out)->text);
 	putchar('\n');

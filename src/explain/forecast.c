@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/host.h"
 #include "explain/ledger_copy.h"
+#include "ledger/mend.h"
 #include "ledger/words.h"
 #include "table/freshness.h"
 
@@ -90,6 +91,12 @@ static enum explain_pass judge(const struct look *l, const struct table_port *po
 
 /* ---- the pick ---- */
 
+/* Of a port the endpoints of IPv4 come first. */
+static const struct snapshot_endpoint *first_of(const struct looked_port *p, bool v4)
+{
+	return p->seen->endpoints + (v4 ? 0 : p->port.v4_count);
+}
+
 static int copy_ledger(struct look *l)
 {
 	ledger_copy_free(&l->copy);
@@ -109,6 +116,30 @@ static int make_pick(struct look *l, const struct looked_port *p, const struct e
 	rules_take_policy(pick, &l->rules, &p->port, &verdict);
 	rules_take_endpoints(pick, &l->view, p->row, &p->port, f->v4);
 	return table_endpoint_rows(&l->view, pick->rows.first, pick->rows.count, &pick->rows);
+}
+
+struct backends {
+	const struct snapshot_endpoint *at;
+};
+
+static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key)
+{
+	const struct backends *backends = of;
+
+	*ret_addr = backends->at[i].addr;
+	*ret_key = backends->at[i].key;
+	return true;
+}
+
+/* Where the dial would count the open connections first, because nobody has done it lately: so does the copy. */
+static void mend_as_dial(struct look *l, const struct looked_port *p, const struct explain_family *f, const struct pick *pick)
+{
+	struct backends backends = { first_of(p, f->v4) };
+	struct mend_caller caller = { pick->cursor, l->snapshot->generation, true, false };
+	struct mend_list list = { &backends, pick->rows.count, backend_at };
+
+	if (rules_by_load(f->balance) && mend_due(&l->copy, &caller, l->now_ms))
+		mend_in_turn(&l->copy, &list, l->now_ms);
 }
 
 static void take_balance(const struct look *l, const struct table_port *port, struct explain_family *f)
@@ -153,6 +184,7 @@ static void look_at_row(const struct look *l, const struct pick *pick, uint32_t 
 	struct candidate candidate = { .share = SHARE_WHOLE };
 
 	e->out = out_of(e->seen);
+	e->score = ledger_score(&l->copy, e->seen->key, l->now_ms);
 	e->refusals = streak >> 16;
 	e->timeouts = streak & 0xffff;
 	if (e->out == OUT_NO && !pick_candidate(pick, i, &candidate))
@@ -165,7 +197,7 @@ static void look_at_row(const struct look *l, const struct pick *pick, uint32_t 
 static int take_endpoints(const struct look *l, const struct looked_port *p, const struct pick *pick, bool with_others,
 			  struct explain_family *f)
 {
-	const struct snapshot_endpoint *seen = p->seen->endpoints, *first = seen + (f->v4 ? 0 : p->port.v4_count);
+	const struct snapshot_endpoint *seen = p->seen->endpoints, *first = first_of(p, f->v4);
 
 	f->endpoints = calloc(p->seen->endpoint_count + 1, sizeof(*f->endpoints));
 	if (!f->endpoints)
@@ -176,8 +208,8 @@ static int take_endpoints(const struct look *l, const struct looked_port *p, con
 	}
 	for (size_t i = 0; with_others && i < p->seen->endpoint_count; i++)
 		if (seen[i].addr.is_v4 != f->v4)
-			f->endpoints[f->count++] =
-				(struct explain_endpoint){ .seen = &seen[i], .out = OUT_OTHER_FAMILY, .share = SHARE_WHOLE };
+			f->endpoints[f->count++] = (struct explain_endpoint){ .seen = &seen[i], .score = seen[i].score,
+									      .out = OUT_OTHER_FAMILY, .share = SHARE_WHOLE };
 	return 0;
 }
 
@@ -195,6 +227,7 @@ static int take_family(struct look *l, const struct looked_port *p, bool v4, boo
 		r = make_pick(l, p, f, &pick);
 	if (r < 0)
 		return r;
+	mend_as_dial(l, p, f, &pick);
 	found = rules_next(&pick, f->balance, f->affinity_s, v4, &pin, &chosen);
 	f->is_pinned = found && pin.tag && pin.tag == chosen.key.tag;
 	f->all_in = pick.all_in;

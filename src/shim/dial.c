@@ -223,12 +223,6 @@ static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct
 	return true;
 }
 
-/* Policies that compare open connections. */
-static bool by_load(const struct dial *d)
-{
-	return d->balance == BALANCE_LEAST_CONN || d->balance == BALANCE_P2C;
-}
-
 /*
  * By whoever's turn it is in the pod. Non-blocking programs too: in a pod that has no others, every connection that was
  * ever closed would count, and a new endpoint would get all dials until it had caught up with the past.
@@ -238,7 +232,7 @@ static bool is_mend_due(const struct dial *d, const struct table_view *view, boo
 	struct mend_caller caller = { d->pick.cursor, table_generation(view), d->blocking, urgent };
 
 	/* A non-blocking dial also learns from it who is alive, whatever its policy. */
-	return (by_load(d) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->pick.now_ms);
+	return (rules_by_load(d->balance) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->pick.now_ms);
 }
 
 __attribute__((noinline))
@@ -284,7 +278,7 @@ static int open_rows(struct dial *d, const struct table_view *view)
 
 bool dial_claim(struct dial *d, const struct candidate *candidate, int tries)
 {
-	if (by_load(d) && tries < CLAIM_TRIES)
+	if (rules_by_load(d->balance) && tries < CLAIM_TRIES)
 		return ledger_claim_if(d->pick.ledger, candidate->key, &candidate->load);
 	ledger_claim(d->pick.ledger, candidate->key);
 	return true;
