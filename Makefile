@@ -18,7 +18,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 SAN ?=
 OUT := $(BUILD)$(if $(SAN),/$(SAN))
 , := ,
-san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)
+san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)$(if $(FUZZER), -fsanitize=fuzzer-no-link)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(WERROR),-Werror)
 COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_VERSION='"$(VERSION)"' $(WARN)
@@ -256,7 +256,7 @@ $(OUT)/replay/%: $(OUT)/tool/tests/fuzz/fuzz_%.o $(OUT)/tool/tests/fuzz/replay.o
 	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
 
 # Built by clang, with coverage for libFuzzer in all that a target calls.
-FUZZ_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/clang-fuzz CC=clang SAN=address CFLAGS="$(CFLAGS) -fsanitize=fuzzer-no-link"
+FUZZ_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/clang-fuzz CC=clang SAN=address FUZZER=1
 
 .PHONY: fuzz
 fuzz: ## fuzz each target for TIME seconds, or T=table alone; what it finds is in build/fuzz-found

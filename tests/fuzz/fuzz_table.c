@@ -119,8 +119,10 @@ static void mend_sums(struct file *file, uint8_t how)
 
 static void pick(const struct table_view *view, const struct table_port *port, uint32_t row)
 {
+	static const struct ledger none;
+
 	for (int v4 = 0; v4 < 2; v4++) {
-		struct pick pick = { .now_ms = 1000000, .identity = 1, .eject_percent = 50 };
+		struct pick pick = { .ledger = &none, .now_ms = 1000000, .identity = 1, .eject_percent = 50 };
 		uint32_t first = port->first_endpoint + (v4 ? 0 : port->v4_count), count = v4 ? port->v4_count : port->v6_count;
 		struct table_tally tally;
 		struct candidate chosen;
