@@ -49,8 +49,8 @@ static inline enum rules_answer rules_judge(const struct table_view *view, const
  * The same of the name of a Service, which is believed for less long: a Service that is made anew has another address. With it the
  * address of a pod is dialed, where the Service is a headless one.
  */
-static inline enum rules_answer rules_judge_names(const struct table_view *view, const struct table_rules *rules, uint32_t stand_down,
-						  uint8_t mode, bool left_out, uint64_t now_ms)
+static inline enum rules_answer rules_judge_names(const struct table_view *view, const struct table_rules *rules,
+						  uint32_t stand_down, uint8_t mode, bool left_out, uint64_t now_ms)
 {
 	if (mode == MODE_OFF || left_out)
 		return RULES_OFF;

@@ -70,8 +70,8 @@ static int fail_process(const struct job *j, int error)
 		return cli_fail(j->verb, EXIT_FAILED, "process %d: there is none that can be seen here: see ps", j->pid);
 	case -EACCES:
 	case -EPERM:
-		return cli_fail(j->verb, EXIT_FAILED, "process %d: it is another user's, or hides itself: ask as that user, or as root",
-				j->pid);
+		return cli_fail(j->verb, EXIT_FAILED,
+				"process %d: it is another user's, or hides itself: ask as that user, or as root", j->pid);
 	case -EBADF:
 		return cli_fail(j->verb, EXIT_FAILED, "process %d: it has no descriptor %d: ask without --fd for those it has",
 				j->pid, j->fd);
@@ -263,8 +263,8 @@ static int find_place(struct job *j)
 	const struct environment *env = &j->environment;
 
 	if (j->pid && !j->given_dir && env->sets_dir && !env->dir)
-		return cli_fail(j->verb, EXIT_FAILED, "process %d: its FAIRDIAL_DIR is no absolute path: name the directory with --dir",
-				j->pid);
+		return cli_fail(j->verb, EXIT_FAILED,
+				"process %d: its FAIRDIAL_DIR is no absolute path: name the directory with --dir", j->pid);
 	if (j->pid && (env->ledger ? setenv("FAIRDIAL_LEDGER", env->ledger, 1) : unsetenv("FAIRDIAL_LEDGER")) < 0)
 		return cli_fail(j->verb, EXIT_FAILED, "cannot take its environment: %s", strerror(errno));
 	cli_table_dir(j->given_dir || !j->pid ? j->given_dir : env->dir, j->dir);
@@ -293,10 +293,10 @@ const struct verb explain_verb = {
 	.name = "explain",
 	.usage = "[--json] [--dir DIR] NAME[.NS][:PORT] | ADDR:PORT | --pid PID [--fd N]",
 	.summary = "where a dial would go now and why, or why a connection went where it went",
-	.more = "Of a Service: each setting with where it comes from, the age of the table, the candidates with their numbers, those\n"
-	"that are excluded with the reason, and the next pick. That is whom the next dial would take, by the shim's own rules: a\n"
-	"blocking dial of a process with the environment of this command, in this pod. Asking claims nothing and takes no turn.\n"
-	"Where the policy draws (random, p2c), any candidate may be next.\n"
+	.more = "Of a Service: each setting with where it comes from, the age of the table, the candidates with their numbers,\n"
+	"those that are excluded with the reason, and the next pick. That is whom the next dial would take, by the shim's own\n"
+	"rules: a blocking dial of a process with the environment of this command, in this pod. Asking claims nothing and takes\n"
+	"no turn. Where the policy draws (random, p2c), any candidate may be next.\n"
 	"\n"
 	"Of a process: its open TCP connections to Services and endpoints, by the environment that it was started with; with --fd\n"
 	"one of them in full: by which policy it was chosen, or why fairdial had no part in it; what would be chosen now; and\n"

@@ -205,7 +205,8 @@ int explain_print_connections_json(const struct explain_connections *all, const 
 
 	for (size_t i = 0; i < all->count; i++)
 		json_array_append_new(connections, connection_json(&all->at[i], &told[all->at[i].told]));
-	return dump(json_pack("{s:i, s:o, s:s?, s:I, s:o}", "pid", all->pid, "program", text_or_null(all->program), "not_spread",
-			      all->unspread ? all->unspread->name : NULL, "open", (json_int_t)all->open, "connections",
+	return dump(json_pack("{s:i, s:o, s:s?, s:o, s:o}", "pid", all->pid, "program", text_or_null(all->program), "not_spread",
+			      all->unspread ? all->unspread->name : NULL, "open",
+			 all->is_one ? json_null() : json_integer((json_int_t)all->open), "connections",
 			      connections));
 }

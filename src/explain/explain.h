@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `fairdial explain` finds out: where a dial of a Service's port would go now, and why (forecast.c); and what the connections of
- * a process are, why each went where it goes, and what will become of it (connections.c). Printed by explain_text.c and by the verb.
+ * What `fairdial explain` finds out: where a dial of a Service's port would go now, and why (forecast.c); and what the connections
+ * of a process are, why each went where it goes, and what will become of it (connections.c). Printed by explain_text.c and by the
+ * verb.
  */
 #ifndef FAIRDIAL_EXPLAIN_EXPLAIN_H
 #define FAIRDIAL_EXPLAIN_EXPLAIN_H
@@ -177,13 +178,15 @@ struct explain_connections {
 	const struct why_row *unspread; /* as in struct explain_dialer */
 	struct explain_connection *at; /* in the order of descriptors */
 	size_t count;
-	size_t open; /* of all TCP connections */
+	bool is_one; /* of one descriptor alone */
+	size_t open; /* TCP connections in all; of one descriptor: 1 */
 };
 
 /*
  * The established TCP connections of a process; only of descriptor `fd` where that is not -1, and only those to what the table
  * knows where it is. 0; -ESRCH: no such process; -EACCES: not ours to see; -EBADF: no such descriptor; -ENOTSOCK: it is no socket;
- * -ENOTCONN: it is no open TCP connection of this network namespace; else a negative errno. The caller frees it, before the snapshot.
+ * -ENOTCONN: it is no open TCP connection of this network namespace; else a negative errno. The caller frees it, before the
+ * snapshot.
  */
 int explain_connections(const struct explain_place *place, const struct snapshot *snapshot, int pid, int fd,
 			struct explain_connections *ret_connections);

@@ -262,7 +262,8 @@ static void print_now(const struct explain_connection *c, const struct explanati
 	char text[ADDR_TEXT];
 
 	if (f->pass != PASS_NO)
-		printf("; now it would pass through (%s)", explain_pass_row(f->pass)->name);
+		printf("; now it would pass through (%s)",
+		       f->pass == PASS_PROCESS ? e->dialer.unspread->name : explain_pass_row(f->pass)->name);
 	else if (f->sight != SIGHT_CERTAIN)
 		printf("; who it would be now %s", f->sight == SIGHT_CHANCE ? "is by chance" : "cannot be told");
 	else if (f->endpoints[f->next].seen == c->endpoint)

@@ -11,8 +11,8 @@ static unsigned least(unsigned a, unsigned b)
 }
 
 /*
- * Letters to be put in, taken out, exchanged, or swapped with their neighbour, until one text is the other (optimal string alignment);
- * case does not count. `b` shorter than NAME_MOST.
+ * Letters to be put in, taken out, exchanged, or swapped with their neighbour, until one text is the other (optimal string
+ * alignment); case does not count. `b` is shorter than NAME_MOST.
  */
 static unsigned distance(struct slice a, struct slice b)
 {

@@ -340,9 +340,9 @@ static void take_own_name(struct answer *answer, const struct table_service *ser
 static enum names_result judge(const struct settings *s, const struct table_view *view, const struct table_service *service)
 {
 	struct table_rules rules = table_rules(view);
+	uint8_t mode = rules_mode(rules.mode, service->policy.mode, s->mode);
 	bool left_out = !settings_allow(s, slice_of(service->name), slice_of(service->namespace));
-	enum rules_answer answer = rules_judge_names(view, &rules, service->stand_down,
-						     rules_mode(rules.mode, service->policy.mode, s->mode), left_out, clock_boot_ms());
+	enum rules_answer answer = rules_judge_names(view, &rules, service->stand_down, mode, left_out, clock_boot_ms());
 
 	if ((answer != RULES_OURS && answer != RULES_OBSERVED) || table_area_verify(view) < 0)
 		return NAMES_LIBC;

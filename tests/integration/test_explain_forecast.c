@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What explain foretells, held against the shim: over random tables, ledgers, open connections and policies, the next pick has to be
- * whom a real dial then reaches, dial after dial. Seeds are fixed, so a case that fails is one that can be looked at again.
+ * What explain foretells, held against the shim: over random tables, ledgers, open connections and policies, the next pick has to
+ * be whom a real dial then reaches, dial after dial. Seeds are fixed, so a case that fails is one that can be looked at again.
  */
 #include "support/testing.h"
 
@@ -122,7 +122,8 @@ static void publish_random(struct scene *s, int balance)
 /* ---- the ledger ---- */
 
 /* Out; out until a while ago, so that the next dial tries it; or being tried. */
-static void eject_randomly(struct scene *s, const struct ledger *ledger, struct ledger_key key, const struct ledger_verdict *verdict)
+static void eject_randomly(struct scene *s, const struct ledger *ledger, struct ledger_key key,
+			   const struct ledger_verdict *verdict)
 {
 	uint64_t now = clock_boot_ms(), then = now > 2 * OUT_MS && in_percent(s, 50) ? now - 2 * OUT_MS : now;
 	enum ledger_outcome outcome = in_percent(s, 60) ? OUTCOME_REFUSED : OUTCOME_TIMED_OUT;
@@ -381,9 +382,9 @@ static void run_cases(bool v4, int balance, uint64_t seed)
 	s.port = v4 ? "80" : format("%d", unused_port());
 	for (int i = 0; i < CASES; i++)
 		run_case(&s, i, balance);
-	print_message("%u certain, %u drawn, %u pinned, %u all in, %u last resorts, %u trials, %u new, %u ejected, %u passed, %u observed\n",
-		      seen.certain, seen.drawn, seen.pinned, seen.all_in, seen.last_resort, seen.trials, seen.new, seen.excluded,
-		      seen.passed, seen.observed);
+	print_message("%u certain, %u drawn, %u pinned, %u all in, %u last resorts, %u trials, %u new, %u ejected, %u passed, "
+		      "%u observed\n", seen.certain, seen.drawn, seen.pinned, seen.all_in, seen.last_resort, seen.trials, seen.new,
+		      seen.excluded, seen.passed, seen.observed);
 	assert_true(seen.certain > CASES);
 	assert_true(seen.pinned && seen.all_in && seen.excluded && seen.new && seen.passed && seen.observed);
 	assert_true(clock_boot_ms() < 3 * OUT_MS || seen.trials);

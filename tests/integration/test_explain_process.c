@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fairdial explain --pid: what a process has open, why each connection went where it goes, what it would be now, whether it stays. */
+/* fairdial explain --pid: what a process has open, why each connection went where it goes, what it would be now, if it stays. */
 #include "support/testing.h"
 
 #include <arpa/inet.h>
@@ -77,12 +77,11 @@ static const char *moves_reason(const json_t *connection)
 	return json_string_value(json_object_get(json_object_get(connection, "moves"), "reason"));
 }
 
-static struct process *hold(const struct services *s, const struct backends *b, size_t *ret_backend)
+static struct process *hold(const struct services *s, size_t *ret_backend)
 {
 	struct process *p;
 	size_t one = dial_web_and_hold(s->env, &p);
 
-	(void)b;
 	if (ret_backend)
 		*ret_backend = one;
 	return p;
@@ -110,7 +109,7 @@ static void connections_of_a_process_are_told(void **state)
 	size_t one;
 
 	(void)state;
-	p = hold(s, b, &one);
+	p = hold(s, &one);
 	connection = only_connection(s, p);
 	assert_int_equal(explained_backend(b, connection), one);
 	assert_true(json_is_true(json_object_get(connection, "endpoint")));
@@ -128,7 +127,7 @@ static void one_of_them_is_told_in_full(void **state)
 {
 	struct backends *b = backends_start(BACKENDS, ONE_PORT);
 	struct services *s = services_of_web(b, "\"balance\": \"round_robin\"");
-	const char *text = in_full(s, hold(s, b, NULL));
+	const char *text = in_full(s, hold(s, NULL));
 
 	(void)state;
 	assert_has(text, "chosen at  not known");
@@ -153,7 +152,8 @@ static void two_connections_are_two_lines(void **state)
 	assert_fits_schema("explain", told->out_text);
 	connections = json_object_get(explained_json(told), "connections");
 	assert_int_equal(json_array_size(connections), 2);
-	assert_int_not_equal(explained_backend(b, json_array_get(connections, 0)), explained_backend(b, json_array_get(connections, 1)));
+	assert_int_not_equal(explained_backend(b, json_array_get(connections, 0)),
+			     explained_backend(b, json_array_get(connections, 1)));
 	assert_int_equal(lines_of(explain_pid(s, (int)p->pid, NULL, false)->out_text), 3);
 }
 
@@ -180,7 +180,7 @@ static void other_services_with_that_endpoint_are_named(void **state)
 
 	(void)state;
 	services_publish(s, format("%s, %s", web, also));
-	p = hold(s, b, NULL);
+	p = hold(s, NULL);
 	assert_int_equal(json_array_size(json_object_get(only_connection(s, p), "or_through")), 1);
 	assert_has(in_full(s, p), "through another Service with the same endpoint");
 }
@@ -231,7 +231,7 @@ static void one_that_looks_at_another_table_is_told_so(void **state)
 {
 	struct backends *b = backends_start(2, ONE_PORT);
 	struct services *s = services_of_web(b, NULL), *other = services_of_web(b, NULL);
-	struct process *p = hold(other, b, NULL), *told;
+	struct process *p = hold(other, NULL), *told;
 
 	(void)state;
 	assert_string_equal(explained_string(only_connection(s, p), "reason"), "other-table");
@@ -281,28 +281,36 @@ static void its_own_ledger_is_asked(void **state)
 
 /* ---- whether it stays ---- */
 
+/* Two backends, of which this one ends; none does: BACKENDS. */
+static void publish_draining(struct services *s, const struct backends *b, size_t ending)
+{
+	char *endpoints = format("%s", "");
+
+	for (size_t i = 0; i < 2; i++)
+		endpoints = format("%s%s{ \"address\": \"%s\", \"port\": %d%s }", endpoints, i ? ", " : "", backends_address(b, i),
+				   backends_port(b, i), i == ending ? ", \"ready\": false, \"terminating\": true" : "");
+	services_publish(s, format("{ \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\"], \"ports\": [ { "
+				   "\"port\": 80 } ], \"drain\": \"idle\", \"quiet\": \"10m\", \"endpoints\": [ %s ] }",
+				   endpoints));
+}
+
 static void a_connection_whose_endpoint_ends_may_move(void **state)
 {
 	struct backends *b = backends_start(2, ONE_PORT);
 	struct services *s = services_open();
-	char *entry = "{ \"name\": \"web\", \"addresses\": [\"" SERVICE_ADDRESS "\"], \"ports\": [ { \"port\": 80 } ], \"drain\": "
-		      "\"idle\", \"quiet\": \"10m\", \"endpoints\": [ { \"address\": \"%s\", \"port\": %d%s }, { \"address\": \"%s\", "
-		      "\"port\": %d%s } ] }";
-	const char *ends = ", \"ready\": false, \"terminating\": true";
 	struct process *p;
 	json_t *connection;
 	size_t one;
 
 	(void)state;
-	services_publish(s, format(entry, backends_address(b, 0), backends_port(b, 0), "", backends_address(b, 1), backends_port(b, 1), ""));
-	p = hold(s, b, &one);
+	publish_draining(s, b, BACKENDS);
+	p = hold(s, &one);
 	connection = only_connection(s, p);
 	assert_true(json_is_true(json_object_get(json_object_get(connection, "moves"), "may_move")));
 	assert_null(moves_reason(connection));
 	assert_has(in_full(s, p), "may move   drain idle, rebalance off, max_age off, quiet 10m;");
 	assert_has(in_full(s, p), "its endpoint is in");
-	services_publish(s, format(entry, backends_address(b, 0), backends_port(b, 0), one == 0 ? ends : "", backends_address(b, 1),
-				   backends_port(b, 1), one == 1 ? ends : ""));
+	publish_draining(s, b, one);
 	assert_has(in_full(s, p), "its endpoint is terminating: it is closed as soon as it is quiet");
 	assert_has(in_full(s, p), "excluded now: terminating");
 }
@@ -337,7 +345,7 @@ static void whom_a_pin_holds_stays(void **state)
 			slice_object("web", 1, format(":%d", backends_port(b, 0)),
 				     format("%s %s", backends_address(b, 0), backends_address(b, 1))),
 			NULL);
-	p = hold(s, b, NULL);
+	p = hold(s, NULL);
 	assert_has(in_full(s, p), "chosen by  sessionAffinity, which pins all of this pod to one");
 	assert_has(in_full(s, p), "now it would be the same");
 	assert_string_equal(moves_reason(only_connection(s, p)), "not-asked");
@@ -380,12 +388,10 @@ static void other_descriptors_are_refused_each_for_what_it_is(void **state)
 	assert_refused(s, self, format("%d", fresh), "is no open TCP connection");
 	assert_refused(s, self, format("%d", listening), "is no open TCP connection");
 	assert_refused(s, self, format("%d", pipes[0]), "is no socket");
-	assert_refused(s, self, "1000000", "it has no descriptor 1000000");
+	assert_refused(s, self, "1000000", "it has no descriptor 1000000"); /* nor ever had it */
 	assert_refused(s, self, format("%d", elsewhere), "table does not know: it is no Service's");
-	close(pipes[0]);
-	assert_refused(s, self, format("%d", pipes[0]), "it has no descriptor");
-	for (int i = 0; i < 5; i++)
-		close((int[]){ udp, fresh, listening, elsewhere, pipes[1] }[i]);
+	for (int i = 0; i < 6; i++)
+		close((int[]){ udp, fresh, listening, elsewhere, pipes[0], pipes[1] }[i]);
 }
 
 static void a_process_that_is_not_there_is_refused(void **state)
@@ -419,7 +425,8 @@ static void another_users_process_is_refused(void **state)
 
 static void a_directory_that_is_not_absolute_is_asked_for(void **state)
 {
-	struct process *p = process_start(&(struct start){ .argv = ARGV("cat"), .env = ARGV("FAIRDIAL_DIR=run"), .interactive = true });
+	struct start start = { .argv = ARGV("cat"), .env = ARGV("FAIRDIAL_DIR=run"), .interactive = true };
+	struct process *p = process_start(&start);
 	struct process *told = run(NULL, built("fairdial"), "explain", "--pid", format("%d", (int)p->pid), NULL);
 
 	(void)state;
