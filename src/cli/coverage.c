@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "view/snapshot.h"
 #include "inspect/coverage.h"
+#include "view/paint.h"
+#include "view/snapshot.h"
 
 #define NAMES_TEXT   72 /* of the programs that share a reason; more are counted */
 #define NUMBERED_MAX 8  /* so many are told with their numbers */
@@ -241,8 +242,10 @@ static int print_json(const struct inquiry *r)
 			 "direct", (json_int_t)c->direct, "through", (json_int_t)c->through_open,
 			 "would_be_spread", (json_int_t)c->would_be, "through", through, "processes",
 			 processes_json(&c->processes), "reasons", reasons_json(c));
-	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0)
+	if (!root)
 		result = -ENOMEM;
+	else
+		json_dumpf(root, stdout, JSON_INDENT(2)); /* where it fails for stdout's sake, cli_finish sees that */
 	putchar('\n');
 	json_decref(root);
 	return result;
@@ -259,8 +262,12 @@ static void print_through(const struct inquiry *r, const struct coverage_through
 	snprintf(name, sizeof(name), "%s%s%s", s->name, s->namespace[0] ? "." : "", s->namespace);
 	if (t->process)
 		snprintf(pid, sizeof(pid), "%d", t->process->pid);
-	printf("%-24s %-24s %6zu %8s  %-16s %s%s%s\n", name, addr_print(&t->target->addr, address), t->open, pid,
-	       t->process ? t->process->name : "-", why_row(t->why)->name, detail[0] ? ": " : "", detail);
+	text_sanitise(name);
+	printf("%-24s %-24s %6zu %8s  %-16s %s%s%s", name, addr_print(&t->target->addr, address), t->open, pid,
+	       t->process ? t->process->name : "-", paint(why_is_mode(t->why) ? PAINT_LEAVE : PAINT_BAD), why_row(t->why)->name,
+	       detail[0] ? ": " : "");
+	print_plain(detail);
+	printf("%s\n", paint_off());
 }
 
 static void print_connections(const struct inquiry *r)
@@ -278,7 +285,8 @@ static void print_connections(const struct inquiry *r)
 		printf(";\n             %zu of these would be spread, were the mode on", c->would_be);
 	putchar('\n');
 	if (c->through_count)
-		printf("\n%-24s %-24s %6s %8s  %-16s %s\n", "SERVICE", "ADDRESS", "OPEN", "PID", "PROGRAM", "WHY");
+		printf("\n%s%-24s %-24s %6s %8s  %-16s %s%s\n", paint(PAINT_HEAD), "SERVICE", "ADDRESS", "OPEN", "PID", "PROGRAM",
+		       "WHY", paint_off());
 	for (size_t i = 0; i < c->through_count; i++)
 		print_through(r, &c->through[i]);
 }
@@ -358,7 +366,7 @@ static void print_reasons(const struct coverage *c)
 		const struct why_row *row = why_row(why);
 
 		if (is_told(c, why))
-			printf("\n%s: %s\n  %s\n", row->name, row->text, row->remedy);
+			printf("\n%s%s%s: %s\n  %s\n", paint(PAINT_HEAD), row->name, paint_off(), row->text, row->remedy);
 	}
 }
 

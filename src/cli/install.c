@@ -53,11 +53,13 @@ static int print_json(const struct arguments *a, const struct installed *done)
 	json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I}", "version", FAIRDIAL_VERSION, "dir", a->dir,
 				 "files", (json_int_t)done->files, "bytes", (json_int_t)done->bytes,
 				 "changed", (json_int_t)done->changed);
-	int r = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
 
+	if (!root)
+		return -1;
+	json_dumpf(root, stdout, JSON_INDENT(2)); /* where it fails for stdout's sake, cli_finish sees that */
 	putchar('\n');
 	json_decref(root);
-	return r;
+	return 0;
 }
 
 static int print_done(const struct arguments *a, const struct installed *done)
@@ -94,9 +96,9 @@ static int run(const struct verb *verb, int argc, char **argv)
 	r = install_tree(&install, &done, &why);
 	if (r < 0)
 		return cli_fail(verb, EXIT_FAILED, "%s", why.text);
-	if (print_done(&a, &done) < 0 || fflush(stdout) != 0)
-		return cli_fail(verb, EXIT_FAILED, "cannot write: %s", strerror(errno));
-	return EXIT_DONE;
+	if (print_done(&a, &done) < 0)
+		return cli_fail(verb, EXIT_FAILED, "cannot write: out of memory");
+	return cli_finish(verb, EXIT_DONE);
 }
 
 const struct verb install_verb = {

@@ -118,7 +118,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	printf("published %zu service%s with %zu endpoint%s as generation %llu in %s\n", published.services,
 	       published.services == 1 ? "" : "s", published.endpoints, published.endpoints == 1 ? "" : "s",
 	       (unsigned long long)published.generation, a.dir);
-	return EXIT_DONE;
+	return cli_finish(verb, EXIT_DONE);
 }
 
 const struct verb publish_verb = {

@@ -16,6 +16,7 @@
 #include "ledger/mend.h"
 #include "table/map.h"
 #include "table/table.h"
+#include "view/paint.h"
 
 static const char *const stand_down_reasons[STAND_DOWN_COUNT] = {
 	[STAND_DOWN_MESH] = "a mesh sidecar in this pod must see the ClusterIP",
@@ -29,14 +30,28 @@ static const char *protocol_name(uint8_t protocol)
 	return protocol == PROTOCOL_UDP ? "UDP" : protocol == PROTOCOL_SCTP ? "SCTP" : "TCP";
 }
 
-double evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
+static struct evenness sums_of(const struct snapshot_endpoint *endpoints, size_t count)
 {
 	struct evenness sums = { 0 };
 
 	for (size_t i = 0; i < count; i++)
 		if (endpoints[i].usable)
 			evenness_add(&sums, endpoints[i].score.dials);
+	return sums;
+}
+
+double evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
+{
+	const struct evenness sums = sums_of(endpoints, count);
+
 	return evenness(&sums);
+}
+
+double random_evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
+{
+	const struct evenness sums = sums_of(endpoints, count);
+
+	return evenness_at_random(&sums);
 }
 
 /* A text that had to be cut may end within a character (RFC 3629), which JSON does not take. */
@@ -76,6 +91,7 @@ static int take_endpoints(const struct table_view *view, const struct table_port
 		to->weight = from.given_weight;
 		to->key = (struct ledger_key){ from.slot, from.tag };
 		table_string(view, from.zone, to->zone, sizeof(to->zone));
+		make_utf8(to->zone);
 	}
 	return 0;
 }
@@ -94,6 +110,7 @@ static int take_port(const struct table_view *view, uint32_t i, struct snapshot_
 	port->balance = policy ? policy->name : "?";
 	port->cursor = (struct ledger_key){ row.cursor, row.cursor_tag };
 	table_string(view, row.name, port->name, sizeof(port->name));
+	make_utf8(port->name);
 	return take_endpoints(view, &row, port);
 }
 
@@ -124,6 +141,8 @@ static int take_service(const struct table_view *view, const struct table_area *
 
 	memcpy(to->name, row->name, sizeof(to->name));
 	memcpy(to->namespace, row->namespace, sizeof(to->namespace));
+	make_utf8(to->name);
+	make_utf8(to->namespace);
 	to->mode = mode_names[mode_of(area->mode, row->policy.mode)];
 	to->observed = mode_of(area->mode, row->policy.mode) == MODE_OBSERVE && !row->stand_down;
 	to->policy = row->policy;
@@ -172,6 +191,7 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 	memcpy(to->source, area.source, sizeof(to->source));
 	to->source[sizeof(to->source) - 1] = '\0';
 	cut_whole_characters(to->source);
+	make_utf8(to->source);
 	to->age_ms = clock_wall_ms() > area.published_ms ? clock_wall_ms() - area.published_ms : 0;
 	to->services = calloc((size_t)n + 1, sizeof(*to->services));
 	if (!to->services)
@@ -366,6 +386,7 @@ static void take_note(const struct table *table, struct snapshot *to)
 	to->trouble_since_ms = note.since_ms;
 	memcpy(to->trouble, note.text, sizeof(to->trouble));
 	cut_whole_characters(to->trouble);
+	make_utf8(to->trouble);
 }
 
 static void take_head(const struct table *table, struct snapshot *to)

@@ -81,4 +81,7 @@ int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger
 /* Of the dials of those that may be dialed (balance/evenness.h). */
 double evenness_of(const struct snapshot_endpoint *endpoints, size_t count);
 
+/* What picking at random would have given for as many. */
+double random_evenness_of(const struct snapshot_endpoint *endpoints, size_t count);
+
 #endif
