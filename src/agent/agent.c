@@ -331,7 +331,7 @@ static int open_keeper(struct agent *a, struct report *why)
 	if (o->keeps_no_ledger || o->per_namespace)
 		return 0;
 	if (snprintf(path, sizeof(path), "%s%s", o->ledger ? o->ledger : o->dir, o->ledger ? "" : "/ledger") >= (int)sizeof(path))
-		return report(why, -ENAMETOOLONG, "the ledger's name is too long");
+		return report(why, -ENAMETOOLONG, "the ledger's name is too long: %.64s...", path);
 	return keeper_open(&rows, path, o->shares_ledger ? 0666 : 0600, o->shared_network, &a->keeper, why);
 }
 
@@ -429,7 +429,8 @@ static int settle_start(struct agent *a, struct report *why)
 	if (!a->options.started)
 		started_forget(a->options.dir);
 	else if (is_static(a))
-		return report(why, -EBUSY, "%s has a table that was published once, and needs no agent", a->options.dir);
+		return report(why, -EBUSY, "%s has a table that was published once, and needs no agent: remove it, or choose another --dir",
+			      a->options.dir);
 	return 0;
 }
 

@@ -239,7 +239,7 @@ static void narrow_to_own(struct source_kube *s)
 	free(s->where);
 	s->where = where;
 	if (add_both(s, s->own) < 0)
-		log_line("out of memory");
+		log_line("out of memory: nothing is followed any more until this agent is started again");
 }
 
 void source_kube_run(struct source_kube *s, uint64_t now_ms)
