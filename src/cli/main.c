@@ -304,8 +304,8 @@ static int help(const char *name)
 }
 
 /*
- * Of a descriptor that is closed the next file that is opened would take the number, and what is printed would go into a table. Each
- * is opened so that the wrong use of it fails, as it would have, and is gone again in a program that `run` starts.
+ * Of a descriptor that is closed the next file that is opened would take the number, and what is printed would go into a table.
+ * Each is opened so that its use fails as before, and is gone again in a program that `run` starts.
  */
 static void hold_standard_streams(void)
 {

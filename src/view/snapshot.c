@@ -14,6 +14,7 @@
 #include "balance/evenness.h"
 #include "base/clock.h"
 #include "ledger/mend.h"
+#include "table/freshness.h"
 #include "table/map.h"
 #include "table/table.h"
 #include "view/paint.h"
@@ -427,7 +428,7 @@ int snapshot_take(const char *dir, const struct trust *trust, const char *name, 
 	if (r < 0)
 		return r;
 	memset(to, 0, sizeof(*to));
-	r = check_whole(&table, why);
+	r = table_is_of_boot(&table) ? check_whole(&table, why) : -ESTALE;
 	if (r == 0)
 		r = take_table(&table, name, to);
 	if (r == 0) {
