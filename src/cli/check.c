@@ -481,11 +481,13 @@ static int print_json(const struct inquiry *q, enum cover cover)
 	json_t *root = json_pack("{s:s, s:o, s:o, s:o, s:o}", "subject", q->subject, "covered",
 				 cover == COVER_PARTLY ? json_string("partly") : json_boolean(cover == COVER_WHOLE), "findings",
 				 findings_json(&q->findings), "shim", shim_json(q), "table", table_json(q));
-	int r = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
 
+	if (!root)
+		return -1;
+	json_dumpf(root, stdout, JSON_INDENT(2)); /* where it fails for stdout's sake, cli_finish sees that */
 	putchar('\n');
 	json_decref(root);
-	return r;
+	return 0;
 }
 
 /* ---- text ---- */
@@ -558,9 +560,9 @@ static int answer(struct inquiry *q)
 	findings_make(c, &q->findings);
 	cover = findings_cover(&q->findings);
 	r = q->a.json ? print_json(q, cover) : print_text(q, cover);
-	if (r < 0 || fflush(stdout) != 0)
-		return cli_fail(q->verb, EXIT_FAILED, "cannot write: %s", strerror(errno));
-	return cover == COVER_WHOLE ? EXIT_DONE : EXIT_FAILED;
+	if (r < 0)
+		return cli_fail(q->verb, EXIT_FAILED, "cannot write: out of memory");
+	return cli_finish(q->verb, cover == COVER_WHOLE ? EXIT_DONE : EXIT_FAILED);
 }
 
 static void done(struct inquiry *q)

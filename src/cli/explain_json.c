@@ -122,11 +122,12 @@ static json_t *explanation_json(const struct explanation *e)
 
 static int dump(json_t *root)
 {
-	int r = root && json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 ? 0 : -ENOMEM;
-
-	json_decref(root);
+	if (!root)
+		return -ENOMEM;
+	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)); /* what stdout does not take, cli_finish tells */
 	putchar('\n');
-	return r;
+	json_decref(root);
+	return 0;
 }
 
 int explain_print_json(const struct explanation *e)
