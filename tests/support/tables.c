@@ -177,19 +177,19 @@ static const char *other_boot(void)
 }
 
 const struct bad_table bad_tables[] = {
-	{ "none", none, "there is none", "fairdial publish" },
-	{ "no directory", no_directory, "there is none", "fairdial publish" },
-	{ "a file for a directory", a_file_for_a_directory, "there is a file where its directory is to be", "--dir" },
-	{ "changeable by others", changeable_by_others, "may be changed by one", "chmod go-w" },
-	{ "replaceable by others", replaceable_by_others, "may be changed by one", "chmod go-w" },
-	{ "a symbolic link", symbolic_link, "it is a symbolic link", "put the table itself there" },
-	{ "a FIFO", fifo, "no program of yours trusts", "" },
-	{ "an empty file", empty_file, "it is damaged", "publish it anew" },
-	{ "other bytes", other_bytes, "it is damaged", "publish it anew" },
-	{ "cut short", cut_short, "it is damaged", "publish it anew" },
-	{ "a damaged row", damaged_row, "it is damaged (", "publish it anew" },
-	{ "of another version", other_version, "another version", "publish it anew" },
-	{ "of another boot", other_boot, "an earlier boot", "start its agent again" },
+	{ "none", none, "there is none", "fairdial publish", false },
+	{ "no directory", no_directory, "there is none", "fairdial publish", false },
+	{ "a file for a directory", a_file_for_a_directory, "there is a file where its directory is to be", "--dir", false },
+	{ "changeable by others", changeable_by_others, "may be changed by one", "chmod go-w", false },
+	{ "replaceable by others", replaceable_by_others, "may be changed by one", "chmod go-w", false },
+	{ "a symbolic link", symbolic_link, "it is a symbolic link", "put the table itself there", false },
+	{ "a FIFO", fifo, "no program of yours trusts", "", false },
+	{ "an empty file", empty_file, "it is damaged", "publish it anew", false },
+	{ "other bytes", other_bytes, "it is damaged", "publish it anew", false },
+	{ "cut short", cut_short, "it is damaged", "publish it anew", false },
+	{ "a damaged row", damaged_row, "it is damaged (", "publish it anew", true },
+	{ "of another version", other_version, "another version", "publish it anew", false },
+	{ "of another boot", other_boot, "an earlier boot", "start its agent again", false },
 };
 
 const size_t bad_table_count = sizeof(bad_tables) / sizeof(bad_tables[0]);

@@ -6,6 +6,7 @@
 #ifndef FAIRDIAL_TESTS_TABLES_H
 #define FAIRDIAL_TESTS_TABLES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct bad_table {
 	const char *what;
 	const char *(*make)(void); /* returns the directory */
 	const char *reason, *remedy; /* what is said of it, and what to do */
+	bool is_bad_in_part; /* a dial to something else in it is spread */
 };
 
 extern const struct bad_table bad_tables[];
