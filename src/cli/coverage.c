@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/print_json.h"
 #include "inspect/coverage.h"
 #include "view/paint.h"
 #include "view/snapshot.h"
@@ -229,26 +230,18 @@ static json_t *reasons_json(const struct coverage *c)
 	return reasons;
 }
 
-static int print_json(const struct inquiry *r)
+static int print_coverage_json(const struct inquiry *r)
 {
 	const struct coverage *c = &r->answer;
 	json_int_t open = (json_int_t)(c->direct + c->through_open);
-	json_t *through = json_array(), *root;
-	int result = 0;
+	json_t *through = json_array();
 
 	for (size_t i = 0; i < c->through_count; i++)
 		json_array_append_new(through, through_json(r, &c->through[i]));
-	root = json_pack("{s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o}", "connections", "open", open,
-			 "direct", (json_int_t)c->direct, "through", (json_int_t)c->through_open,
-			 "would_be_spread", (json_int_t)c->would_be, "through", through, "processes",
-			 processes_json(&c->processes), "reasons", reasons_json(c));
-	if (!root)
-		result = -ENOMEM;
-	else
-		json_dumpf(root, stdout, JSON_INDENT(2)); /* where it fails for stdout's sake, cli_finish sees that */
-	putchar('\n');
-	json_decref(root);
-	return result;
+	return print_json(json_pack("{s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o}", "connections", "open", open, "direct",
+				    (json_int_t)c->direct, "through", (json_int_t)c->through_open, "would_be_spread",
+				    (json_int_t)c->would_be, "through", through, "processes", processes_json(&c->processes),
+				    "reasons", reasons_json(c)));
 }
 
 /* ---- text ---- */
@@ -385,7 +378,7 @@ int coverage_report(const char *dir, const struct snapshot *snapshot, bool as_js
 	if (result == 0)
 		result = coverage_take(&r->question, &r->answer);
 	if (result == 0 && as_json) {
-		result = print_json(r);
+		result = print_coverage_json(r);
 	} else if (result == 0) {
 		print_connections(r);
 		print_connected(&r->answer.processes);

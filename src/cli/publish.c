@@ -12,6 +12,7 @@
 #include "agent/publish.h"
 #include "agent/source.h"
 #include "cli/cli.h"
+#include "cli/print_json.h"
 #include "view/paint.h"
 
 #define WARNING_TEXT 1280
@@ -116,38 +117,29 @@ static void warn_of_what_is_missing(const char *source, const struct published *
 }
 
 /* Both names may be of files, which need not be UTF-8. */
-static int print_json(const char *given, char *source, const struct published *published)
+static int print_published_json(const char *given, char *source, const struct published *published)
 {
 	char dir[PATH_MAX];
-	json_t *root;
 
 	snprintf(dir, sizeof(dir), "%s", given);
 	make_utf8(dir);
 	make_utf8(source);
-	root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:O}", "dir", dir, "source", source, "generation",
-			 (json_int_t)published->generation, "services", (json_int_t)published->services, "endpoints",
-			 (json_int_t)published->endpoints, "services_without_slices", (json_int_t)published->unsynced, "warnings",
-			 warnings);
-	if (!root)
-		return cli_fail(&publish_verb, EXIT_FAILED, "cannot write: out of memory");
-	json_dumpf(root, stdout, JSON_INDENT(2)); /* where it fails for stdout's sake, cli_finish sees that */
-	putchar('\n');
-	json_decref(root);
-	return EXIT_DONE;
+	return print_json(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:O}", "dir", dir, "source", source, "generation",
+				    (json_int_t)published->generation, "services", (json_int_t)published->services, "endpoints",
+				    (json_int_t)published->endpoints, "services_without_slices", (json_int_t)published->unsynced,
+				    "warnings", warnings));
 }
 
 static int print_done(const struct arguments *a, char *source, const struct published *published)
 {
-	int r = EXIT_DONE;
-
 	warn_of_what_is_missing(source, published);
-	if (a->json)
-		r = print_json(a->dir, source, published);
-	else
+	if (a->json && print_published_json(a->dir, source, published) < 0)
+		return cli_fail(&publish_verb, EXIT_FAILED, "cannot write: out of memory");
+	if (!a->json)
 		printf("published %zu service%s with %zu endpoint%s as generation %llu in %s\n", published->services,
 		       published->services == 1 ? "" : "s", published->endpoints, published->endpoints == 1 ? "" : "s",
 		       (unsigned long long)published->generation, a->dir);
-	return r ? r : cli_finish(&publish_verb, EXIT_DONE);
+	return cli_finish(&publish_verb, EXIT_DONE);
 }
 
 /* ---- the verb ---- */

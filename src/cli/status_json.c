@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What `fairdial status --json` prints. */
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/policy.h"
 #include "balance/move.h"
 #include "cli/policy_json.h"
+#include "cli/print_json.h"
 #include "cli/status.h"
 #include "view/snapshot.h"
 
@@ -121,7 +121,7 @@ static int print_value(const char *before, json_t *value, char *indent)
 	int r;
 
 	fputs(before, stdout);
-	r = value ? json_dump_callback(value, print_piece, indent, JSON_INDENT(2) | JSON_REAL_PRECISION(6) | JSON_ENCODE_ANY) : -1;
+	r = value ? json_dump_callback(value, print_piece, indent, PRINT_JSON_FLAGS | JSON_ENCODE_ANY) : -1;
 	json_decref(value);
 	return r < 0 ? -ENOMEM : 0;
 }
