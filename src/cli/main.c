@@ -283,7 +283,7 @@ static int print_version(void)
 
 	printf("fairdial %s (libcurl %s, jansson %s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
 	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "");
-	return cli_finish(NULL, EXIT_DONE);
+	return EXIT_DONE;
 }
 
 static const struct verb *find_verb(const char *name)
@@ -300,7 +300,7 @@ static int help(const char *name)
 		print_verb_help(find_verb(name));
 	else
 		print_help();
-	return cli_finish(NULL, EXIT_DONE);
+	return EXIT_DONE;
 }
 
 /*
@@ -323,11 +323,11 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return cli_fail(NULL, EXIT_USAGE, "which verb? See fairdial --help");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return help(NULL);
+		return cli_finish(NULL, help(NULL));
 	if (strcmp(argv[1], "help") == 0)
-		return help(argv[2]);
+		return cli_finish(NULL, help(argv[2]));
 	if (strcmp(argv[1], "--version") == 0)
-		return print_version();
+		return cli_finish(NULL, print_version());
 	verb = find_verb(argv[1]);
 	return verb->run(verb, argc - 1, argv + 1);
 }

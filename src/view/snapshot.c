@@ -55,7 +55,7 @@ double random_evenness_of(const struct snapshot_endpoint *endpoints, size_t coun
 	return evenness_at_random(&sums);
 }
 
-/* A text that had to be cut may end within a character (RFC 3629), which JSON does not take. */
+/* A text that had to be cut may end within a character (RFC 3629), which JSON does not take, nor what else is no UTF-8. */
 static void cut_whole_characters(char *text)
 {
 	size_t len = strlen(text), at = len;
@@ -68,6 +68,7 @@ static void cut_whole_characters(char *text)
 	lead = (unsigned char)text[--at];
 	if (len - at < (size_t)(lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1))
 		text[at] = '\0';
+	make_utf8(text);
 }
 
 /* ---- copying ---- */
@@ -192,7 +193,6 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 	memcpy(to->source, area.source, sizeof(to->source));
 	to->source[sizeof(to->source) - 1] = '\0';
 	cut_whole_characters(to->source);
-	make_utf8(to->source);
 	to->age_ms = clock_wall_ms() > area.published_ms ? clock_wall_ms() - area.published_ms : 0;
 	to->services = calloc((size_t)n + 1, sizeof(*to->services));
 	if (!to->services)
@@ -387,7 +387,6 @@ static void take_note(const struct table *table, struct snapshot *to)
 	to->trouble_since_ms = note.since_ms;
 	memcpy(to->trouble, note.text, sizeof(to->trouble));
 	cut_whole_characters(to->trouble);
-	make_utf8(to->trouble);
 }
 
 static void take_head(const struct table *table, struct snapshot *to)
