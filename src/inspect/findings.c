@@ -311,8 +311,6 @@ static const char *why_no_table(int error)
 		return "there is none";
 	case -EPERM:
 		return "it, or its directory, belongs to another user or may be changed by one";
-	case -ESTALE:
-		return "it is of an earlier boot of this machine, and no program believes it";
 	case -EPROTO:
 		return "it was made by another version of fairdial";
 	case -EBADMSG:
