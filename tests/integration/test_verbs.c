@@ -125,7 +125,7 @@ static void mistakes_that_every_verb_can_be_asked_with_are_one_line(void **state
 static void mistakes_of_each_verb_are_one_line(void **state)
 {
 	static const char *const lines[] = {
-		"''", "\"$(printf 'a\\033b\\nc')\"", "-x", "help nonsense",
+		"", "''", "\"$(printf 'a\\033b\\nc')\"", "-x", "help nonsense",
 		"status --json=1", "status --dir", "status a b", "status --coverage a b",
 		"publish --services", "publish --json", "publish --services x --dir ''", "publish --services x --dir y --json=1",
 		"publish --services x --dir y --address-range nonsense",
