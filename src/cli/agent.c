@@ -11,6 +11,7 @@
 
 #include "agent/addresses.h"
 #include "agent/agent.h"
+#include "agent/exporter.h"
 #include "agent/kube_config.h"
 #include "agent/log.h"
 #include "agent/policy.h"
@@ -30,7 +31,8 @@
 /* Source, what of it, where to, whose pod, and how it behaves. */
 enum {
 	OPT_KUBECONFIG, OPT_SERVICES, OPT_NAMESPACE, OPT_ALL, OPT_SERVICE, OPT_MODE, OPT_DIR, OPT_PER_NAMESPACE, OPT_NO_LEDGER,
-	OPT_SHARE_LEDGER, OPT_RANGE, OPT_NODE, OPT_ZONE, OPT_HOST_NETWORK, OPT_IGNORE_MESH, OPT_BACKOFF, OPT_IDLE, OPT_STARTED,
+	OPT_SHARE_LEDGER, OPT_RANGE, OPT_NODE, OPT_ZONE, OPT_HOST_NETWORK, OPT_IGNORE_MESH, OPT_LISTEN, OPT_BACKOFF, OPT_IDLE,
+	OPT_STARTED,
 };
 
 static const struct cli_option options[] = {
@@ -50,6 +52,7 @@ static const struct cli_option options[] = {
 	[OPT_ZONE] = { "zone", "NAME", "and its zone (default: $NODE_ZONE, else that of any endpoint on the node)" },
 	[OPT_HOST_NETWORK] = { "host-network", NULL, "the sockets seen here are the node's (default: where $POD_IP is $HOST_IP)" },
 	[OPT_IGNORE_MESH] = { "ignore-mesh", NULL, "spread also where a service mesh listens in this pod" },
+	[OPT_LISTEN] = { "listen", "ADDR:PORT", "serve /metrics, /healthz and /readyz there; :PORT is every address" },
 	[OPT_BACKOFF] = { "backoff", "DURATION",
 			  "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
 	[OPT_IDLE] = { "exit-when-idle", "DURATION", "end, and take the table back, when nobody has used it for so long" },
@@ -134,6 +137,11 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		case OPT_MODE:
 			if (!take_mode(a, optarg))
 				return cli_fail(verb, EXIT_USAGE, "--mode %s: expected on, observe or off", optarg);
+			break;
+		case OPT_LISTEN:
+			if (exporter_parse(optarg, &o->listen) < 0)
+				return cli_fail(verb, EXIT_USAGE, "--listen %s: expected ADDR:PORT, [ADDR]:PORT or :PORT", optarg);
+			o->listens = true;
 			break;
 		case OPT_IDLE: a->idle = optarg; break;
 		case OPT_STARTED: a->autostarted = true; break;
