@@ -573,7 +573,7 @@ int agent_open(const struct agent_options *options, struct agent **ret_agent, st
 	a->awaits = a->options.per_namespace;
 	shelf_note(a->shelf, ""); /* the last one's troubles are not ours */
 	shelf_alive(a->shelf, delay_of(a));
-	if (a->exporter && a->keeper) /* what a predecessor's ledger has is known before anything is published */
+	if (a->exporter && a->keeper && shelf_table(a->shelf)) /* what was counted until now is a predecessor's */
 		keeper_run(a->keeper, a->begun_ms);
 	exporter_begin(a->exporter);
 	if (a->source) {

@@ -198,14 +198,20 @@ static struct place *give_place(struct tally *t, const struct ports *all, struct
 	return &t->places[i];
 }
 
-static void forget_gone(struct tally *t, uint64_t now_ms)
+/* True where that has made room. */
+static bool forget_gone(struct tally *t, uint64_t now_ms)
 {
+	bool has = false;
+
 	for (size_t i = 0; i < TALLY_SERIES; i++) {
 		struct place *place = &t->places[i];
 
-		if (place->gone_ms && (!place->was_dialed || now_ms - place->gone_ms >= TALLY_GONE_MS))
+		if (place->gone_ms && (!place->was_dialed || now_ms - place->gone_ms >= TALLY_GONE_MS)) {
 			*place = (struct place){ 0 };
+			has = true;
+		}
 	}
+	return has;
 }
 
 /* ---- counting ---- */
@@ -349,7 +355,8 @@ int tally_look(struct tally *t, const struct table *table, const struct ledger *
 	if (r < 0)
 		return r;
 	t->has_begun = true;
-	forget_gone(t, now_ms);
+	if (forget_gone(t, now_ms))
+		settle_places(t, &t->ports, now_ms);
 	if (counts) {
 		t->ejecting_until_ms = ejecting_until(ledger);
 		count(t, ledger, &t->ports);
