@@ -387,7 +387,10 @@ const struct verb agent_verb = {
 	"The mode of a Service is that of its entry in the services file, else of its annotation fairdial.dev/mode, else of the\n"
 	"file's \"defaults\", else of --mode. The file's own \"mode\" and a program's FAIRDIAL can only be more cautious: off before\n"
 	"observe before on. All of it is honoured at the next dial. An annotation of a mode\n"
-	"that is not understood makes its Service off; the log names it.",
+	"that is not understood makes its Service off; the log names it.\n\n"
+	"With --listen it serves /metrics for Prometheus (also as OpenMetrics), /healthz, which is 200 while the agent turns its loop,\n"
+	"and /readyz, which is 200 while a table is published and vouched for, and otherwise says why not. Numbers of Services need a\n"
+	"ledger; at most 1,000 Service ports have series of their own, those that are dialed first.",
 	.options = options,
 	.run = run,
 };

@@ -94,12 +94,13 @@ static void write_agent(struct exposition *e, const struct metrics_facts *facts)
 	begin(e, BUILD_INFO);
 	exposition_count(e, &(struct label){ "version", FAIRDIAL_VERSION }, 1, 1);
 	put_seconds(e, START_TIME, facts->started_ms);
-	if (facts->has_table) {
+	if (facts->has_table)
 		put_one_count(e, GENERATION, facts->generation);
+	put_seconds(e, AGE, facts->age_ms);
+	if (facts->has_table) {
 		put_one_count(e, SERVICES, facts->services);
 		put_one_count(e, ENDPOINTS, facts->endpoints);
 	}
-	put_seconds(e, AGE, facts->age_ms);
 	begin(e, PUBLISHED);
 	exposition_count(e, &(struct label){ "kind", "whole" }, 1, facts->wholes);
 	exposition_count(e, &(struct label){ "kind", "patch" }, 1, facts->patches);
