@@ -375,7 +375,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb agent_verb = {
 	.name = "agent",
-	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services FILE] [--dir DIR]",
+	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services FILE] [--dir DIR] [--listen ADDR:PORT]",
 	.summary = "follows the Kubernetes API, or a services file, and keeps the table true",
 	.more = "Runs in the foreground and logs to standard error. It may list and watch services and\n"
 	"endpointslices, no more:\n\n"

@@ -662,7 +662,6 @@ static void families_are_those_that_are_written_down(void **state)
 	}
 	assert_string_equal(served, rows);
 	assert_string_equal(served, written);
-	free(written);
 }
 
 int main(void)
