@@ -443,7 +443,7 @@ bool agent_step(struct agent *a, int timeout_ms)
 	publish(a, now_ms);
 	if (a->source && a->published && !model_is_touched(a->model))
 		source_kube_is_published(a->source);
-	exporter_run(a->exporter, now_ms); /* before the keeper takes a larger ledger in the place of the one that was counted by */
+	exporter_run(a->exporter, now_ms); /* before the keeper takes a larger ledger in the place of the one that it knows */
 	if (a->keeper)
 		keeper_run(a->keeper, now_ms);
 	tell_trouble(a);

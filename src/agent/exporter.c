@@ -145,23 +145,33 @@ static struct metrics_api api_of(const struct source_kube *source, enum kube_kin
 				     now_ms > s.contact_ms ? now_ms - s.contact_ms : 0 };
 }
 
+static struct metrics_facts facts_of(const struct exporter *e, const struct exporter_sight *sight, uint64_t now_ms)
+{
+	uint64_t since_ms = sight->vouched_ms ? sight->vouched_ms : e->started_ms;
+	struct metrics_facts facts = {
+		.started_ms = e->started_wall_ms,
+		.age_ms = now_ms > since_ms ? now_ms - since_ms : 0,
+		.wholes = sight->wholes,
+		.patches = sight->patches,
+		.publish_failures = sight->publish_failures,
+		.has_trouble = sight->has_trouble,
+	};
+
+	if (sight->shelf)
+		shelf_each(sight->shelf, count_table, &facts);
+	return facts;
+}
+
 static struct http_page *make_metrics(struct exporter *e, enum exposition_format format)
 {
-	uint64_t now_ms = clock_boot_ms(), since_ms;
+	uint64_t now_ms = clock_boot_ms();
 	struct exporter_sight sight = { 0 };
-	struct metrics_facts facts = { .started_ms = e->started_wall_ms };
 	struct metrics_api api[METRICS_RESOURCES];
+	struct metrics_facts facts;
 	struct exposition text;
 
 	e->of.look(e->of.agent, &sight);
-	since_ms = sight.vouched_ms ? sight.vouched_ms : e->started_ms;
-	facts.age_ms = now_ms > since_ms ? now_ms - since_ms : 0;
-	facts.wholes = sight.wholes;
-	facts.patches = sight.patches;
-	facts.publish_failures = sight.publish_failures;
-	facts.has_trouble = sight.has_trouble;
-	if (sight.shelf)
-		shelf_each(sight.shelf, count_table, &facts);
+	facts = facts_of(e, &sight, now_ms);
 	if (sight.source) {
 		api[METRICS_SERVICES] = api_of(sight.source, KUBE_SERVICE, now_ms);
 		api[METRICS_SLICES] = api_of(sight.source, KUBE_SLICE, now_ms);

@@ -50,7 +50,7 @@ const char *exporter_library(void);
 
 /* As http_open; `of` must last. What was counted until now by a ledger that is there is passed over. */
 int exporter_open(const struct addr *listen, const struct exporter_of *of, struct exporter **ret_exporter, struct report *why);
-void exporter_close(struct exporter *exporter); /* NULL is accepted, and by exporter_begin, exporter_fd, exporter_due_ms, exporter_run */
+void exporter_close(struct exporter *exporter); /* NULL is accepted here, and by all that follow */
 
 /* The agent has its directory, and nothing is published by it yet: counting begins here. */
 void exporter_begin(struct exporter *exporter);

@@ -375,7 +375,8 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb agent_verb = {
 	.name = "agent",
-	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services FILE] [--dir DIR] [--listen ADDR:PORT]",
+	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services FILE] [--dir DIR] "
+		 "[--listen ADDR:PORT]",
 	.summary = "follows the Kubernetes API, or a services file, and keeps the table true",
 	.more = "Runs in the foreground and logs to standard error. It may list and watch services and\n"
 	"endpointslices, no more:\n\n"
@@ -388,9 +389,9 @@ const struct verb agent_verb = {
 	"file's \"defaults\", else of --mode. The file's own \"mode\" and a program's FAIRDIAL can only be more cautious: off before\n"
 	"observe before on. All of it is honoured at the next dial. An annotation of a mode\n"
 	"that is not understood makes its Service off; the log names it.\n\n"
-	"With --listen it serves /metrics for Prometheus (also as OpenMetrics), /healthz, which is 200 while the agent turns its loop,\n"
-	"and /readyz, which is 200 while a table is published and vouched for, and otherwise says why not. Numbers of Services need a\n"
-	"ledger; at most 1,000 Service ports have series of their own, those that are dialed first.",
+	"With --listen it serves /metrics for Prometheus (also as OpenMetrics), /healthz, which is 200 while the agent turns its\n"
+	"loop, and /readyz, which is 200 while a table is published and vouched for, and otherwise says why not. Numbers of\n"
+	"Services need a ledger; at most 1,000 Service ports have series of their own, those that are dialed first.",
 	.options = options,
 	.run = run,
 };

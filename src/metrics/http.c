@@ -98,7 +98,8 @@ static enum MHD_Result on_request(void *of, struct MHD_Connection *connection, c
 
 /* ---- connections ---- */
 
-static void on_connection(void *of, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+static void on_connection(void *of, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode code)
 {
 	struct http *h = of;
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -125,7 +126,7 @@ static void on_connection(void *of, struct MHD_Connection *connection, void **co
 static void end_visits(struct http *h, uint64_t now_ms)
 {
 	for (size_t i = 0; i <= HTTP_CONNECTIONS && h->open; i++)
-		if (h->visitors[i].fd >= 0 && now_ms - h->visitors[i].since_ms >= HTTP_LONGEST_MS && now_ms > h->visitors[i].since_ms)
+		if (h->visitors[i].fd >= 0 && now_ms >= h->visitors[i].since_ms + HTTP_LONGEST_MS)
 			shutdown(h->visitors[i].fd, SHUT_RDWR);
 }
 
@@ -278,7 +279,8 @@ int http_open(const struct addr *listen, const struct http_pages *pages, struct 
 	(void)listen;
 	(void)pages;
 	(void)ret_http;
-	return report(why, -ENOSYS, "--listen: this fairdial was built without libmicrohttpd; build it where that is, or do without");
+	return report(why, -ENOSYS,
+		      "--listen: this fairdial was built without libmicrohttpd; build it where that is, or do without");
 }
 
 void http_close(struct http *h)

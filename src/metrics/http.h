@@ -4,8 +4,8 @@
  * that polls its descriptor runs it, and nothing here waits.
  *
  * Who asks is not trusted. A connection is for one request and lasts HTTP_LONGEST_MS, however slowly its other end reads or
- * writes; there are HTTP_CONNECTIONS of them at most, of one address a part of these, and others wait in the kernel's queue. Each has
- * a few kilobytes for its request, and none may send a body.
+ * writes; there are HTTP_CONNECTIONS of them at most, of one address a part of these, and others wait in the kernel's queue. Each
+ * has a few kilobytes for its request, and none may send a body.
  */
 #ifndef FAIRDIAL_METRICS_HTTP_H
 #define FAIRDIAL_METRICS_HTTP_H
@@ -62,8 +62,8 @@ void http_run(struct http *http, uint64_t now_ms);
 unsigned http_open_count(const struct http *http);
 
 /*
- * An answer of this content. `text` is malloc'ed, and the page's from then on, also where there is no memory for it (NULL). A page that is
- * freed is sent whole to those who were given it.
+ * An answer of this content. `text` is malloc'ed, and the page's from then on, also where there is no memory for it (NULL). A page
+ * that is freed is sent whole to those who were given it.
  */
 struct http_page *http_page_new(char *text, size_t len, const char *content_type);
 void http_page_free(struct http_page *page);

@@ -319,8 +319,7 @@ static uint32_t find_mapped(const struct tally *t, const uint16_t map[MAP_SIZE],
 	return NONE;
 }
 
-/* Ports that had a place have it still; those that left leave theirs, in time; new ones have one if there is room. */
-static void settle_places(struct tally *t, struct ports *all, uint64_t now_ms)
+static void find_places(struct tally *t, struct ports *all)
 {
 	uint16_t map[MAP_SIZE];
 
@@ -332,6 +331,12 @@ static void settle_places(struct tally *t, struct ports *all, uint64_t now_ms)
 		if (all->ports[i].series != NONE)
 			t->places[all->ports[i].series].series.is_present = true;
 	}
+}
+
+/* Ports that had a place have it still; those that left leave theirs, in time; new ones have one if there is room. */
+static void settle_places(struct tally *t, struct ports *all, uint64_t now_ms)
+{
+	find_places(t, all);
 	for (size_t i = 0; i < TALLY_SERIES; i++) {
 		struct place *place = &t->places[i];
 
@@ -346,10 +351,22 @@ static void settle_places(struct tally *t, struct ports *all, uint64_t now_ms)
 			break;
 }
 
+static int follow_table(struct tally *t, const struct table *table, uint64_t now_ms)
+{
+	struct ports next;
+	int r = ports_read(table, &next);
+
+	if (r < 0)
+		return r == -ENOMEM ? r : -EAGAIN;
+	settle_places(t, &next, now_ms);
+	ports_done(&t->ports);
+	t->ports = next;
+	return 0;
+}
+
 int tally_look(struct tally *t, const struct table *table, const struct ledger *ledger, uint64_t now_ms)
 {
 	bool counts = ledger && ledger->base;
-	struct ports next;
 	int r = counts && !is_known(t, ledger) ? take_ledger(t, ledger) : 0;
 
 	if (r < 0)
@@ -361,17 +378,12 @@ int tally_look(struct tally *t, const struct table *table, const struct ledger *
 		t->ejecting_until_ms = ejecting_until(ledger);
 		count(t, ledger, &t->ports);
 	}
-	if (table && t->ports.mark && t->ports.mark == ports_mark(table))
+	if (t->ports.mark && t->ports.mark == ports_mark(table))
 		return 0;
-	r = ports_read(table, &next);
-	if (r < 0)
-		return r == -ENOMEM ? r : -EAGAIN;
-	settle_places(t, &next, now_ms);
-	ports_done(&t->ports);
-	t->ports = next;
-	if (counts)
+	r = follow_table(t, table, now_ms);
+	if (r == 0 && counts)
 		count(t, ledger, &t->ports);
-	return 0;
+	return r;
 }
 
 bool tally_is_due(const struct tally *t, const struct table *table, const struct ledger *ledger, uint64_t now_ms)

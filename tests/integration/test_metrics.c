@@ -29,8 +29,7 @@
 
 enum { LIMIT_MS = 60000 };
 
-#define ROW "\"balance\": \"round_robin\""
-#define LONG_EJECTION ROW ", \"eject_for\": \"5m\""
+#define LONG_EJECTION ROUND_ROBIN ", \"eject_for\": \"5m\""
 
 /* ---- an agent over a services file ---- */
 
@@ -72,7 +71,7 @@ static void change(struct shop *shop, const char *list, const char *more)
 	double before = sample_of(scrape(shop->port), "fairdial_table_generation");
 
 	write_entries(shop->s, list_entry(shop->b, list, more));
-	wait_sample(shop->port, "fairdial_table_generation", before + 1);
+	wait_sample_above(shop->port, "fairdial_table_generation", before);
 }
 
 static void dial(struct shop *shop, int times)
@@ -88,7 +87,7 @@ static double web(struct shop *shop, const char *name, const char *label)
 
 static void dials_are_counted_exactly_and_only_grow(void **state)
 {
-	struct shop shop = open_shop("iii", ROW);
+	struct shop shop = open_shop("iii", ROUND_ROBIN);
 
 	(void)state;
 	assert_true(web(&shop, "dials_total", NULL) == 0);
@@ -98,12 +97,12 @@ static void dials_are_counted_exactly_and_only_grow(void **state)
 	assert_true(web(&shop, "evenness_ratio", NULL) == 1);
 	assert_true(web(&shop, "evenness_random_ratio", NULL) < 0.9);
 	wait_sample(shop.port, web_sample("open_connections", NULL), 0);
-	change(&shop, "i--", ROW);
+	change(&shop, "i--", ROUND_ROBIN);
 	assert_true(web(&shop, "dials_total", NULL) == 12); /* of which eight were of those that left */
 	assert_true(web(&shop, "endpoints", "state=\"usable\"") == 1);
 	dial(&shop, 6);
 	assert_true(web(&shop, "dials_total", NULL) == 18);
-	change(&shop, "in-", ROW ", \"mode\": \"observe\"");
+	change(&shop, "in-", ROUND_ROBIN ", \"mode\": \"observe\"");
 	assert_true(web(&shop, "endpoints", "state=\"excluded\"") == 1);
 	assert_true(web(&shop, "mode", "mode=\"observe\"") == 1);
 	assert_false(has_sample(scrape(shop.port), web_sample("mode", "mode=\"on\"")));
@@ -146,7 +145,7 @@ static void open_connections_and_moves_are_counted(void **state)
 
 static void an_agent_that_follows_another_begins_with_nothing(void **state)
 {
-	struct shop shop = open_shop("iii", ROW);
+	struct shop shop = open_shop("iii", ROUND_ROBIN);
 
 	(void)state;
 	dial(&shop, 6);
@@ -168,10 +167,11 @@ static void an_agent_without_a_ledger_tells_of_its_list_alone(void **state)
 	int port;
 
 	(void)state;
-	write_entries(s, "{ \"name\": \"web\", \"namespace\": \"shop\", \"addresses\": [\"10.96.0.1\"], \"ports\": [ { \"port\": 80 } ], "
-			 "\"endpoints\": [ \"10.0.0.1:80\", \"10.0.0.2:80\" ] }");
+	write_entries(s, "{ \"name\": \"web\", \"namespace\": \"shop\", \"addresses\": [\"10.96.0.1\"], "
+			 "\"ports\": [ { \"port\": 80 } ], \"endpoints\": [ \"10.0.0.1:80\", \"10.0.0.2:80\" ] }");
 	for (int i = 0; i < 2; i++) {
-		a = agent_start_alone(scratch_dir(), ARGV("--services", s->file, i ? "--no-ledger" : "--per-namespace", LISTEN_ANY));
+		a = agent_start_alone(scratch_dir(),
+				      ARGV("--services", s->file, i ? "--no-ledger" : "--per-namespace", LISTEN_ANY));
 		port = listen_port(a);
 		wait_page(port, "/readyz", 200);
 		text = scrape(port);
@@ -182,6 +182,55 @@ static void an_agent_without_a_ledger_tells_of_its_list_alone(void **state)
 		assert_int_equal(samples_of(text, "fairdial_service"), 0);
 		agent_end(a, SIGTERM);
 	}
+}
+
+enum { MANY = 10000 };
+
+static void write_many(struct services *s)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	for (unsigned i = 0; i < MANY; i++)
+		fprintf(out,
+			"%s{ \"name\": \"s%05u\", \"namespace\": \"shop\", \"addresses\": [\"10.96.%u.%u\"], "
+			"\"ports\": [ { \"port\": 80 } ], \"endpoints\": [ \"10.0.%u.%u:80\" ] }",
+			i ? ",\n" : "", i, i / 250, i % 250, i / 250, i % 250);
+	assert_int_equal(fclose(out), 0);
+	write_entries(s, text);
+	free(text);
+}
+
+static const char one_service[] = "{ \"name\": \"a\", \"ports\": [ { \"port\": 80 } ], \"endpoints\": [ \"10.0.0.1:80\" ] }";
+
+/* Files may not have more than four megabytes, as on a volume that is full. */
+static void what_cannot_be_published_is_counted_and_makes_it_not_ready(void **state)
+{
+	struct services *s = services_open();
+	struct agent_run *a;
+	struct answer answer;
+	int port;
+
+	(void)state;
+	write_entries(s, one_service);
+	a = agent_start_as(&(struct agent_setup){
+		.dir = s->dir,
+		.before = ARGV("bash", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\"", "bash"),
+		.more = ARGV("--services", s->file, LISTEN_ANY) });
+	port = listen_port(a);
+	wait_page(port, "/readyz", 200);
+	assert_true(sample_of(scrape(port), "fairdial_table_publish_failures_total") == 0);
+	write_many(s);
+	answer = wait_page(port, "/readyz", 503);
+	assert_non_null(strstr(answer.body, "the last table stays"));
+	assert_true(sample_of(scrape(port), "fairdial_table_publish_failures_total") >= 1);
+	assert_true(sample_of(scrape(port), "fairdial_table_services") == 1);
+	assert_true(sample_of(scrape(port), "fairdial_trouble") == 1);
+	write_entries(s, one_service);
+	wait_page(port, "/readyz", 200);
+	wait_sample(port, "fairdial_trouble", 0);
 }
 
 /* ---- the API ---- */
@@ -314,7 +363,8 @@ static void changes_are_counted_and_timed_from_their_cause_to_the_table(void **s
 static void other_paths_and_methods_are_refused(void **state)
 {
 	struct shop shop = open_shop("i", NULL);
-	struct answer get = scrape_send(shop.port, "GET", "/metrics", NULL), head = scrape_send(shop.port, "HEAD", "/metrics", NULL);
+	struct answer get = scrape_send(shop.port, "GET", "/metrics", NULL);
+	struct answer head = scrape_send(shop.port, "HEAD", "/metrics", NULL);
 	struct answer other;
 
 	(void)state;
@@ -338,6 +388,15 @@ static void other_paths_and_methods_are_refused(void **state)
 	assert_string_equal(scrape_send(shop.port, "GET", "/healthz", NULL).body, "ok\n");
 	agent_end(shop.a, SIGTERM);
 	assert_int_equal(shop.a->process->exit_status, 0);
+}
+
+static void version_names_the_library(void **state)
+{
+	struct process *p = run(NULL, built("fairdial"), "--version", NULL);
+
+	(void)state;
+	assert_clean(p);
+	assert_non_null(strstr(p->out_text, format(", libmicrohttpd %s)", http_version())));
 }
 
 static void open_metrics_is_told_to_who_asks_for_it(void **state)
@@ -404,7 +463,8 @@ static void readers_that_do_not_read_hold_up_nobody(void **state)
 
 static void assert_refused(const char *listen, const char *file, int status, const char *says)
 {
-	struct process *p = run(NULL, built("fairdial"), "agent", "--services", file, "--dir", scratch_dir(), "--listen", listen, NULL);
+	struct process *p = run(NULL, built("fairdial"), "agent", "--services", file, "--dir", scratch_dir(), "--listen", listen,
+				NULL);
 
 	assert_error(p, status);
 	if (!strstr(p->err_text, says))
@@ -413,8 +473,8 @@ static void assert_refused(const char *listen, const char *file, int status, con
 
 static void addresses_that_cannot_be_are_refused_in_one_line(void **state)
 {
-	static const char *const bad[] = { "", "9898", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:-1", "127.0.0.1:80x",
-					   "::1:9898", "[::1]", "localhost:9898", "[127.0.0.1]:x", "[:9898" };
+	static const char *const bad[] = { "", "9898", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:-1",
+					   "127.0.0.1:80x", "::1:9898", "[::1]", "localhost:9898", "[127.0.0.1]:x", "[:9898" };
 	struct shop shop = open_shop("i", NULL);
 
 	(void)state;
@@ -422,6 +482,25 @@ static void addresses_that_cannot_be_are_refused_in_one_line(void **state)
 		assert_refused(bad[i], shop.s->file, 2, format("--listen %s: expected ADDR:PORT", bad[i]));
 	assert_refused(format("127.0.0.1:%d", shop.port), shop.s->file, 1, format("cannot listen on 127.0.0.1:%d", shop.port));
 	assert_refused("192.0.2.1:0", shop.s->file, 1, "cannot listen on 192.0.2.1:0");
+}
+
+static void ipv6_is_written_in_brackets(void **state)
+{
+	struct services *s = services_open();
+	struct process *p;
+	struct agent_run *a;
+
+	(void)state;
+	write_entries(s, "");
+	if (run_shell(NULL, "grep -q '^0*1 .* lo$' /proc/net/if_inet6")->exit_status)
+		skip_because("loopback has no ::1");
+	a = agent_start_alone(s->dir, ARGV("--services", s->file, "--listen", "[::1]:0"));
+	agent_wait_log(a, "/readyz on [::1]:");
+	agent_wait_log(a, "\n");
+	p = run(NULL, "curl", "-sS", "--max-time", "30", "--noproxy", "*",
+		format("http://[::1]:%d/healthz", atoi(strstr(a->process->err_text, "on [::1]:") + 9)), NULL);
+	assert_clean(p);
+	assert_string_equal(p->out_text, "ok\n");
 }
 
 static void every_address_is_also_one_of_ipv4(void **state)
@@ -460,28 +539,15 @@ static void an_agent_that_waits_for_another_is_alive_and_not_ready(void **state)
 
 /* ---- many Services ---- */
 
-enum { MANY = 10000 };
-
 static void ten_thousand_services_make_a_bounded_answer(void **state)
 {
 	struct services *s = services_open();
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
 	struct answer answer;
 	struct agent_run *a;
 	int port;
 
 	(void)state;
-	assert_non_null(out);
-	for (unsigned i = 0; i < MANY; i++)
-		fprintf(out,
-			"%s{ \"name\": \"s%05u\", \"namespace\": \"shop\", \"addresses\": [\"10.96.%u.%u\"], \"ports\": [ { \"port\": 80 } ], "
-			"\"endpoints\": [ \"10.0.%u.%u:80\" ] }",
-			i ? ",\n" : "", i, i / 250, i % 250, i / 250, i % 250);
-	assert_int_equal(fclose(out), 0);
-	write_entries(s, text);
-	free(text);
+	write_many(s);
 	a = agent_start_alone(s->dir, ARGV("--services", s->file, LISTEN_ANY));
 	port = listen_port(a);
 	wait_page(port, "/readyz", 200);
@@ -491,8 +557,8 @@ static void ten_thousand_services_make_a_bounded_answer(void **state)
 	assert_int_equal(samples_of(answer.body, "fairdial_service_mode{"), TALLY_SERIES);
 	assert_true(sample_of(answer.body, "fairdial_services_folded") == MANY - TALLY_SERIES);
 	assert_true(sample_of(answer.body, "fairdial_table_services") == MANY);
-	assert_true(sample_of(answer.body, "fairdial_service_endpoints{namespace=\"\",service=\"_other\",port=\"\",state=\"usable\"}") ==
-		    MANY - TALLY_SERIES);
+	assert_true(sample_of(answer.body, "fairdial_service_endpoints{namespace=\"\",service=\"_other\",port=\"\","
+					   "state=\"usable\"}") == MANY - TALLY_SERIES);
 	assert_true(answer.size < 2 << 20);
 }
 
@@ -505,7 +571,7 @@ static int open_everything(struct api_server *api, struct shop *shop)
 	shop->b = backends_start(2, ONE_PORT);
 	api_put_service(api, "api", "10.96.0.1", "http:80");
 	api_put_slice(api, "api-1", "api", "http:8080", "10.0.0.1");
-	write_entries(shop->s, list_entry(shop->b, "ii", ROW ", \"drain\": \"idle\""));
+	write_entries(shop->s, list_entry(shop->b, "ii", ROUND_ROBIN ", \"drain\": \"idle\""));
 	shop->a = agent_start(api, shop->s->dir, ARGV("--services", shop->s->file, LISTEN_ANY));
 	shop->port = listen_port(shop->a);
 	wait_page(shop->port, "/readyz", 200);
@@ -657,7 +723,8 @@ static void families_are_those_that_are_written_down(void **state)
 	for (size_t i = 0; i < metrics_family_count; i++) {
 		const struct metric *m = &metrics_families[i];
 
-		rows = format("%s%s %s%s%s\n", rows, m->name, metric_type_name(m->type), m->labels ? " " : "", m->labels ? m->labels : "");
+		rows = format("%s%s %s%s%s\n", rows, m->name, metric_type_name(m->type), m->labels ? " " : "",
+			      m->labels ? m->labels : "");
 		assert_true(m->help[0] && m->help[strlen(m->help) - 1] != '.');
 	}
 	assert_string_equal(served, rows);
@@ -672,14 +739,17 @@ int main(void)
 		TEST(open_connections_and_moves_are_counted),
 		TEST(an_agent_that_follows_another_begins_with_nothing),
 		TEST(an_agent_without_a_ledger_tells_of_its_list_alone),
+		TEST(what_cannot_be_published_is_counted_and_makes_it_not_ready),
 		TEST(watches_and_readiness_go_and_come_with_the_api),
 		TEST(an_agent_that_may_not_list_is_alive_and_not_ready),
 		TEST(changes_are_counted_and_timed_from_their_cause_to_the_table),
 		TEST(other_paths_and_methods_are_refused),
+		TEST(version_names_the_library),
 		TEST(open_metrics_is_told_to_who_asks_for_it),
 		TEST(slow_clients_hold_up_nobody_and_are_ended),
 		TEST(readers_that_do_not_read_hold_up_nobody),
 		TEST(addresses_that_cannot_be_are_refused_in_one_line),
+		TEST(ipv6_is_written_in_brackets),
 		TEST(every_address_is_also_one_of_ipv4),
 		TEST(an_agent_that_waits_for_another_is_alive_and_not_ready),
 		TEST(ten_thousand_services_make_a_bounded_answer),

@@ -166,22 +166,33 @@ size_t samples_of(const char *text, const char *beginning)
 
 const char *web_sample(const char *name, const char *label)
 {
-	return format("fairdial_service_%s{namespace=\"\",service=\"web\",port=\"80\"%s%s}", name, label ? "," : "", label ? label : "");
+	return format("fairdial_service_%s{namespace=\"\",service=\"web\",port=\"80\"%s%s}", name, label ? "," : "",
+		      label ? label : "");
 }
 
-void wait_sample(int port, const char *sample, double value)
+static void wait_value(int port, const char *sample, double value, bool above)
 {
 	long begun = now_ms();
 	const char *text;
 
 	for (;;) {
 		text = scrape(port);
-		if (has_sample(text, sample) && sample_of(text, sample) == value)
+		if (has_sample(text, sample) && (above ? sample_of(text, sample) > value : sample_of(text, sample) == value))
 			return;
 		if (now_ms() - begun > LIMIT_MS)
-			fail_msg("%s is not %g in\n%s", sample, value, text);
+			fail_msg("%s is not %s%g in\n%s", sample, above ? "above " : "", value, text);
 		poll(NULL, 0, PAUSE_MS);
 	}
+}
+
+void wait_sample(int port, const char *sample, double value)
+{
+	wait_value(port, sample, value, false);
+}
+
+void wait_sample_above(int port, const char *sample, double value)
+{
+	wait_value(port, sample, value, true);
 }
 
 struct answer wait_page(int port, const char *path, int status)

@@ -44,6 +44,7 @@ const char *web_sample(const char *name, const char *label);
 
 /* Until a sample has this value, and until a page has this status; the test fails after a while, and shows what is there. */
 void wait_sample(int port, const char *sample, double value);
+void wait_sample_above(int port, const char *sample, double value);
 struct answer wait_page(int port, const char *path, int status);
 
 #endif
