@@ -150,6 +150,7 @@ static struct metrics_facts facts_of(const struct exporter *e, const struct expo
 	uint64_t since_ms = sight->vouched_ms ? sight->vouched_ms : e->started_ms;
 	struct metrics_facts facts = {
 		.started_ms = e->started_wall_ms,
+		.waits = !sight->shelf,
 		.age_ms = now_ms > since_ms ? now_ms - since_ms : 0,
 		.wholes = sight->wholes,
 		.patches = sight->patches,

@@ -98,7 +98,8 @@ static void write_agent(struct exposition *e, const struct metrics_facts *facts)
 	put_seconds(e, START_TIME, facts->started_ms);
 	if (facts->has_table)
 		put_one_count(e, GENERATION, facts->generation);
-	put_seconds(e, AGE, facts->age_ms);
+	if (!facts->waits)
+		put_seconds(e, AGE, facts->age_ms);
 	if (facts->has_table) {
 		put_one_count(e, SERVICES, facts->services);
 		put_one_count(e, ENDPOINTS, facts->endpoints);

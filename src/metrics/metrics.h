@@ -29,6 +29,7 @@ struct metrics_facts {
 	uint64_t started_ms; /* CLOCK_REALTIME */
 	bool has_table;
 	uint64_t generation, services, endpoints;
+	bool waits; /* for another agent to end: the list is that one's to vouch for */
 	uint64_t age_ms;
 	uint64_t wholes, patches, publish_failures;
 	bool has_trouble;

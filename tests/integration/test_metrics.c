@@ -532,6 +532,7 @@ static void an_agent_that_waits_for_another_is_alive_and_not_ready(void **state)
 	assert_string_equal(answer.body, format("another fairdial publishes into %s: waiting for it to end\n", shop.s->dir));
 	assert_string_equal(scrape_send(port, "GET", "/healthz", NULL).body, "ok\n");
 	assert_false(has_sample(scrape(port), "fairdial_table_generation"));
+	assert_false(has_sample(scrape(port), "fairdial_table_age_seconds")); /* nobody is to be called for a list that is not its own */
 	agent_end(shop.a, SIGTERM);
 	wait_page(port, "/readyz", 200);
 	assert_true(sample_of(scrape(port), web_sample("endpoints", "state=\"usable\"")) == 1);
