@@ -256,6 +256,16 @@ size_t namespaces_count(const struct namespaces *n)
 	return n->count;
 }
 
+void namespaces_each(const struct namespaces *n, void (*each)(void *of, const struct table *table), void *of)
+{
+	for (const struct room *room = n->rooms; room; room = room->next) {
+		const struct table *table = room->writer ? writer_table(room->writer) : NULL;
+
+		if (table)
+			each(of, table);
+	}
+}
+
 static bool has_services(const struct table *table)
 {
 	struct table_view view;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/exporter.h"
 #include "agent/yaml_json.h"
 #include "base/text.h"
 #include "cli/cli.h"
@@ -279,10 +280,10 @@ bool cli_join(char **text, const char *more)
 
 static int print_version(void)
 {
-	const char *yaml = yaml_json_version();
+	const char *yaml = yaml_json_version(), *http = exporter_library();
 
-	printf("fairdial %s (libcurl %s, jansson %s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
-	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "");
+	printf("fairdial %s (libcurl %s, jansson %s%s%s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
+	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "", http ? ", libmicrohttpd " : "", http ? http : "");
 	return EXIT_DONE;
 }
 
