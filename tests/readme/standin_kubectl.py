@@ -130,7 +130,7 @@ class Handler(standin.Handler):
     def reply_nothing(self):
         """An empty document, as protobuf has it: of Lists, which kubectl judges by itself, nothing is known."""
         self.send_response(200)
-        self.send_header('Content-Type', 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf')
+        self.send_header('Content-Type', 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf')
         self.send_header('Content-Length', '0')
         self.end_headers()
 
