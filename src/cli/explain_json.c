@@ -8,23 +8,12 @@
 
 #include "balance/balance.h"
 #include "cli/policy_json.h"
+#include "cli/print_json.h"
 #include "explain/explain.h"
-
-/* Of what is no UTF-8, which JSON does not take, the bytes that are ASCII. */
-static json_t *text_json(const char *text)
-{
-	char clean[TABLE_NOTE_SIZE];
-	json_t *json = json_string(text);
-
-	if (json)
-		return json;
-	text_show(clean, sizeof(clean), text);
-	return json_string(clean);
-}
 
 static json_t *text_or_null(const char *text)
 {
-	return text[0] ? text_json(text) : json_null();
+	return text[0] ? json_string(text) : json_null();
 }
 
 /* ---- a port ---- */
@@ -112,7 +101,7 @@ static json_t *port_json(const struct explanation *e, const struct explain_port 
 
 	for (size_t i = 0; i < p->family_count; i++)
 		json_array_append_new(families, family_json(e, &p->families[i]));
-	return json_pack("{s:o, s:i, s:s, s:o}", "name", text_json(p->seen->name), "port", p->seen->port, "protocol",
+	return json_pack("{s:s, s:i, s:s, s:o}", "name", p->seen->name, "port", p->seen->port, "protocol",
 			 p->seen->protocol, "families", families);
 }
 
@@ -122,10 +111,10 @@ static json_t *table_json(const struct explanation *e)
 {
 	const struct snapshot *s = e->snapshot;
 
-	return json_pack("{s:o, s:I, s:I, s:b, s:b, s:b, s:b, s:o, s:s?}", "source", text_json(s->source), "generation",
+	return json_pack("{s:s, s:I, s:I, s:b, s:b, s:b, s:o, s:s?}", "source", s->source, "generation",
 			 (json_int_t)s->generation, "age_ms", (json_int_t)s->age_ms, "static", s->is_static, "alive",
-			 s->alive && !e->is_other_boot, "stale", e->is_stale, "other_boot", e->is_other_boot, "trouble",
-			 text_or_null(s->trouble), "ledger_error", s->ledger_error ? strerror(-s->ledger_error) : NULL);
+			 s->alive, "stale", e->is_stale, "trouble", text_or_null(s->trouble), "ledger_error",
+			 s->ledger_error ? strerror(-s->ledger_error) : NULL);
 }
 
 static json_t *ignored_json(const struct explanation *e)
@@ -147,24 +136,14 @@ static json_t *explanation_json(const struct explanation *e)
 		json_array_append_new(addresses, json_string(addr_print_ip(&s->addresses[i], text)));
 	for (size_t i = 0; i < e->port_count; i++)
 		json_array_append_new(ports, port_json(e, &e->ports[i]));
-	return json_pack("{s:o, s:o, s:o, s:b, s:s?, s:o, s:o, s:o, s:o}", "service", text_json(s->name), "namespace",
-			 text_json(s->namespace), "addresses", addresses, "headless", e->is_headless, "stands_down",
-			 s->stand_down[0] ? s->stand_down : NULL, "table", table_json(e), "policy", policy_json(&e->policy),
-			 "environment_ignored", ignored_json(e), "ports", ports);
-}
-
-static int dump(json_t *root)
-{
-	int r = root && json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 ? 0 : -ENOMEM;
-
-	json_decref(root);
-	putchar('\n');
-	return r;
+	return json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "service", s->name, "namespace", s->namespace, "addresses",
+			 addresses, "headless", e->is_headless, "stands_down", text_or_null(s->stand_down), "table",
+			 table_json(e), "policy", policy_json(&e->policy), "environment_ignored", ignored_json(e), "ports", ports);
 }
 
 int explain_print_json(const struct explanation *e)
 {
-	return dump(explanation_json(e));
+	return print_json(explanation_json(e));
 }
 
 /* ---- connections ---- */
@@ -174,8 +153,8 @@ static json_t *others_json(const struct explain_connection *c)
 	json_t *names = json_array();
 
 	for (size_t i = 0; i < c->other_count && i < SNAPSHOT_SHARED; i++)
-		json_array_append_new(names, json_pack("{s:o, s:o}", "service", text_json(c->others[i]->name), "namespace",
-						       text_json(c->others[i]->namespace)));
+		json_array_append_new(names, json_pack("{s:s, s:s}", "service", c->others[i]->name, "namespace",
+						       c->others[i]->namespace));
 	return names;
 }
 
@@ -205,8 +184,7 @@ int explain_print_connections_json(const struct explain_connections *all, const 
 
 	for (size_t i = 0; i < all->count; i++)
 		json_array_append_new(connections, connection_json(&all->at[i], &told[all->at[i].told]));
-	return dump(json_pack("{s:i, s:o, s:s?, s:o, s:o}", "pid", all->pid, "program", text_or_null(all->program), "not_spread",
-			      all->unspread ? all->unspread->name : NULL, "open",
-			 all->is_one ? json_null() : json_integer((json_int_t)all->open), "connections",
-			      connections));
+	return print_json(json_pack("{s:i, s:o, s:s?, s:o, s:o}", "pid", all->pid, "program", text_or_null(all->program),
+				    "not_spread", all->unspread ? all->unspread->name : NULL, "open",
+				    all->is_one ? json_null() : json_integer((json_int_t)all->open), "connections", connections));
 }

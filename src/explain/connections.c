@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "balance/move.h"
-#include "table/freshness.h"
 
 /* ---- all sockets, with their peers ---- */
 
@@ -209,24 +208,11 @@ static void find_targets(const struct snapshot *snapshot, struct explain_connect
 
 /* ---- why not ---- */
 
-/* Such a table the shim passes over: to it that is no different from one that is too old. */
-static bool is_of_other_boot(const struct explain_place *place)
-{
-	struct table table;
-	bool is;
-
-	if (table_map(place->dir, &place->trust, &table, NULL) < 0)
-		return false;
-	is = !table_is_of_boot(&table);
-	table_unmap(&table);
-	return is;
-}
-
-static struct why_service facts_of(const struct snapshot *snapshot, const struct snapshot_service *s, bool other_boot)
+static struct why_service facts_of(const struct snapshot *snapshot, const struct snapshot_service *s)
 {
 	struct why_service facts = { .name = s->name, .namespace = s->namespace, .stands_down = s->stand_down[0],
-				     .is_stale = other_boot || (!snapshot->is_static && s->has_own_address &&
-								snapshot->age_ms > snapshot->stale_after_ms) };
+				     .is_stale = !snapshot->is_static && s->has_own_address &&
+						 snapshot->age_ms > snapshot->stale_after_ms };
 
 	facts.mode = strcmp(s->mode, "on") == 0 ? MODE_ON : strcmp(s->mode, "observe") == 0 ? MODE_OBSERVE : MODE_OFF;
 	for (size_t i = 0; i < s->port_count; i++)
@@ -243,15 +229,14 @@ static const struct why_row *unspread(const struct process_seen *process)
 	return why == WHY_COVERED || why == WHY_OBSERVES || why == WHY_OFF || why == WHY_LEFT_OUT ? NULL : why_row(why);
 }
 
-static void take_reason(const struct snapshot *snapshot, const struct process_seen *process, bool other_boot,
-			struct explain_connection *c)
+static void take_reason(const struct snapshot *snapshot, const struct process_seen *process, struct explain_connection *c)
 {
 	struct why_service facts;
 	enum why why;
 
 	if (!c->service)
 		return;
-	facts = facts_of(snapshot, c->service, other_boot);
+	facts = facts_of(snapshot, c->service);
 	why = !c->endpoint ? why_connection(process, &facts) : process ? why_process(process) : WHY_NOT_SEEN;
 	c->why = why == WHY_COVERED ? NULL : why_row(why);
 }
@@ -260,7 +245,6 @@ static int take_reasons(const struct explain_place *place, const struct snapshot
 			struct explain_connections *to)
 {
 	struct processes_context context = { .shim_path = place->shim_path, .wanted = to->pid };
-	bool other_boot = is_of_other_boot(place);
 	const struct process_seen *process;
 	struct processes processes;
 	char path[PATH_MAX];
@@ -277,7 +261,7 @@ static int take_reasons(const struct explain_place *place, const struct snapshot
 		snprintf(to->program, sizeof(to->program), "%s", process->name);
 	to->unspread = unspread(process);
 	for (size_t i = 0; i < to->count; i++)
-		take_reason(snapshot, process, other_boot, &to->at[i]);
+		take_reason(snapshot, process, &to->at[i]);
 	processes_free(&processes);
 	return 0;
 }

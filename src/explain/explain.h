@@ -27,7 +27,6 @@ struct explain_row {
 enum explain_pass {
 	PASS_NO,
 	PASS_NOT_TCP,
-	PASS_OTHER_BOOT,
 	PASS_PROCESS, /* what it lacks: `unspread` of its dialer */
 	PASS_PROCESS_OFF,
 	PASS_SERVICE_OFF,
@@ -123,7 +122,7 @@ struct explanation {
 	struct explain_dialer dialer;
 	struct table_policy policy; /* with what the environment has to say */
 	bool is_headless; /* its names answer with its pods, in the order of the policy; nothing is redirected */
-	bool is_stale, is_other_boot;
+	bool is_stale; /* too old for a dial of it to be ours */
 	bool balance_misread; /* FAIRDIAL_BALANCE makes no sense, and is passed over */
 	struct explain_port *ports;
 	size_t port_count;

@@ -33,14 +33,9 @@ static void print_data(const struct explanation *e)
 {
 	const struct snapshot *s = e->snapshot;
 
-	printf("  table      generation %llu, ", (unsigned long long)s->generation);
-	if (e->is_other_boot) {
-		printf("%sof an earlier boot of this machine%s", paint(PAINT_BAD), paint_off());
-	} else {
-		printf("%s", how_old(s));
-		print_age(s->age_ms);
-		printf("%s", s->is_static || s->alive ? " ago" : "");
-	}
+	printf("  table      generation %llu, %s", (unsigned long long)s->generation, how_old(s));
+	print_age(s->age_ms);
+	printf("%s", s->is_static || s->alive ? " ago" : "");
 	printf(", from ");
 	print_plain(s->source);
 	if (e->is_stale)

@@ -30,7 +30,6 @@ struct look {
 	struct table table;
 	struct table_view view;
 	struct table_rules rules;
-	bool is_other_boot;
 	struct ledger ledger; /* as it is; base NULL: there is none */
 	struct ledger copy;
 	bool makes_ledger; /* there is none yet, and the first dial makes it */
@@ -80,8 +79,6 @@ static enum explain_pass judge(const struct look *l, const struct table_port *po
 
 	if (port->protocol != PROTOCOL_TCP)
 		return PASS_NOT_TCP;
-	if (l->is_other_boot)
-		return PASS_OTHER_BOOT;
 	if (l->dialer.unspread)
 		return PASS_PROCESS;
 	if (l->to->is_headless)
@@ -311,8 +308,7 @@ static void take_age(struct look *l, const struct table_service *service)
 	enum freshness freshness = table_freshness(&l->table, l->rules.stale_after_ms, l->now_ms);
 
 	l->to->is_headless = (service->flags & SERVICE_HEADLESS) && service->address_count == 0;
-	l->to->is_other_boot = l->is_other_boot;
-	l->to->is_stale = l->is_other_boot || (l->to->is_headless && freshness != FRESH) ||
+	l->to->is_stale = (l->to->is_headless && freshness != FRESH) ||
 			  ((service->flags & SERVICE_OWN_ADDRESS) && freshness == STALE);
 }
 
@@ -364,7 +360,6 @@ static int look(struct look *l)
 	l->to->ports = calloc(l->question->service->port_count + 1, sizeof(*l->to->ports));
 	if (!l->to->ports)
 		return -ENOMEM;
-	l->is_other_boot = !table_is_of_boot(&l->table);
 	open_ledger(l);
 	r = take_generation(l);
 	ledger_copy_free(&l->copy);

@@ -4,7 +4,6 @@
 static const struct explain_row passes[PASS_COUNT] = {
 	[PASS_NO] = { "no", "" },
 	[PASS_NOT_TCP] = { "not-tcp", "only TCP is spread" },
-	[PASS_OTHER_BOOT] = { "other-boot", "the table is of an earlier boot of this machine, and is passed over" },
 	[PASS_PROCESS] = { "process", "the process is not spread by this table" },
 	[PASS_PROCESS_OFF] = { "process-off", "FAIRDIAL, or a list that is too long, switches this process off" },
 	[PASS_SERVICE_OFF] = { "service-off", "the mode of the Service, or of all, is off" },

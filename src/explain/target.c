@@ -12,11 +12,10 @@
 #define NAMED_MAX 4
 #define NAME_TEXT (2 * TABLE_NAME_SIZE)
 
-/* Fit for a terminal. Returns `buf`. */
+/* Returns `buf`. */
 static const char *name_of(const struct snapshot_service *s, char buf[NAME_TEXT])
 {
 	snprintf(buf, NAME_TEXT, "%s%s%s", s->name, s->namespace[0] ? "." : "", s->namespace);
-	text_sanitise(buf);
 	return buf;
 }
 
@@ -186,7 +185,6 @@ static int refuse_name(const struct snapshot *snapshot, struct slice name, char 
 	char asked[NAME_TEXT], named[NAMED_MAX * NAME_TEXT];
 
 	snprintf(asked, sizeof(asked), "%.*s", (int)(name.len < 100 ? name.len : 100), name.at);
-	text_sanitise(asked);
 	if (list_named(snapshot, name, named, sizeof(named)) > 1)
 		snprintf(why, size, "'%s': several Services have this name: name one of %.300s", asked, named);
 	else if (rest.at && list_named(snapshot, head, named, sizeof(named)))
@@ -222,15 +220,14 @@ static int find_name(struct slice name, const char *port, const struct snapshot 
 		     size_t size)
 {
 	const struct snapshot_service *found = only_named(snapshot, name);
-	char text[NAME_TEXT], ports[64], asked[64];
+	char text[NAME_TEXT], ports[64];
 
 	if (!found)
 		return refuse_name(snapshot, name, why, size);
 	*ret = (struct explain_question){ .service = found, .port = port ? port_called(found, port) : NULL };
 	if (!port || ret->port)
 		return 0;
-	text_show(asked, sizeof(asked), port);
-	snprintf(why, size, "Service %s has no port %s: its ports: %s", name_of(found, text), asked,
+	snprintf(why, size, "Service %s has no port %.64s: its ports: %s", name_of(found, text), port,
 		 ports_of(found, ports, sizeof(ports)));
 	return -ENOENT;
 }
@@ -242,23 +239,21 @@ int target_find(const char *operand, const struct snapshot *snapshot, struct exp
 {
 	const char *colon = strrchr(operand, ':');
 	size_t len = colon ? (size_t)(colon - operand) : strlen(operand);
-	char shown[128];
 	struct addr addr;
 
 	if (addr_parse(operand, strlen(operand), &addr) == 0)
 		return find_address(&addr, snapshot, ret_question, why, why_size);
-	text_show(shown, sizeof(shown), operand);
 	if (addr_parse_ip(operand, strlen(operand), &addr) == 0) {
-		snprintf(why, why_size, "'%s': which port? %s%s%s:PORT", shown, addr.is_v4 ? "" : "[", shown,
+		snprintf(why, why_size, "'%s': which port? %s%s%s:PORT", operand, addr.is_v4 ? "" : "[", operand,
 			 addr.is_v4 ? "" : "]");
 		return -EINVAL;
 	}
 	if (operand[0] == '[' || (colon && addr_parse_ip(operand, len, &addr) == 0)) {
-		snprintf(why, why_size, "'%s': expected ADDR:PORT, with a port from 1 to 65535", shown);
+		snprintf(why, why_size, "'%.100s': expected ADDR:PORT, with a port from 1 to 65535", operand);
 		return -EINVAL;
 	}
 	if (len == 0 || (colon && colon[1] == '\0')) {
-		snprintf(why, why_size, "'%s': expected NAME[.NAMESPACE][:PORT] or ADDR:PORT", shown);
+		snprintf(why, why_size, "'%.100s': expected NAME[.NAMESPACE][:PORT] or ADDR:PORT", operand);
 		return -EINVAL;
 	}
 	return find_name((struct slice){ operand, len }, colon ? colon + 1 : NULL, snapshot, ret_question, why, why_size);
