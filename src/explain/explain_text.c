@@ -344,6 +344,25 @@ static void print_standing(const struct explain_connection *c, const struct expl
 	putchar('\n');
 }
 
+static bool has_another(const struct explain_connection *c, const struct explain_family *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->endpoints[i].seen != c->endpoint && f->endpoints[i].seen->usable)
+			return true;
+	return false;
+}
+
+/* What its endpoint, as it is now, makes of `drain` (balance/move.h has the rules). */
+static const char *when_it_leaves(const struct explain_connection *c, const struct explanation *e)
+{
+	if (!has_another(c, family_of(e)))
+		return "there is no other endpoint to go to: it stays";
+	if (!c->endpoint->terminating || c->endpoint->usable || e->policy.drain == DRAIN_LEAVE)
+		return "its endpoint is in, or drain leaves it alone: at quiet points only, as rebalance and max_age say";
+	return e->policy.drain == DRAIN_IDLE ? "its endpoint is terminating: it is closed as soon as it is quiet"
+					     : "its endpoint is terminating: it is closed when quiet, and at the deadline in any case";
+}
+
 /* One that may be closed: by what, and whether its time has come. */
 static void print_leaving(const struct explain_connection *c, const struct explanation *e)
 {
@@ -356,9 +375,7 @@ static void print_leaving(const struct explain_connection *c, const struct expla
 
 		printf(" %s %s%s", keys[i], policy_print(&e->policy, key, text), i < 3 ? "," : "");
 	}
-	puts(c->endpoint->terminating && !c->endpoint->usable && e->policy.drain != DRAIN_LEAVE
-		     ? ";\n             its endpoint is terminating: it is closed as soon as it is quiet"
-		     : ";\n             its endpoint is in, so drain leaves it alone now");
+	printf(";\n             %s\n", when_it_leaves(c, e));
 }
 
 static void print_stay(const struct explain_connection *c, const struct explanation *e)

@@ -10,6 +10,7 @@
 #include "base/host.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
+#include "support/dns.h"
 #include "support/explained.h"
 #include "support/kube_lists.h"
 #include "support/process.h"
@@ -331,6 +332,33 @@ static void a_headless_service_is_told_by_name(void **state)
 	assert_true(json_is_object(json_object_get(explained_family(root), "next")));
 }
 
+/* Its names answer with whom was foretold in front, whom a program then dials by its own address. */
+static void who_comes_first_in_the_names_of_a_headless_service_is_told(void **state)
+{
+	static const char *const policies[] = { "round_robin", "least_conn", "hash" };
+	struct dns *dns = dns_start();
+	struct backends *b = backends_start(3, ONE_PORT);
+	struct services *s = services_open();
+	const char *port = format("%d", backends_port(b, 0));
+	const char *pods = format("%s %s %s", backends_address(b, 0), backends_address(b, 1), backends_address(b, 2));
+
+	(void)state;
+	dns_set(dns, "web", pods);
+	for (size_t i = 0; i < 3; i++) {
+		publish_objects(s, NULL, NULL,
+				service_object("web", "None", format(":%s", port),
+					       format("'annotations': { 'fairdial.dev/balance': '%s' }", policies[i]), NULL),
+				slice_object("web", 1, format(":%s", port), pods), NULL);
+		for (int dials = 0; dials < 5; dials++) {
+			size_t next = explained_next(b, explained_as(s, s->env, "web"));
+			struct process *p = run(s->env, built("helpers/dialer"), "web", port, NULL);
+
+			assert_clean(p);
+			assert_string_equal(p->out_text, format("backend-%zu\n", next + 1));
+		}
+	}
+}
+
 static void both_families_are_told_each_by_itself(void **state)
 {
 	struct services *s = services_open();
@@ -622,7 +650,7 @@ static void texts_of_a_table_are_not_obeyed(void **state)
 	explained_by_schema(s, WEB);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_next_turn_of_round_robin_is_told),
@@ -642,6 +670,7 @@ int main(void)
 		TEST(without_a_ledger_nobody_knows_who_is_next),
 		TEST(a_pin_is_told),
 		TEST(a_headless_service_is_told_by_name),
+		TEST(who_comes_first_in_the_names_of_a_headless_service_is_told),
 		TEST(both_families_are_told_each_by_itself),
 		TEST(what_is_nearest_is_named),
 		TEST(a_mistyped_name_is_answered_with_those_that_are_near),
@@ -657,5 +686,7 @@ int main(void)
 		TEST(texts_of_a_table_are_not_obeyed),
 	};
 
+	(void)argc;
+	dns_need_namespaces(argv);
 	return RUN_TESTS(tests);
 }
