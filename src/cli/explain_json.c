@@ -136,8 +136,8 @@ static json_t *explanation_json(const struct explanation *e)
 		json_array_append_new(addresses, json_string(addr_print_ip(&s->addresses[i], text)));
 	for (size_t i = 0; i < e->port_count; i++)
 		json_array_append_new(ports, port_json(e, &e->ports[i]));
-	return json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "service", s->name, "namespace", s->namespace, "addresses",
-			 addresses, "headless", e->is_headless, "stands_down", text_or_null(s->stand_down), "table",
+	return json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "service", s->name, "namespace", s->namespace,
+			 "addresses", addresses, "headless", e->is_headless, "stands_down", text_or_null(s->stand_down), "table",
 			 table_json(e), "policy", policy_json(&e->policy), "environment_ignored", ignored_json(e), "ports", ports);
 }
 

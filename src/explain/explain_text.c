@@ -359,8 +359,9 @@ static const char *when_it_leaves(const struct explain_connection *c, const stru
 		return "there is no other endpoint to go to: it stays";
 	if (!c->endpoint->terminating || c->endpoint->usable || e->policy.drain == DRAIN_LEAVE)
 		return "its endpoint is in, or drain leaves it alone: at quiet points only, as rebalance and max_age say";
-	return e->policy.drain == DRAIN_IDLE ? "its endpoint is terminating: it is closed as soon as it is quiet"
-					     : "its endpoint is terminating: it is closed when quiet, and at the deadline in any case";
+	if (e->policy.drain == DRAIN_IDLE)
+		return "its endpoint is terminating: it is closed as soon as it is quiet";
+	return "its endpoint is terminating: it is closed when quiet, and at the deadline in any case";
 }
 
 /* One that may be closed: by what, and whether its time has come. */

@@ -161,8 +161,9 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	if (answer != RULES_OURS && answer != RULES_OBSERVED)
 		return (enum dial_reason)answer;
 	dial_take_port(d, view, &rules, (uint32_t)r, &port);
-	d->observed = answer == RULES_OBSERVED;
-	if (!d->observed)
+	if (answer == RULES_OBSERVED)
+		d->observed = true;
+	else
 		d->pick.may_try = true;
 	if (port.affinity_s) {
 		d->affinity_s = port.affinity_s;
