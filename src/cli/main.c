@@ -16,9 +16,10 @@
 #include "cli/cli.h"
 #include "install/self.h"
 #include "table/mark.h"
+#include "top/screen.h"
 
-static const struct verb *const verbs[] = { &run_verb,	 &publish_verb, &agent_verb,   &status_verb,
-					    &explain_verb, &check_verb,   &install_verb, &inject_verb };
+static const struct verb *const verbs[] = { &run_verb,	   &publish_verb, &agent_verb,	 &status_verb, &top_verb,
+					    &explain_verb, &check_verb,	  &install_verb, &inject_verb };
 
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
 #define MAX_OPTIONS 32
@@ -252,10 +253,10 @@ bool cli_join(char **text, const char *more)
 
 static int print_version(void)
 {
-	const char *yaml = yaml_json_version();
+	const char *yaml = yaml_json_version(), *curses = screen_version();
 
-	printf("fairdial %s (libcurl %s, jansson %s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
-	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "");
+	printf("fairdial %s (libcurl %s, jansson %s%s%s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
+	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "", curses ? ", ncurses " : "", curses ? curses : "");
 	return EXIT_DONE;
 }
 
