@@ -85,7 +85,7 @@ static const enum column dispensable[] = { COL_ZONE,	 COL_DIALS, COL_RATE_BAR, C
 
 static int gap_before(enum column col)
 {
-	return col == COL_ADDRESS || col == COL_DIALS || col == COL_STATE || col == COL_RATE ? 2 : 1;
+	return col == COL_ADDRESS || col == COL_DIALS || col == COL_STATE || col == COL_ZONE || col == COL_RATE ? 2 : 1;
 }
 
 static int used(const struct plan *plan)
@@ -127,7 +127,7 @@ void draw_plan(const struct frame *f, int width, struct plan *plan)
 	widen(plan, COL_ADDRESS, address, &surplus);
 	widen(plan, COL_STATE, 16, &surplus);
 	widen(plan, COL_ZONE, 10, &surplus);
-	for (int i = 0; i < 80; i++) { /* by turns, and the rest for whoever has more to say on wide screens */
+	for (int i = 0; i < 60; i++) { /* by turns, and the rest for whoever has more to say on wide screens */
 		widen(plan, COL_OPEN_BAR, plan->width[COL_OPEN_BAR] + 1, &surplus);
 		widen(plan, COL_RATE_BAR, plan->width[COL_RATE_BAR] + 1, &surplus);
 		if (i == 12) {
