@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 #include "cli/no_table.h"
 #include "install/self.h"
+#include "install/terminfo.h"
 #include "top/choices.h"
 #include "top/frame.h"
 #include "top/json.h"
@@ -28,8 +29,7 @@
 #include "view/paint.h"
 #include "view/snapshot.h"
 
-#define PIPE_WIDTH  100
-#define TERMINFO_IN "/../terminfo" /* of an installed tree, seen from the tool's set */
+#define PIPE_WIDTH 100
 
 enum { OPT_ONCE, OPT_JSON, OPT_DIR, OPT_INTERVAL, OPT_SORT };
 
@@ -178,15 +178,9 @@ static int show_once(const struct verb *verb, const struct arguments *a, const s
 /* The descriptions of terminals that `fairdial install` has put beside the tool; NULL: none. */
 static const char *own_terminfo(char buf[PATH_MAX])
 {
-	char *slash;
+	char tool[PATH_MAX];
 
-	if (self_path(buf) < 0)
-		return NULL;
-	slash = strrchr(buf, '/');
-	if (!slash || (size_t)(slash - buf) + sizeof(TERMINFO_IN) > PATH_MAX)
-		return NULL;
-	strcpy(slash, TERMINFO_IN);
-	return access(buf, F_OK) == 0 ? buf : NULL;
+	return self_path(tool) == 0 && terminfo_beside(tool, buf) == 0 && access(buf, F_OK) == 0 ? buf : NULL;
 }
 
 static int watch(const struct verb *verb, const struct arguments *a, const struct live_source *source, struct snapshot *snapshot)

@@ -135,27 +135,27 @@ static enum keys_outcome press_scroll(struct choices *c, uint32_t press, size_t 
 	case PRESS_UP:
 	case 'k':
 		scroll(c, false, 1, page, line_count);
-		return KEYS_CHANGED;
+		return KEYS_SCROLLED;
 	case PRESS_DOWN:
 	case 'j':
 		scroll(c, true, 1, page, line_count);
-		return KEYS_CHANGED;
+		return KEYS_SCROLLED;
 	case PRESS_PAGE_UP:
 	case CTRL('b'):
 		scroll(c, false, leaf, page, line_count);
-		return KEYS_CHANGED;
+		return KEYS_SCROLLED;
 	case PRESS_PAGE_DOWN:
 	case CTRL('f'):
 		scroll(c, true, leaf, page, line_count);
-		return KEYS_CHANGED;
+		return KEYS_SCROLLED;
 	case PRESS_HOME:
 	case 'g':
 		scroll(c, false, SIZE_MAX, page, line_count);
-		return KEYS_CHANGED;
+		return KEYS_SCROLLED;
 	case PRESS_END:
 	case 'G':
 		scroll(c, true, SIZE_MAX, page, line_count);
-		return KEYS_CHANGED;
+		return KEYS_SCROLLED;
 	default:
 		return KEYS_NOTHING;
 	}

@@ -40,7 +40,8 @@ struct keys {
 
 enum keys_outcome {
 	KEYS_NOTHING,
-	KEYS_CHANGED, /* draw */
+	KEYS_SCROLLED, /* draw the same frame, from another line on */
+	KEYS_CHANGED,  /* make another frame */
 	KEYS_REDRAW,  /* all of the screen, whatever is on it */
 	KEYS_QUIT,
 };

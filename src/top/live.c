@@ -30,6 +30,7 @@ struct live {
 	struct keys keys;
 	struct told told;
 	struct frame frame; /* of what was drawn last */
+	bool is_stale;	    /* what it is made of has changed */
 	size_t page;	    /* lines that it had room for */
 	struct canvas canvas;
 	struct frame_line lines[WINDOW_MAX];
@@ -70,6 +71,7 @@ static void look(struct live *l)
 	uint64_t now;
 	int r;
 
+	l->is_stale = true;
 	if (knew)
 		rates_keep(&l->rates, l->snapshot, l->taken_ns);
 	r = snapshot_renew(s->dir, s->trust, s->name, l->snapshot, &why);
@@ -191,14 +193,20 @@ static int draw_body(struct live *l, int y, int width)
 	return n;
 }
 
+static int make(struct live *l)
+{
+	frame_free(&l->frame);
+	l->is_stale = false;
+	return frame_make(&l->frame, l->snapshot, &l->rates, &l->choices);
+}
+
 static int draw(struct live *l)
 {
 	int height = screen_height(), width = screen_width() < CANVAS_MAX ? screen_width() : CANVAS_MAX, y, x = -1, r;
 	bool asks = l->keys.mode == KEYS_FILTER || l->keys.mode == KEYS_INTERVAL;
 	struct layout layout;
 
-	frame_free(&l->frame);
-	r = frame_make(&l->frame, l->snapshot, &l->rates, &l->choices);
+	r = l->is_stale ? make(l) : 0;
 	if (r < 0)
 		return r;
 	if (l->keys.mode == KEYS_HELP) {
@@ -250,6 +258,10 @@ static bool take_keys(struct live *l, bool *ret_draw)
 			*ret_draw = true;
 			break;
 		case KEYS_CHANGED:
+			l->is_stale = true;
+			*ret_draw = true;
+			break;
+		case KEYS_SCROLLED:
 			*ret_draw = true;
 			break;
 		case KEYS_NOTHING:
@@ -310,7 +322,7 @@ int live_watch(const struct live_source *source, struct snapshot *snapshot, cons
 	static struct live l; /* too large for a stack */
 	int r;
 
-	l = (struct live){ .source = source, .snapshot = snapshot, .choices = *choices };
+	l = (struct live){ .source = source, .snapshot = snapshot, .choices = *choices, .is_stale = true };
 	screen_canvas(&l.canvas);
 	l.taken_ns = clock_read_ns(CLOCK_MONOTONIC);
 	l.due_ns = l.taken_ns + choices->interval_ms * 1000000ull;
