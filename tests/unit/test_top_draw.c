@@ -255,8 +255,8 @@ static void service_says_less_where_there_is_less_room(void **state)
 	assert_service_line(&frame, 40, &c, "web.shop  10.96.0.1:80", "10 open  -/s");
 	assert_service_line(&frame, 26, &c, "web.shop", "10 open  -/s");
 	assert_string_equal(service_line(&frame, 0, 5, &c), "web.~");
-	assert_string_equal(service_line(&frame, 4, 100, &c),
-			    "  10.0.0.4:80       0                    -                    0       3  ejected for 12 s  zone-b");
+	assert_string_equal(service_line(&frame, 1, 100, &c),
+			    "  10.0.0.4:80       0                     -                  0       3  ejected for 12 s  zone-b");
 	frame_free(&frame);
 }
 
