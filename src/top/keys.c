@@ -258,8 +258,8 @@ void keys_print_foot(const struct keys *k, const struct choices *c, char *buf, s
 			 duration_print(c->interval_ms, every), k->input);
 		break;
 	default:
-		snprintf(buf, size, "q quit  h help  space %s  / filter%s%s  <> sort: %s  r reverse  -+ fold  s every %s",
-			 c->paused ? "go on" : "pause", c->filter[0] ? ": " : "", c->filter, sort_key_name(c->sort),
+		snprintf(buf, size, "q quit  h help  / filter%s%s  <> sort: %s  space %s  -+ fold  s every %s",
+			 c->filter[0] ? ": " : "", c->filter, sort_key_name(c->sort), c->paused ? "go on" : "pause",
 			 duration_print(c->interval_ms, every));
 		break;
 	}
