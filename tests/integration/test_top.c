@@ -6,9 +6,11 @@
 #include "support/testing.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -326,6 +328,49 @@ static void terminal_is_put_back_however_it_ends(void **state)
 	}
 }
 
+/* Whether a process waits in this system call. */
+static bool waits_in(const struct process *p, long call)
+{
+	char text[64] = "";
+	FILE *f = fopen(format("/proc/%d/syscall", (int)p->pid), "r");
+
+	if (f && fgets(text, sizeof(text), f) == NULL)
+		text[0] = '\0';
+	if (f)
+		fclose(f);
+	return text[0] >= '0' && text[0] <= '9' && atol(text) == call;
+}
+
+/* Nobody reads what it draws: of a terminal whose line hangs, or whose output Ctrl-S has stopped. */
+static void terminal_that_takes_no_more_does_not_keep_it(void **state)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	const struct winsize large = { .ws_row = 200, .ws_col = 300 };
+	struct services *s = services_of_web(backends_start(2, ONE_PORT), NULL);
+
+	(void)state;
+	need_curses();
+	if (access("/proc/self/syscall", R_OK))
+		skip_because("no /proc/PID/syscall here");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		struct termios before;
+		struct process *p = start_on_terminal(ARGV("TERM=xterm"), ARGV(built("fairdial"), "top", "--dir", s->dir), &before);
+		long end = now_ms() + LIMIT_MS;
+
+		process_expect(p, "q quit", LIMIT_MS);
+		assert_int_equal(ioctl(p->in, TIOCSWINSZ, &large), 0);
+		while (!waits_in(p, SYS_write)) {
+			process_say(p, "h\014x\014");
+			assert_true(now_ms() < end);
+			poll(NULL, 0, 10);
+		}
+		process_signal(p, numbers[i]);
+		process_wait(p, LIMIT_MS);
+		assert_int_equal(p->signal, numbers[i] == SIGINT ? 0 : numbers[i]);
+		assert_put_back(p, &before);
+	}
+}
+
 /* What is ignored from the start stays so: nohup. */
 static void signal_that_is_ignored_stays_ignored(void **state)
 {
@@ -591,6 +636,7 @@ int main(void)
 		TEST(any_size_of_the_terminal_will_do),
 		TEST(being_stopped_gives_the_terminal_back_for_a_while),
 		TEST(terminal_is_put_back_however_it_ends),
+		TEST(terminal_that_takes_no_more_does_not_keep_it),
 		TEST(signal_that_is_ignored_stays_ignored),
 		TEST(lost_terminal_ends_it),
 		TEST(colours_only_where_they_are_wanted),

@@ -230,6 +230,7 @@ static void service_without_ports_is_shown(void **state)
 	struct snapshot *s = big_snapshot(2, 1);
 
 	(void)state;
+	free(s->services[0].ports[0].endpoints);
 	s->services[0].port_count = 0;
 	assert_lines(s, (struct choices){ 0 }, "svc-00000.ns 0 | (none) | svc-00001.ns 1 | 10.1.1.1:80");
 }
