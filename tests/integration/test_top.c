@@ -328,6 +328,31 @@ static void terminal_is_put_back_however_it_ends(void **state)
 	}
 }
 
+/* By SIGSTOP, of which nobody is told: the shell that takes the terminal meanwhile may leave it in any mode. */
+static void being_stopped_without_a_word_is_noticed_when_it_goes_on(void **state)
+{
+	struct services *s = services_of_web(backends_start(2, ONE_PORT), NULL);
+	struct process *p;
+	struct termios before, meanwhile;
+
+	(void)state;
+	need_curses();
+	p = start_on_terminal(ARGV("TERM=xterm"), ARGV(built("fairdial"), "top", "--dir", s->dir), &before);
+	process_expect(p, "q quit", LIMIT_MS);
+	process_signal(p, SIGSTOP);
+	assert_int_equal(tcsetattr(p->in, TCSANOW, &before), 0);
+	process_signal(p, SIGCONT);
+	process_expect(p, LEAVES_SCREEN, LIMIT_MS);
+	process_say(p, "h"); /* without the end of a line */
+	process_expect(p, "Any key goes back.", LIMIT_MS);
+	assert_int_equal(tcgetattr(p->in, &meanwhile), 0);
+	assert_false(meanwhile.c_lflag & (ECHO | ICANON));
+	process_say(p, "xq");
+	process_wait(p, LIMIT_MS);
+	assert_int_equal(p->exit_status, 0);
+	assert_put_back(p, &before);
+}
+
 /* Whether a process waits in this system call. */
 static bool waits_in(const struct process *p, long call)
 {
@@ -635,6 +660,7 @@ int main(void)
 		TEST(ten_thousand_services_scroll),
 		TEST(any_size_of_the_terminal_will_do),
 		TEST(being_stopped_gives_the_terminal_back_for_a_while),
+		TEST(being_stopped_without_a_word_is_noticed_when_it_goes_on),
 		TEST(terminal_is_put_back_however_it_ends),
 		TEST(terminal_that_takes_no_more_does_not_keep_it),
 		TEST(signal_that_is_ignored_stays_ignored),
