@@ -308,6 +308,8 @@ static int watch(struct live *l, const sigset_t *waiting)
 		if (r < 0 || (r == POLLIN && take_keys(l, &draw_again)))
 			return r < 0 ? r : 0;
 		draw_again |= take_signals();
+		if (signals_end()) /* while it was stopped */
+			return signals_end();
 		if (interval_ms != l->choices.interval_ms)
 			l->due_ns = l->taken_ns + l->choices.interval_ms * 1000000ull;
 		if (!l->choices.paused && clock_read_ns(CLOCK_MONOTONIC) >= l->due_ns) {

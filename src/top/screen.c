@@ -169,13 +169,25 @@ int screen_open(const char *terminfo, bool colours, sigset_t *ret_waiting, struc
 	return 0;
 }
 
+/* In the background others have it already. */
+static void give_back(void)
+{
+	signals_enter_write();
+	if (signals_own_terminal(restore.fd)) {
+		if (!isendwin()) {
+			curs_set(1);
+			endwin();
+		}
+		tcsetattr(restore.fd, TCSANOW, &restore.modes);
+	}
+	signals_leave_write();
+}
+
 void screen_close(void)
 {
 	if (!screen)
 		return;
-	curs_set(1);
-	endwin();
-	tcsetattr(restore.fd, TCSANOW, &restore.modes);
+	give_back();
 	delscreen(screen);
 	screen = NULL;
 	signals_done();
@@ -269,15 +281,15 @@ void screen_resized(void)
 /* It may have been stopped by SIGSTOP, of which nobody is told: then a shell has taken the terminal as it was. */
 void screen_resumed(void)
 {
+	signals_enter_write();
 	endwin();
+	signals_leave_write();
 	screen_resized();
 }
 
 void screen_stop(void)
 {
-	curs_set(1);
-	endwin();
-	tcsetattr(restore.fd, TCSANOW, &restore.modes);
+	give_back();
 	signals_stop();
 	screen_resized();
 }
@@ -293,6 +305,20 @@ int screen_open(const char *terminfo, bool colours, sigset_t *ret_waiting, struc
 {
 	(void)terminfo, (void)colours, (void)ret_waiting;
 	return report(why, -ENOTSUP, "this fairdial was built without ncurses: see one frame with `fairdial top --once`");
+}
+
+/* In the background others have it already. */
+static void give_back(void)
+{
+	signals_enter_write();
+	if (signals_own_terminal(restore.fd)) {
+		if (!isendwin()) {
+			curs_set(1);
+			endwin();
+		}
+		tcsetattr(restore.fd, TCSANOW, &restore.modes);
+	}
+	signals_leave_write();
 }
 
 void screen_close(void)

@@ -21,12 +21,21 @@ static char crash_stack[16384]; /* a stack that has overflowed is no place for a
 
 /* ---- handlers ---- */
 
+bool signals_own_terminal(int fd)
+{
+	pid_t owner = tcgetpgrp(fd);
+
+	return owner <= 0 || owner == getpgrp();
+}
+
 static void put_back(void)
 {
 	const char *at = restore->bytes;
 	size_t left = restore->length;
 	ssize_t n;
 
+	if (!signals_own_terminal(restore->fd))
+		return;
 	tcflush(restore->fd, TCOFLUSH); /* what stands before it may never be taken */
 	for (; left && (n = write(restore->fd, at, left)) != 0; at += n, left -= (size_t)n) {
 		if (n > 0)
@@ -163,6 +172,7 @@ void signals_stop(void)
 	sigemptyset(&standard.sa_mask);
 	sigaction(SIGTSTP, &standard, &ours);
 	die_of(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &ends, NULL);
 	sigprocmask(SIG_BLOCK, &asks, NULL);
 	sigtimedwait(&goes_on, NULL, &now); /* the one that ended it needs no more thought */
 	sigaction(SIGTSTP, &ours, NULL);

@@ -41,8 +41,11 @@ int signals_end(void);
 void signals_enter_write(void);
 void signals_leave_write(void);
 
-/* Stops this process as SIGTSTP does; comes back when it goes on. */
+/* Stops this process as SIGTSTP does; comes back when it goes on. What came meanwhile is noted. */
 void signals_stop(void);
+
+/* False in the background, where a terminal belongs to others, and who changes its modes is stopped (SIGTTOU). */
+bool signals_own_terminal(int fd);
 
 /* Ends this process by this signal. */
 _Noreturn void signals_die(int number);

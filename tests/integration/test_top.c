@@ -256,6 +256,34 @@ static void being_stopped_gives_the_terminal_back_for_a_while(void **state)
 	pane_expect(p, "status-0");
 }
 
+/* The terminal is the shell's then, and who changes its modes from behind is stopped again. */
+static void one_that_is_stopped_or_behind_can_be_ended(void **state)
+{
+	static const char *const lines[] = { "kill %1", "bg; kill %1" };
+	struct services *s = services_of_web(backends_start(2, ONE_PORT), NULL);
+	struct pane *p;
+
+	(void)state;
+	need_curses();
+	if (!program_exists("bash"))
+		skip_because("no bash, whose jobs can be stopped");
+	p = pane_open(100, 24, "PS1='prompt> ' bash --norc --noprofile -i");
+	pane_expect(p, "prompt>");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		pane_keys(p, "-l", format("clear; %s", top_line(s->dir, "")), NULL);
+		pane_keys(p, "Enter", NULL);
+		pane_expect(p, "q quit  h help");
+		pane_keys(p, "C-z", NULL);
+		pane_expect(p, "Stopped");
+		pane_keys(p, "-l", format("%s; while kill -0 %%1 2>&-; do sleep 0.1; done; echo go\"n\"e", lines[i]), NULL);
+		pane_keys(p, "Enter", NULL);
+		pane_expect(p, "\ngone");
+		pane_keys(p, "-l", "echo st\"i\"ll", NULL);
+		pane_keys(p, "Enter", NULL);
+		pane_expect(p, "\nstill");
+	}
+}
+
 /* ---- however it ends ---- */
 
 static struct process *start_on_terminal(const char *const *env, const char *const *argv, struct termios *ret_before)
@@ -660,6 +688,7 @@ int main(void)
 		TEST(ten_thousand_services_scroll),
 		TEST(any_size_of_the_terminal_will_do),
 		TEST(being_stopped_gives_the_terminal_back_for_a_while),
+		TEST(one_that_is_stopped_or_behind_can_be_ended),
 		TEST(being_stopped_without_a_word_is_noticed_when_it_goes_on),
 		TEST(terminal_is_put_back_however_it_ends),
 		TEST(terminal_that_takes_no_more_does_not_keep_it),
