@@ -55,7 +55,7 @@ static int take_interval(const struct verb *verb, const char *text, uint32_t *re
 	uint32_t ms;
 
 	if (duration_parse(text, strlen(text), &ms) < 0 || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
-		return cli_fail(verb, EXIT_USAGE, "--interval %s: a duration from 100ms to 1h is wanted", text);
+		return cli_fail(verb, EXIT_USAGE, "--interval %s: expected a duration from 100ms to 1h", text);
 	*ret_ms = ms;
 	return 0;
 }
@@ -77,7 +77,7 @@ static int take_option(const struct verb *verb, int option, struct arguments *a)
 	default:
 		a->choices.sort = sort_key_named(optarg);
 		if (a->choices.sort == SORT_COUNT)
-			return cli_fail(verb, EXIT_USAGE, "--sort %s: name, open, rate, dials, failures or state is wanted", optarg);
+			return cli_fail(verb, EXIT_USAGE, "--sort %s: expected name, open, rate, dials, failures or state", optarg);
 		return 0;
 	}
 }
@@ -226,7 +226,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (r < 0)
 		return no_table_fail(verb, dir, r, why.text);
 	if (a.name && snapshot.service_count == 0)
-		r = cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table", a.name, dir);
+		r = no_service_fail(verb, dir, a.name, &snapshot);
 	else
 		r = a.once ? show_once(verb, &a, &source, &snapshot) : watch(verb, &a, &source, &snapshot);
 	snapshot_free(&snapshot);
@@ -237,8 +237,8 @@ const struct verb top_verb = {
 	.name = "top",
 	.usage = "[--once [--json]] [--dir DIR] [--interval DURATION] [--sort KEY] [NAME[.NAMESPACE]]",
 	.summary = "the same, live, drawn as bars: open connections and dials per second of each endpoint",
-	.more = "Keys are those of top and htop: q quits, / filters, < and > choose the column that sorts, r turns it round, space\n"
-	"pauses, + and - unfold and fold Services, s sets the interval, h says more.\n\n"
+	.more = "Keys are those of top and htop: q quits, / filters, < and > choose the column that sorts, r turns it round,\n"
+	"space pauses, + and - unfold and fold Services, s sets the interval, h says more.\n\n"
 	"OPEN, DIALS and FAILED are what status calls ACTIVE, DIALS and FAILED. A bar compares the endpoints of one Service: its\n"
 	"scale ends a little above the busiest of them. Evenness is Jain's index of the dials over the usable endpoints (1 is\n"
 	"even); \"random\" is what picking at random would have given for as many dials. No rate (\"-\") is known of an endpoint\n"

@@ -62,27 +62,33 @@ static json_t *addresses_json(const struct snapshot_service *s)
 	return addresses;
 }
 
-static int set_sums(json_t *object, const struct frame_sums *sums)
+/* Takes over the second one, too. */
+static json_t *joined(json_t *object, json_t *more)
 {
-	return json_object_update_new(object,
-				      json_pack("{s:I, s:I, s:I, s:o, s:I}", "active", (json_int_t)sums->open, "dials",
-						(json_int_t)sums->dials, "failures", (json_int_t)sums->failures,
-						"dials_per_second", rate_json(sums->rate), "usable", (json_int_t)sums->usable));
+	json_object_update(object, more);
+	json_decref(more);
+	return object;
+}
+
+static json_t *sums_json(const struct frame_sums *sums)
+{
+	return json_pack("{s:I, s:I, s:I, s:o, s:I}", "active", (json_int_t)sums->open, "dials", (json_int_t)sums->dials,
+			 "failures", (json_int_t)sums->failures, "dials_per_second", rate_json(sums->rate), "usable",
+			 (json_int_t)sums->usable);
 }
 
 static json_t *group_json(const struct frame_group *g)
 {
 	const struct snapshot_service *s = g->service;
 	const struct snapshot_port *p = g->port;
-	json_t *object = json_pack("{s:o, s:o, s:o, s:s, s:o}", "service", text_json(s->name), "namespace",
-				   text_json(s->namespace), "addresses", addresses_json(s), "mode", s->mode, "stands_down",
-				   text_or_null(s->stand_down));
+	json_t *object, *port;
 
-	json_object_update_new(object, json_pack("{s:o, s:o, s:s?, s:s?, s:f, s:f}", "port", p ? json_integer(p->port) : json_null(),
-						 "port_name", p ? text_or_null(p->name) : json_null(), "protocol",
-						 p ? p->protocol : NULL, "balance", p ? p->balance : NULL, "evenness",
-						 g->evenness, "evenness_at_random", g->at_random));
-	set_sums(object, &g->sums);
+	object = json_pack("{s:o, s:o, s:o, s:s, s:o}", "service", text_json(s->name), "namespace", text_json(s->namespace),
+			   "addresses", addresses_json(s), "mode", s->mode, "stands_down", text_or_null(s->stand_down));
+	port = json_pack("{s:o, s:o, s:s?, s:s?, s:f, s:f}", "port", p ? json_integer(p->port) : json_null(), "port_name",
+			 p ? text_or_null(p->name) : json_null(), "protocol", p ? p->protocol : NULL, "balance",
+			 p ? p->balance : NULL, "evenness", g->evenness, "evenness_at_random", g->at_random);
+	object = joined(joined(object, port), sums_json(&g->sums));
 	json_object_set_new(object, "endpoints", json_array());
 	return object;
 }
@@ -126,7 +132,7 @@ struct json_t *top_json(const struct frame *f)
 	json_t *sums = json_pack("{s:I, s:I, s:I}", "services", (json_int_t)f->snapshot->service_count, "endpoints",
 				 (json_int_t)f->sums.endpoints, "ejected", (json_int_t)f->sums.ejected);
 
-	set_sums(sums, &f->sums);
+	sums = joined(sums, sums_json(&f->sums));
 	return json_pack("{s:o, s:s?, s:I, s:s, s:o, s:o}", "table", table_json(f->snapshot), "ledger_error",
 			 f->snapshot->ledger_error ? strerror(-f->snapshot->ledger_error) : NULL, "interval_ms",
 			 (json_int_t)(f->rates->elapsed_s * 1000), "sort", sort_key_name(f->choices->sort), "totals", sums, "rows",

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <signal.h>
-
 #include "top/live.h"
 
 #include <errno.h>
@@ -52,6 +50,9 @@ static void tell(struct live *l, int error, const char *why)
 		break;
 	case EPROTO:
 		snprintf(told->text, TOLD_SIZE, "the table is of another version now, and what it said last is shown");
+		break;
+	case ESTALE:
+		snprintf(told->text, TOLD_SIZE, "the table is of an earlier boot, and what it said last is shown: no shim believes it");
 		break;
 	case EPERM:
 		snprintf(told->text, TOLD_SIZE, "the table may be changed by another user now, and what it said last is shown");

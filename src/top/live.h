@@ -3,7 +3,7 @@
 #ifndef FAIRDIAL_TOP_LIVE_H
 #define FAIRDIAL_TOP_LIVE_H
 
-#include "base/report.h"
+#include <signal.h>
 
 struct choices;
 struct snapshot;

@@ -593,7 +593,10 @@ static void installed_tool_draws_where_there_is_nothing_else(void **state)
 	process_wait(p, LIMIT_MS);
 	assert_int_equal(p->exit_status, 0);
 	p = process_start(&(struct start){
-		.argv = ARGV("/bin/fairdial", "top", "--dir", "/pod"), .env = ARGV("TERM=vt52"), .root = root, .on_terminal = true });
+		.argv = ARGV("/bin/fairdial", "top", "--dir", "/pod"),
+		.env = ARGV("TERM=vt52"),
+		.root = root,
+		.on_terminal = true });
 	process_wait(p, LIMIT_MS);
 	assert_int_equal(p->exit_status, 1);
 	assert_non_null(strstr(p->out_text, "try TERM=xterm"));

@@ -208,7 +208,8 @@ static void hostile_names_leave_every_line_whole_at_every_width(void **state)
 	s->has_note = true;
 	s->silent_ms = 60000;
 	s->ledger_error = -13;
-	web->ports[0].endpoints[1].score = (struct ledger_score){ .dials = UINT32_MAX, .active = UINT32_MAX, .failures = UINT32_MAX };
+	web->ports[0].endpoints[1].score =
+		(struct ledger_score){ .dials = UINT32_MAX, .active = UINT32_MAX, .failures = UINT32_MAX };
 	for (int utf8 = 0; utf8 < 2; utf8++) {
 		(utf8 ? use_utf8 : use_ascii)(&c);
 		assert_int_equal(frame_make(&frame, s, &rates, &choices), 0);
@@ -249,7 +250,8 @@ static void service_says_less_where_there_is_less_room(void **state)
 	(void)state;
 	use_ascii(&c);
 	assert_int_equal(frame_make(&frame, s, &rates, &choices), 0);
-	assert_service_line(&frame, 100, &c, "web.shop  10.96.0.1:80  on  least_conn  evenness 0.563  (random 0.972)", "10 open  -/s");
+	assert_service_line(&frame, 100, &c, "web.shop  10.96.0.1:80  on  least_conn  evenness 0.563  (random 0.972)",
+			    "10 open  -/s");
 	assert_service_line(&frame, 80, &c, "web.shop  10.96.0.1:80  least_conn  evenness 0.563  (random 0.972)", "10 open  -/s");
 	assert_service_line(&frame, 60, &c, "web.shop  10.96.0.1:80  evenness 0.563", "10 open  -/s");
 	assert_service_line(&frame, 40, &c, "web.shop  10.96.0.1:80", "10 open  -/s");
