@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/elf_links.h"
 
+#include <ctype.h>
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "inspect/elf.h"
 
+#define OWNER "fairdial" /* of the shim's note: src/shim/version.c */
+
 enum {
 	MOST_HEADERS = 1024,
 	MOST_SECTIONS = 4096,
 	MOST_SYMBOLS = 1 << 20,
 	MOST_STRINGS = 32 << 20,
-	MOST_NOTES = 1 << 16,
 	MOST_CODE = 256 << 20,
 	PIECE = 1 << 16,
 	NEAR = 32, /* bytes of code between the number of a system call and the call */
@@ -26,6 +29,7 @@ struct look {
 	Elf64_Ehdr file;
 	Elf64_Shdr *sections;
 	struct elf_links links;
+	bool has_runpath;
 	uint8_t piece[PIECE];
 };
 
@@ -79,16 +83,46 @@ static void take_symbols(struct look *look, size_t bytes, const char *strings, s
 	}
 }
 
-static void take_needed(struct look *look, size_t bytes, const char *strings, size_t size)
+static void add_needed(struct elf_links *links, const char *name)
 {
-	for (size_t at = 0; at + sizeof(Elf64_Dyn) <= bytes; at += sizeof(Elf64_Dyn)) {
-		Elf64_Dyn entry;
+	size_t len = strlen(name) + 1;
 
-		memcpy(&entry, look->piece + at, sizeof(entry));
-		if (entry.d_tag == DT_NULL)
-			return;
-		if (entry.d_tag == DT_NEEDED && entry.d_un.d_val < size)
-			look->links.needs_uring |= strncmp(strings + entry.d_un.d_val, "liburing.so", 11) == 0;
+	links->needs_uring |= strncmp(name, "liburing.so", 11) == 0;
+	if (len > sizeof(links->needed) - links->needed_len) {
+		links->is_cut = true;
+		return;
+	}
+	memcpy(links->needed + links->needed_len, name, len);
+	links->needed_len += len;
+}
+
+static void take_search(struct elf_links *links, const char *dirs)
+{
+	links->is_cut |= (size_t)snprintf(links->search, sizeof(links->search), "%s", dirs) >= sizeof(links->search);
+}
+
+/* One row of the dynamic section; false at its end. */
+static bool take_dynamic(struct look *look, const Elf64_Dyn *row, const char *strings, size_t size)
+{
+	const char *text = row->d_un.d_val < size ? strings + row->d_un.d_val : "";
+
+	if (row->d_tag == DT_NEEDED)
+		add_needed(&look->links, text);
+	else if (row->d_tag == DT_RUNPATH || (row->d_tag == DT_RPATH && !look->has_runpath)) /* ld.so(8): RPATH counts alone */
+		take_search(&look->links, text);
+	look->has_runpath |= row->d_tag == DT_RUNPATH;
+	return row->d_tag != DT_NULL;
+}
+
+static void take_dynamics(struct look *look, size_t bytes, const char *strings, size_t size)
+{
+	bool more = true;
+
+	for (size_t at = 0; more && at + sizeof(Elf64_Dyn) <= bytes; at += sizeof(Elf64_Dyn)) {
+		Elf64_Dyn row;
+
+		memcpy(&row, look->piece + at, sizeof(row));
+		more = take_dynamic(look, &row, strings, size);
 	}
 }
 
@@ -124,39 +158,12 @@ static int take_rows(struct look *look, const Elf64_Shdr *section)
 
 		r = read_whole(look->fd, section->sh_offset + at, look->piece, some);
 		if (r == 0 && section->sh_type == SHT_DYNAMIC)
-			take_needed(look, some, strings, strings_size);
+			take_dynamics(look, some, strings, strings_size);
 		else if (r == 0)
 			take_symbols(look, some, strings, strings_size);
 	}
 	free(strings);
 	return r;
-}
-
-/* ---- the build's number ---- */
-
-static void take_notes(struct look *look, const Elf64_Shdr *section)
-{
-	size_t size = section->sh_size < MOST_NOTES ? section->sh_size : MOST_NOTES, at = 0;
-	Elf64_Nhdr note;
-
-	if (read_whole(look->fd, section->sh_offset, look->piece, size) < 0)
-		return;
-	while (at + sizeof(note) <= size) {
-		uint64_t name, value;
-
-		memcpy(&note, look->piece + at, sizeof(note));
-		name = ((uint64_t)note.n_namesz + 3) & ~3ull;
-		value = ((uint64_t)note.n_descsz + 3) & ~3ull;
-		at += sizeof(note);
-		if (name > size - at || value > size - at - name)
-			return;
-		if (note.n_type == NT_GNU_BUILD_ID && name == 4 && memcmp(look->piece + at, "GNU", 4) == 0)
-			for (size_t i = 0; i < note.n_descsz && i < sizeof(look->links.build_id) / 2; i++) {
-				look->links.build_id[2 * i] = "0123456789abcdef"[look->piece[at + 4 + i] >> 4];
-				look->links.build_id[2 * i + 1] = "0123456789abcdef"[look->piece[at + 4 + i] & 15];
-			}
-		at += name + value;
-	}
 }
 
 static int take_sections(struct look *look)
@@ -175,8 +182,6 @@ static int take_sections(struct look *look)
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		const Elf64_Shdr *section = &look->sections[i];
 
-		if (section->sh_type == SHT_NOTE)
-			take_notes(look, section);
 		if (section->sh_type == SHT_DYNSYM || section->sh_type == SHT_DYNAMIC)
 			r = take_rows(look, section);
 		look->links.has_names |= section->sh_type == SHT_DYNSYM;
@@ -187,12 +192,13 @@ static int take_sections(struct look *look)
 
 /* ---- code ---- */
 
-/* x86-64: mov $42,%eax … syscall. */
-static bool dials_x86(const uint8_t *code, size_t len)
+/* x86-64: mov $42,%eax … syscall; what programs compiled from C have. Go sets the number elsewhere. */
+static bool calls_x86(const uint8_t *code, size_t len, uint32_t call)
 {
-	static const uint8_t number[] = { 0xb8, 42, 0, 0, 0 }, call[] = { 0x0f, 0x05 };
+	static const uint8_t enter[] = { 0x0f, 0x05 };
+	const uint8_t number[] = { 0xb8, (uint8_t)call, (uint8_t)(call >> 8), 0, 0 };
 
-	for (const uint8_t *at = code; (at = memmem(at, len - (size_t)(at - code), call, sizeof(call))); at++) {
+	for (const uint8_t *at = code; (at = memmem(at, len - (size_t)(at - code), enter, sizeof(enter))); at++) {
 		size_t before = (size_t)(at - code) < NEAR ? (size_t)(at - code) : NEAR;
 
 		if (memmem(at - before, before, number, sizeof(number)))
@@ -202,19 +208,28 @@ static bool dials_x86(const uint8_t *code, size_t len)
 }
 
 /* aarch64: mov x8 or w8,#203 … svc #0. */
-static bool dials_arm(const uint8_t *code, size_t len)
+static bool calls_arm(const uint8_t *code, size_t len, uint32_t call)
 {
-	size_t since = NEAR;
+	size_t since = NEAR + 4;
 
 	for (size_t at = 0; at + 4 <= len; at += 4) {
 		uint32_t word;
 
 		memcpy(&word, code + at, sizeof(word));
-		since = (word & 0x7fffffffu) == 0x52801968u ? 0 : since + 4;
+		since = (word & 0x7fffffffu) == (0x52800008u | call << 5) ? 0 : since + 4;
 		if (word == 0xd4000001u && since <= NEAR)
 			return true;
 	}
 	return false;
+}
+
+static void take_calls(struct look *look, size_t len)
+{
+	bool is_x86 = look->file.e_machine == EM_X86_64;
+	bool (*calls)(const uint8_t *, size_t, uint32_t) = is_x86 ? calls_x86 : calls_arm;
+
+	look->links.has_bare_connect |= calls(look->piece, len, is_x86 ? 42 : 203);
+	look->links.has_bare_uring |= calls(look->piece, len, 426); /* io_uring_enter, on every machine */
 }
 
 static int take_code(struct look *look, const Elf64_Phdr *segment)
@@ -222,16 +237,75 @@ static int take_code(struct look *look, const Elf64_Phdr *segment)
 	uint64_t size = segment->p_filesz < MOST_CODE ? segment->p_filesz : MOST_CODE;
 
 	/* Pieces overlap, so that what is cut by one is whole in the next. */
-	for (uint64_t at = 0; at < size && !look->links.has_bare_connect; at += PIECE - 2 * NEAR) {
+	for (uint64_t at = 0; at < size; at += PIECE - 2 * NEAR) {
 		size_t some = size - at < PIECE ? size - at : PIECE;
 		int r = read_whole(look->fd, segment->p_offset + at, look->piece, some);
 
 		if (r < 0)
 			return r;
-		look->links.has_bare_connect = look->file.e_machine == EM_X86_64 ? dials_x86(look->piece, some)
-										  : dials_arm(look->piece, some);
+		take_calls(look, some);
 	}
 	return 0;
+}
+
+/* ---- notes ---- */
+
+static void take_build_id(struct elf_links *links, const uint8_t *value, size_t size)
+{
+	for (size_t i = 0; i < size && i < sizeof(links->build_id) / 2; i++) {
+		links->build_id[2 * i] = "0123456789abcdef"[value[i] >> 4];
+		links->build_id[2 * i + 1] = "0123456789abcdef"[value[i] & 15];
+	}
+}
+
+/* Nothing but what a version is made of, or none: whoever wrote the file, it goes to terminals. */
+static void take_version(struct elf_links *links, const uint8_t *value, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size && len < sizeof(links->version) - 1 && (isalnum(value[len]) || memchr(".-+~", value[len], 4)))
+		len++;
+	if (len < size && value[len] == '\0')
+		memcpy(links->version, value, len);
+}
+
+static void take_note(struct elf_links *links, uint32_t type, const uint8_t *owner, size_t owner_size, const uint8_t *value,
+		      size_t size)
+{
+	if (type == NT_GNU_BUILD_ID && owner_size == 4 && memcmp(owner, "GNU", 4) == 0)
+		take_build_id(links, value, size);
+	if (type == NT_VERSION && owner_size == sizeof(OWNER) && memcmp(owner, OWNER, sizeof(OWNER)) == 0)
+		take_version(links, value, size);
+}
+
+static int take_notes(struct look *look, const Elf64_Phdr *segment)
+{
+	size_t size = segment->p_filesz < PIECE ? segment->p_filesz : PIECE, at = 0;
+	int r = read_whole(look->fd, segment->p_offset, look->piece, size);
+
+	while (r == 0 && at + sizeof(Elf64_Nhdr) <= size) {
+		Elf64_Nhdr note;
+		uint64_t owner, value;
+
+		memcpy(&note, look->piece + at, sizeof(note));
+		owner = ((uint64_t)note.n_namesz + 3) & ~3ull;
+		value = ((uint64_t)note.n_descsz + 3) & ~3ull;
+		at += sizeof(note);
+		if (owner > size - at || value > size - at - owner)
+			return 0;
+		take_note(&look->links, note.n_type, look->piece + at, note.n_namesz, look->piece + at + owner, note.n_descsz);
+		at += owner + value;
+	}
+	return r;
+}
+
+/* ---- segments ---- */
+
+static int take_segment(struct look *look, const Elf64_Phdr *segment)
+{
+	if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X))
+		return take_code(look, segment);
+	return segment->p_type == PT_NOTE ? take_notes(look, segment) : 0;
 }
 
 static int take_segments(struct look *look)
@@ -244,8 +318,8 @@ static int take_segments(struct look *look)
 		Elf64_Phdr segment;
 
 		r = read_whole(look->fd, look->file.e_phoff + i * sizeof(segment), &segment, sizeof(segment));
-		if (r == 0 && segment.p_type == PT_LOAD && (segment.p_flags & PF_X))
-			r = take_code(look, &segment);
+		if (r == 0)
+			r = take_segment(look, &segment);
 	}
 	return r;
 }

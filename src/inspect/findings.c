@@ -48,7 +48,9 @@ static void judge_steps(const struct check_facts *c, struct findings *f)
 	for (size_t i = 0; c->program && i < c->program->step_count; i++) {
 		const struct program_step *s = &c->program->steps[i];
 
-		if (s->by_default)
+		if (s->by_command)
+			add(f, "script", SEVERITY_NOTE, NULL, "%s runs %s, which it looks up in PATH: that is checked", s->from, s->to);
+		else if (s->by_default)
 			add(f, "script", SEVERITY_NOTE, NULL, "%s is a text without #!, which shells give to %s: that is checked",
 			    s->from, s->to);
 		else
@@ -56,10 +58,17 @@ static void judge_steps(const struct check_facts *c, struct findings *f)
 			    s->by_env ? ", which env looks up in PATH" : "");
 	}
 	if (c->program && c->program->drops_preload)
-		add_why(f, WHY_LOST, SEVERITY_BLOCKER);
-	if (c->wrapper)
+		add(f, why_row(WHY_LOST)->name, SEVERITY_BLOCKER, "take that out, or set LD_PRELOAD behind it: env -i LD_PRELOAD=… PROGRAM",
+		    "LD_PRELOAD is lost on the way: env is told to clear or to replace it");
+	if (c->wrapper && c->wrapper->is_elsewhere)
+		add(f, "wrapper-elsewhere", SEVERITY_WARNING,
+		    "see that LD_PRELOAD, FAIRDIAL_DIR and the files that they name are there too, and check with --pid what runs",
+		    "%s runs other programs with other files, or in an environment of their own: LD_PRELOAD does not get there by "
+		    "itself%s%s",
+		    c->wrapper->name, c->arguments[0] ? ": " : "", c->arguments);
+	else if (c->wrapper)
 		add(f, "wrapper", SEVERITY_NOTE, "check the programs that it starts too: by name, or by --pid when they run",
-		    "%s runs other programs, which inherit LD_PRELOAD, and are not checked here%s%s", c->wrapper,
+		    "%s runs other programs, which inherit LD_PRELOAD, and are not checked here%s%s", c->wrapper->name,
 		    c->arguments[0] ? ": " : "", c->arguments);
 }
 
@@ -98,6 +107,15 @@ static void judge_machine(const struct check_facts *c, struct findings *f)
 		    "a program for %s, where libfairdial.so is for %s", elf_machine_name(kind), elf_machine_name(&c->shim.kind));
 }
 
+static void judge_libraries(const struct check_facts *c, struct findings *f)
+{
+	const struct libraries *l = c->libraries;
+
+	if (l && l->missing)
+		add(f, "library-missing", SEVERITY_BLOCKER, "install it, or name its folder in LD_LIBRARY_PATH",
+		    "it needs %s, which its loader finds nowhere: it cannot start", l->names);
+}
+
 /* A mark that gives what the caller has already lifts nothing: the loader then reads LD_PRELOAD (getauxval(3), AT_SECURE). */
 static void judge_marks(const struct check_facts *c, struct findings *f)
 {
@@ -108,7 +126,10 @@ static void judge_marks(const struct check_facts *c, struct findings *f)
 
 	if (!file->is_setuid && !file->is_setgid && !file->has_capabilities)
 		return;
-	if (file->is_nosuid)
+	if (c->gains_no_privileges && !file->has_capabilities)
+		add(f, "no-new-privileges", SEVERITY_NOTE, NULL,
+		    "its file is %s, which does nothing for what is started from here (no_new_privs)", mark);
+	else if (file->is_nosuid)
 		add(f, "nosuid", SEVERITY_NOTE, NULL, "its file is %s, on a mount where that does nothing (nosuid)", mark);
 	else if (is_for_others)
 		add(f, row->name, SEVERITY_WARNING, row->remedy,
@@ -132,9 +153,9 @@ static void judge_calls(const struct check_facts *c, struct findings *f)
 	}
 	if (by_libc)
 		add(f, "dials-by-libc", SEVERITY_OK, NULL, "it calls connect of the C library, which the shim stands in for");
-	if (links->imports & NAME_IO_URING || links->needs_uring)
+	if (links->imports & NAME_IO_URING || links->needs_uring || links->has_bare_uring)
 		add(f, "io-uring", SEVERITY_WARNING, "make it dial by connect(2): most such programs have a switch for that",
-		    "it uses liburing: what it dials through io_uring goes past the shim");
+		    "it uses io_uring: what it dials through that goes past the shim");
 	if (links->has_bare_connect)
 		add(f, "bare-connect", SEVERITY_WARNING,
 		    "spread in the program, or by a proxy, unless its dials show in `fairdial status`",
@@ -161,6 +182,7 @@ static void judge_file(const struct check_facts *c, struct findings *f)
 		if (c->file->kind.is_go)
 			add_why(f, WHY_GO, SEVERITY_BLOCKER);
 		judge_linkage(c, f);
+		judge_libraries(c, f);
 		judge_machine(c, f);
 		judge_calls(c, f);
 	}
@@ -202,11 +224,19 @@ static void judge_shim_file(const struct check_facts *c, struct findings *f)
 		    "LD_PRELOAD does not name it here");
 }
 
+/* Versions one apart work together, table and shim, both ways (table/layout.h, "Compatibility"). */
 static void judge_build(const struct check_facts *c, struct findings *f)
 {
-	if (c->shim_is_same_build == 0)
-		add(f, "other-build", SEVERITY_NOTE, c->process ? "start it again after an upgrade" : NULL,
-		    "%s is another build than the one of this tool (" FAIRDIAL_VERSION ")", c->shim_shown);
+	const char *remedy = c->process ? "start it again after an upgrade" : "install the two that belong together";
+
+	if (c->shim_version[0] && strcmp(c->shim_version, FAIRDIAL_VERSION) != 0)
+		add(f, "other-version", SEVERITY_NOTE, remedy,
+		    "%s is version %s, and this tool " FAIRDIAL_VERSION ": versions one apart work together", c->shim_shown,
+		    c->shim_version);
+	else if (c->shim_is_same_build == 0)
+		add(f, "other-build", SEVERITY_NOTE, remedy,
+		    "%s is another build%s%s than the one of this tool (" FAIRDIAL_VERSION ")", c->shim_shown,
+		    c->shim_version[0] ? " of version " : "", c->shim_version);
 }
 
 /* ---- the shim in a process ---- */
