@@ -19,6 +19,7 @@ enum {
 	MOST_SYMBOLS = 1 << 20,
 	MOST_STRINGS = 32 << 20,
 	MOST_CODE = 256 << 20,
+	MOST_READ = 1 << 30, /* altogether: a file may name the same bytes a thousand times */
 	PIECE = 1 << 16,
 	NEAR = 32, /* bytes of code between the number of a system call and the call */
 };
@@ -30,16 +31,20 @@ struct look {
 	Elf64_Shdr *sections;
 	struct elf_links links;
 	bool has_runpath;
+	uint64_t was_read;
 	uint8_t piece[PIECE];
 };
 
 /* All of it, or -EBADMSG. */
-static int read_whole(int fd, uint64_t offset, void *buf, size_t size)
+static int read_whole(struct look *look, uint64_t offset, void *buf, size_t size)
 {
 	size_t len = 0;
 
+	look->was_read += size;
+	if (look->was_read > MOST_READ)
+		return -EFBIG;
 	while (len < size) {
-		ssize_t n = offset > INT64_MAX - size ? 0 : pread(fd, (char *)buf + len, size - len, (off_t)(offset + len));
+		ssize_t n = offset > INT64_MAX - size ? 0 : pread(look->fd, (char *)buf + len, size - len, (off_t)(offset + len));
 
 		if (n <= 0)
 			return n < 0 ? -errno : -EBADMSG;
@@ -135,7 +140,7 @@ static char *read_strings(struct look *look, const Elf64_Shdr *section, size_t *
 	if (!strings || strings->sh_size == 0 || strings->sh_size > MOST_STRINGS)
 		return NULL;
 	at = malloc(strings->sh_size + 1);
-	if (!at || read_whole(look->fd, strings->sh_offset, at, strings->sh_size) < 0) {
+	if (!at || read_whole(look, strings->sh_offset, at, strings->sh_size) < 0) {
 		free(at);
 		return NULL;
 	}
@@ -156,7 +161,7 @@ static int take_rows(struct look *look, const Elf64_Shdr *section)
 	for (uint64_t at = 0; r == 0 && at < size && at < most; at += step) {
 		size_t some = size - at < step ? size - at : step;
 
-		r = read_whole(look->fd, section->sh_offset + at, look->piece, some);
+		r = read_whole(look, section->sh_offset + at, look->piece, some);
 		if (r == 0 && section->sh_type == SHT_DYNAMIC)
 			take_dynamics(look, some, strings, strings_size);
 		else if (r == 0)
@@ -178,7 +183,7 @@ static int take_sections(struct look *look)
 	look->sections = calloc(count, sizeof(Elf64_Shdr));
 	if (!look->sections)
 		return -ENOMEM;
-	r = read_whole(look->fd, look->file.e_shoff, look->sections, count * sizeof(Elf64_Shdr));
+	r = read_whole(look, look->file.e_shoff, look->sections, count * sizeof(Elf64_Shdr));
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		const Elf64_Shdr *section = &look->sections[i];
 
@@ -239,7 +244,7 @@ static int take_code(struct look *look, const Elf64_Phdr *segment)
 	/* Pieces overlap, so that what is cut by one is whole in the next. */
 	for (uint64_t at = 0; at < size; at += PIECE - 2 * NEAR) {
 		size_t some = size - at < PIECE ? size - at : PIECE;
-		int r = read_whole(look->fd, segment->p_offset + at, look->piece, some);
+		int r = read_whole(look, segment->p_offset + at, look->piece, some);
 
 		if (r < 0)
 			return r;
@@ -281,7 +286,7 @@ static void take_note(struct elf_links *links, uint32_t type, const uint8_t *own
 static int take_notes(struct look *look, const Elf64_Phdr *segment)
 {
 	size_t size = segment->p_filesz < PIECE ? segment->p_filesz : PIECE, at = 0;
-	int r = read_whole(look->fd, segment->p_offset, look->piece, size);
+	int r = read_whole(look, segment->p_offset, look->piece, size);
 
 	while (r == 0 && at + sizeof(Elf64_Nhdr) <= size) {
 		Elf64_Nhdr note;
@@ -317,7 +322,7 @@ static int take_segments(struct look *look)
 	for (size_t i = 0; r == 0 && i < look->file.e_phnum; i++) {
 		Elf64_Phdr segment;
 
-		r = read_whole(look->fd, look->file.e_phoff + i * sizeof(segment), &segment, sizeof(segment));
+		r = read_whole(look, look->file.e_phoff + i * sizeof(segment), &segment, sizeof(segment));
 		if (r == 0)
 			r = take_segment(look, &segment);
 	}
@@ -344,7 +349,7 @@ int elf_links_fd(int fd, struct elf_links *ret_links)
 
 	if (r == 0) {
 		look->fd = fd;
-		r = read_whole(fd, 0, &look->file, sizeof(look->file));
+		r = read_whole(look, 0, &look->file, sizeof(look->file));
 	}
 	if (r == 0 && !is_of_this_machine(&look->file))
 		r = -ENOTSUP;

@@ -33,8 +33,8 @@ int mapped_take(int process, bool (*is_mesh)(uint16_t port), struct mapped *ret)
 void mapped_free(struct mapped *mapped);
 
 /*
- * The very file that is mapped, also where another one is in its place; for reading. A descriptor, or a negative errno: -EPERM without
- * CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE on the host.
+ * The very file that is mapped, also where another one is in its place; for reading. A descriptor, which the caller closes, or a
+ * negative errno: -EPERM without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE on the host.
  */
 int mapped_open(int process, const struct mapped_file *file);
 

@@ -56,8 +56,9 @@ void program_file_take(int fd, struct program_file *ret_file);
 int program_find(const char *name, char ret_path[PATH_MAX]);
 
 /*
- * Of a command, NULL at its end; what env(1) is given to run is followed too. 0; what program_find tells; -ENOEXEC where it is neither
- * a program nor a text; -ELOOP for too many scripts. On failure `ret->shown` tells what is missing, and the steps how it came to that.
+ * Of a command, NULL at its end; what env(1) is given to run is followed too. 0; what program_find tells; -ENOEXEC where it is
+ * neither a program nor a text; -ELOOP for too many scripts. On failure `ret->shown` tells what is missing, and the steps how it
+ * came to that.
  */
 int program_look(char *const *command, struct program *ret);
 
