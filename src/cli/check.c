@@ -14,12 +14,12 @@
 enum { OPT_PID, OPT_JSON, OPT_SHIM, OPT_DIR };
 
 static const struct cli_option options[] = {
-	[OPT_PID] = { "pid", "PID", "check a running process" },
-	[OPT_JSON] = { "json", NULL, "one JSON object" },
+	[OPT_PID] = { "pid", "PID", "a process that runs, by its number in ps(1)" },
+	[OPT_JSON] = { "json", NULL, "one JSON object, for scripts: the names of findings never change" },
 	[OPT_SHIM] = { "shim", "PATH", "the libfairdial.so to load (default: what LD_PRELOAD names, else what belongs to this "
 				       "tool)" },
-	[OPT_DIR] = { "dir", "DIR", "where the table is (default: $FAIRDIAL_DIR, else where the shim looks; of a process: where it "
-				    "looks)" },
+	[OPT_DIR] = { "dir", "DIR", "where the table is (default: $FAIRDIAL_DIR, else where the shim looks); of a process: the one "
+				    "that it should use" },
 	{ 0 },
 };
 
@@ -116,9 +116,20 @@ const struct verb check_verb = {
 	.name = "check",
 	.usage = "[--json] [--shim PATH] [--dir DIR] PROGRAM [ARG...] | --pid PID",
 	.summary = "tells whether a program, or a process, is covered, what of it is not, and what to do",
-	.more = "PROGRAM is looked up in PATH, and a script is followed to what runs it; nothing is started. A blocker means that\n"
-	"no dial is spread, a warning that some may not be, a note is for the reader. Exit status: 0 covered, 1 not, or in\n"
-	"part, or it cannot be told, 2 usage.",
+	.more = "PROGRAM is looked up in PATH; a script is followed to what runs it, and env to what it runs; nothing is started. Of a\n"
+	"process also: which libfairdial.so it has mapped, of which version, and which table, how old.\n"
+	"\n"
+	"The first line is the answer: covered, covered in part, or not covered. Then come the reasons, the worst first, each with\n"
+	"what to do below it:\n"
+	"  blocker   no dial is spread: a static program, Go, setuid, another machine, no shim; of a process, no table\n"
+	"  warning   some dials may not be: io_uring or bare system calls, another preload first, a mesh\n"
+	"  note      for the reader: a script, a wrapper, plugins that are loaded later\n"
+	"  ok        what is as it should be\n"
+	"\n"
+	"  fairdial check mysql\n"
+	"  fairdial check --json --pid 4242 | jq -r '.findings[] | select(.severity == \"blocker\").what'\n"
+	"\n"
+	"Exit status: 0 covered; 1 not, in part, or it cannot be told; 2 usage.",
 	.options = options,
 	.run = run,
 	.takes_program = true,

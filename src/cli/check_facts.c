@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "cli/check.h"
-#include "view/snapshot.h"
 
 /* ---- the shim ---- */
 
@@ -42,34 +41,10 @@ const char *check_preloaded_shim(const struct inquiry *q)
 
 /* ---- the table ---- */
 
-/* What nobody else serves goes on by the list as it was. */
-static void take_services(struct table_facts *t, const struct snapshot *snapshot)
-{
-	bool is_silent = !snapshot->is_static && snapshot->age_ms > snapshot->stale_after_ms;
-
-	t->services = snapshot->service_count;
-	for (size_t i = 0; i < snapshot->service_count; i++) {
-		t->on += strcmp(snapshot->services[i].mode, "on") == 0;
-		t->stand_down += snapshot->services[i].stand_down[0] != '\0';
-		t->is_stale |= is_silent && snapshot->services[i].has_own_address;
-	}
-}
-
-/* `path` leads there from here; `dir` is how its users call it. */
 void check_take_table(struct inquiry *q, const char *path, const char *dir)
 {
-	struct table_facts *t = &q->facts.table;
 	struct trust trust = cli_trust();
-	struct snapshot snapshot;
-	struct report why;
 
 	text_show(q->dir_shown, sizeof(q->dir_shown), dir);
-	t->error = snapshot_take(path, &trust, NULL, &snapshot, &why);
-	if (t->error)
-		return;
-	t->is_static = snapshot.is_static;
-	t->is_alive = snapshot.alive;
-	t->age_ms = snapshot.age_ms;
-	take_services(t, &snapshot);
-	snapshot_free(&snapshot);
+	table_facts_take(path, &trust, &q->facts.table);
 }

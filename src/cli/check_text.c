@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "cli/check.h"
+#include "view/paint.h"
 
-static const char *colour(enum severity severity)
+/* Columns stay in line: the colour stands outside of the field. */
+static void print_severity(enum severity severity)
 {
-	static const char *const colours[SEVERITIES] = { "\033[32m", "", "\033[33m", "\033[31m" };
-	const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+	static const enum paint paints[SEVERITIES] = { PAINT_GOOD, PAINT_COUNT, PAINT_LEAVE, PAINT_BAD };
+	bool is_painted = paints[severity] != PAINT_COUNT;
 
-	if (!isatty(STDOUT_FILENO) || (no_colour && *no_colour) || (terminal && strcmp(terminal, "dumb") == 0))
-		return "";
-	return colours[severity];
+	printf("%s%-8s%s ", is_painted ? paint(paints[severity]) : "", severity_name(severity), is_painted ? paint_off() : "");
 }
 
 static void print_finding(const struct finding *f)
 {
-	const char *begin = colour(f->severity);
-
-	printf("%s%-8s%s %s: %s\n", begin, severity_name(f->severity), *begin ? "\033[0m" : "", f->id, f->what);
+	print_severity(f->severity);
+	printf("%s: %s\n", f->id, f->what);
 	if (f->remedy[0])
 		printf("         %s\n", f->remedy);
 }
@@ -40,26 +36,31 @@ static void print_shim(const struct inquiry *q)
 static void print_table(const struct inquiry *q)
 {
 	const struct table_facts *t = &q->facts.table;
-	unsigned long long age_s = t->age_ms / 1000;
 
-	if (!q->facts.process->is_loaded)
+	if (!q->facts.process->is_loaded) {
 		puts("table      none is looked for");
-	else if (t->error)
-		printf("table      %s/table, which cannot be read\n", t->dir);
-	else
-		printf("table      %s/table, %zu Service%s, %s %llu s ago\n", t->dir, t->services, t->services == 1 ? "" : "s",
-		       t->is_static ? "published" : "vouched for", age_s);
+	} else if (t->error) {
+		printf("table      %s/table, which cannot be used\n", t->dir);
+	} else {
+		printf("table      %s/table, %zu Service%s, %s ", t->dir, t->services, t->services == 1 ? "" : "s",
+		       t->is_static ? "published" : "vouched for");
+		print_age(t->age_ms);
+		puts(" ago");
+	}
+}
+
+static void print_answer(const struct inquiry *q, enum cover cover)
+{
+	static const char *const texts[] = { [COVER_NONE] = "not covered", [COVER_PARTLY] = "covered in part",
+					     [COVER_WHOLE] = "covered" };
+	static const enum paint paints[] = { [COVER_NONE] = PAINT_BAD, [COVER_PARTLY] = PAINT_LEAVE, [COVER_WHOLE] = PAINT_GOOD };
+
+	printf("%s: %s%s%s\n", q->subject, paint(paints[cover]), texts[cover], paint_off());
 }
 
 int check_print_text(const struct inquiry *q, enum cover cover)
 {
-	static const char *const covers[] = { [COVER_NONE] = "not covered", [COVER_PARTLY] = "covered in part",
-					      [COVER_WHOLE] = "covered" };
-	static const enum severity severities[] = { [COVER_NONE] = SEVERITY_BLOCKER, [COVER_PARTLY] = SEVERITY_WARNING,
-						    [COVER_WHOLE] = SEVERITY_OK };
-	const char *begin = colour(severities[cover]);
-
-	printf("%s: %s%s%s\n", q->subject, begin, covers[cover], *begin ? "\033[0m" : "");
+	print_answer(q, cover);
 	if (q->facts.process && !q->facts.process->is_hidden) {
 		print_shim(q);
 		print_table(q);
@@ -68,5 +69,5 @@ int check_print_text(const struct inquiry *q, enum cover cover)
 		for (size_t i = 0; i < q->findings.count; i++)
 			if ((int)q->findings.at[i].severity == severity)
 				print_finding(&q->findings.at[i]);
-	return 0;
+	return ferror(stdout) ? -1 : 0;
 }

@@ -345,8 +345,42 @@ static const char *why_no_table(int error)
 		return "it was made by another version of fairdial";
 	case -EBADMSG:
 		return "it is damaged";
+	case -ESTALE:
+		return "it is of another boot of this machine: programs pass it over";
 	default:
 		return strerror(-error);
+	}
+}
+
+static const char *remedy_of_table(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return "run `fairdial agent`, or `fairdial publish`; mount its directory where the program runs; or name it with "
+		       "FAIRDIAL_DIR";
+	case -EPERM:
+		return "make both its user's, and chmod go-w them; or ask as that user";
+	case -EACCES:
+		return "ask as root, or as the user of the program";
+	case -ESTALE:
+		return "start the agent that made it: nobody has looked after it since the machine was started";
+	default:
+		return "publish it anew, or let the agent of this version do so";
+	}
+}
+
+/* What a program to be started lacks may be there by then, and what this user may not see may be there now. */
+static enum severity severity_of_table(const struct check_facts *c)
+{
+	switch (c->process ? c->table.error : 0) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ESTALE:
+	case -EBADMSG:
+		return SEVERITY_BLOCKER;
+	default:
+		return SEVERITY_WARNING;
 	}
 }
 
@@ -354,10 +388,7 @@ static void judge_no_table(const struct check_facts *c, struct findings *f)
 {
 	const struct table_facts *t = &c->table;
 	bool is_none = t->error == -ENOENT || t->error == -ENOTDIR;
-	const char *remedy = is_none		  ? "run `fairdial agent`, or `fairdial publish`; mount its directory where the "
-						    "program runs; or name it with FAIRDIAL_DIR"
-			     : t->error == -EPERM ? "make both its user's, and chmod go-w them; or ask as that user"
-						  : "publish it anew, or let the agent of this version do so";
+	const char *remedy = remedy_of_table(t->error);
 
 	if (is_none && c->autostarts)
 		add(f, "no-table", SEVERITY_NOTE, NULL, "%s/table: there is none yet; the first dial starts an agent", t->dir);
@@ -368,8 +399,8 @@ static void judge_no_table(const struct check_facts *c, struct findings *f)
 		add(f, "table-of-another", SEVERITY_NOTE, "ask as the user of the process to see how old it is",
 		    "%s/table is one that this user does not trust, and the process does", t->dir);
 	else
-		add(f, is_none ? "no-table" : "table-unreadable", is_none && c->process ? SEVERITY_BLOCKER : SEVERITY_WARNING,
-		    remedy, "%s/table: %s", t->dir, why_no_table(t->error));
+		add(f, is_none ? "no-table" : t->error == -ESTALE ? "table-of-other-boot" : "table-unreadable",
+		    severity_of_table(c), remedy, "%s/table: %s", t->dir, why_no_table(t->error));
 }
 
 static void judge_age(const struct check_facts *c, struct findings *f)

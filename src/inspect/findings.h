@@ -15,6 +15,7 @@
 #include "inspect/preloads.h"
 #include "inspect/processes.h"
 #include "inspect/program.h"
+#include "inspect/table_facts.h"
 
 enum severity { SEVERITY_OK, SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_BLOCKER, SEVERITIES };
 
@@ -32,20 +33,6 @@ struct finding {
 struct findings {
 	struct finding at[FINDINGS_MAX];
 	size_t count;
-};
-
-/* The table that it uses, or will. */
-struct table_facts {
-	const char *dir; /* fit for a terminal */
-	int error;	 /* 0, or why there is none that can be read: -ENOENT, -EPERM, -EPROTO, -EBADMSG, … */
-	bool is_static, is_alive, is_stale;
-	uint64_t age_ms;
-	size_t services, on, stand_down; /* how many; of these, whose mode is on; of all, that stand down */
-	/* Of one that runs: */
-	bool is_mapped;
-	bool is_replaced; /* another one is in the place of the one that it has mapped */
-	bool is_removed;  /* or none */
-	bool is_other;	  /* not the one that was asked for */
 };
 
 struct check_facts {

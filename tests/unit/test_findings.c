@@ -46,7 +46,7 @@ static struct scene *scene(void)
 				   .shim_path = "/x/libfairdial.so", .shim_is_readable = true, .shim_is_named = true,
 				   .shim_version = FAIRDIAL_VERSION, .shim_is_same_build = 1 };
 	c->shim = (struct shim_file){ .presence = SHIM_THERE, .has_kind = true, .kind = own_kind };
-	c->table = (struct table_facts){ .dir = "/run/fairdial", .is_alive = true, .services = 2, .on = 2 };
+	c->table = (struct table_facts){ .dir = "/run/fairdial", .services = 2, .on = 2 };
 	c->environment = (struct environment){ .is_known = true, .names_shim = true, .mode = MODE_ON };
 	return s;
 }
@@ -239,7 +239,7 @@ static const struct row of_programs[] = {
 	{ no_table_yet, "no-table", SEVERITY_NOTE },
 	{ damaged_table, "table-unreadable", SEVERITY_WARNING },
 	{ foreign_table, "table-unreadable", SEVERITY_WARNING },
-	{ other_boot, "table-unreadable", SEVERITY_WARNING },
+	{ other_boot, "table-of-other-boot", SEVERITY_WARNING },
 	{ stale_table, "stale", SEVERITY_WARNING },
 	{ empty_table, "no-services", SEVERITY_WARNING },
 	{ standing_down, "stands-down", SEVERITY_WARNING },
@@ -261,6 +261,8 @@ static const struct row of_processes[] = {
 	{ switched_off, "off", SEVERITY_BLOCKER },
 	{ observes, "observe", SEVERITY_BLOCKER },
 	{ no_table, "no-table", SEVERITY_BLOCKER },
+	{ damaged_table, "table-unreadable", SEVERITY_BLOCKER },
+	{ other_boot, "table-of-other-boot", SEVERITY_BLOCKER },
 	{ foreign_table, "table-of-another", SEVERITY_NOTE },
 	{ table_unmapped, "table-unmapped", SEVERITY_NOTE },
 	{ table_replaced, "table-replaced", SEVERITY_NOTE },
