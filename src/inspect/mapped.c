@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -75,6 +76,25 @@ void mapped_take_line(struct mapped *mapped, const char *line, size_t len)
 		take_file(&mapped->shim, range, inode, path, is_removed);
 	if (access.at[3] == 's' && ends_with(path, "/table") && (!mapped->table.is_mapped || !is_removed))
 		take_file(&mapped->table, range, inode, path, is_removed);
+}
+
+/* The kernel writes paths as they are for who reads them: of a process in a chroot with that folder in front. */
+static void strip_root(struct mapped_file *file, const char *root)
+{
+	size_t len = strlen(root);
+
+	if (len > 1 && strncmp(file->path, root, len) == 0 && file->path[len] == '/')
+		memmove(file->path, file->path + len, strlen(file->path + len) + 1);
+}
+
+static void strip_roots(int process, struct mapped *mapped)
+{
+	char root[PATH_MAX];
+	ssize_t n = readlinkat(process, "root", root, sizeof(root) - 1);
+
+	root[n < 0 ? 0 : n] = '\0';
+	strip_root(&mapped->shim, root);
+	strip_root(&mapped->table, root);
 }
 
 int mapped_open(int process, const struct mapped_file *file)
@@ -177,6 +197,7 @@ int mapped_take(int process, bool (*is_mesh)(uint16_t port), struct mapped *mapp
 	mapped->is_read = proc_read(process, "maps", MOST_MAPS, &bytes) == 0;
 	if (mapped->is_read)
 		take_lines(&bytes, mapped_take_line, mapped);
+	strip_roots(process, mapped);
 	if (proc_read(process, "status", MOST_STATUS, &bytes) == 0)
 		take_lines(&bytes, take_status_line, mapped);
 	if (proc_read(process, "net/tcp", MOST_LIST, &bytes) == 0)

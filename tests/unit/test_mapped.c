@@ -214,6 +214,17 @@ static void first_process_is_told_by_its_innermost_number(void **state)
 	}
 }
 
+static void paths_are_those_of_the_process(void **state)
+{
+	struct folder *f = folder();
+
+	(void)state;
+	put_text(f, "maps", "7f65-7f66 r-xp 0 0:0 1 /in/side/opt/libfairdial.so\n7f67-7f68 r--s 0 0:0 1 /in/sider/table\n");
+	assert_int_equal(symlink("/in/side", format("%s/root", f->path)), 0);
+	assert_string_equal(mapped_of(f->fd)->shim.path, "/opt/libfairdial.so");
+	assert_string_equal(mapped_of(f->fd)->table.path, "/in/sider/table");
+}
+
 /* Before the line that tells it stand a user's groups. */
 static void user_of_many_groups_hides_nothing(void **state)
 {
@@ -287,6 +298,7 @@ int main(void)
 		TEST(empty_folder_tells_nothing),
 		TEST(whole_folder_is_read),
 		TEST(first_process_is_told_by_its_innermost_number),
+		TEST(paths_are_those_of_the_process),
 		TEST(user_of_many_groups_hides_nothing),
 		TEST(mesh_is_found_by_what_listens),
 		TEST(own_memory_tells_of_a_file_that_it_maps),
