@@ -2,6 +2,7 @@
 #include "inspect/elf_links.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "inspect/elf.h"
+#include "inspect/elf_code.h"
 
 #define OWNER "fairdial" /* of the shim's note: src/shim/version.c */
 
@@ -20,8 +22,8 @@ enum {
 	MOST_STRINGS = 32 << 20,
 	MOST_CODE = 256 << 20,
 	MOST_READ = 1 << 30, /* altogether: a file may name the same bytes a thousand times */
+	LEAST_READ = 4096, /* what a small one counts as: each is a system call */
 	PIECE = 1 << 16,
-	NEAR = 32, /* bytes of code between the number of a system call and the call */
 };
 
 /* One file while it is looked at. */
@@ -31,6 +33,7 @@ struct look {
 	Elf64_Shdr *sections;
 	struct elf_links links;
 	bool has_runpath;
+	struct code_calls loads; /* of dlopen */
 	uint64_t was_read;
 	uint8_t piece[PIECE];
 };
@@ -40,7 +43,7 @@ static int read_whole(struct look *look, uint64_t offset, void *buf, size_t size
 {
 	size_t len = 0;
 
-	look->was_read += size;
+	look->was_read += size > LEAST_READ ? size : LEAST_READ;
 	if (look->was_read > MOST_READ)
 		return -EFBIG;
 	while (len < size) {
@@ -171,6 +174,56 @@ static int take_rows(struct look *look, const Elf64_Shdr *section)
 	return r;
 }
 
+/* ---- relocations ---- */
+
+/* Whether a row of the symbols that `section` is linked to has the name dlopen. */
+static bool is_dlopen(struct look *look, const Elf64_Shdr *section, uint64_t row)
+{
+	const Elf64_Shdr *symbols = section->sh_link < look->file.e_shnum ? &look->sections[section->sh_link] : NULL;
+	const Elf64_Shdr *strings = symbols && symbols->sh_link < look->file.e_shnum ? &look->sections[symbols->sh_link] : NULL;
+	char name[sizeof("dlopen")] = "";
+	Elf64_Sym symbol;
+
+	return strings && read_whole(look, symbols->sh_offset + row * sizeof(symbol), &symbol, sizeof(symbol)) == 0 &&
+	       read_whole(look, strings->sh_offset + symbol.st_name, name, sizeof(name)) == 0 &&
+	       memcmp(name, "dlopen", sizeof(name)) == 0;
+}
+
+static void take_relocations(struct look *look, const Elf64_Shdr *section, size_t bytes)
+{
+	for (size_t at = 0; at + sizeof(Elf64_Rela) <= bytes && look->loads.slot_count < CODE_SLOTS; at += sizeof(Elf64_Rela)) {
+		Elf64_Rela row;
+		uint64_t type;
+
+		memcpy(&row, look->piece + at, sizeof(row));
+		type = ELF64_R_TYPE(row.r_info);
+		if ((type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT) && is_dlopen(look, section, ELF64_R_SYM(row.r_info)))
+			look->loads.slots[look->loads.slot_count++] = row.r_offset;
+	}
+}
+
+/* Where the address of dlopen goes, of a file that calls it. */
+static int take_slots(struct look *look)
+{
+	const size_t step = PIECE / sizeof(Elf64_Rela) * sizeof(Elf64_Rela);
+	int r = 0;
+
+	if (look->file.e_machine != EM_X86_64 || !(look->links.imports & NAME_DLOPEN))
+		return 0;
+	for (size_t i = 0; r == 0 && i < look->file.e_shnum; i++) {
+		const Elf64_Shdr *section = &look->sections[i];
+
+		for (uint64_t at = 0; r == 0 && section->sh_type == SHT_RELA && at < section->sh_size; at += step) {
+			size_t some = section->sh_size - at < step ? section->sh_size - at : step;
+
+			r = read_whole(look, section->sh_offset + at, look->piece, some);
+			if (r == 0)
+				take_relocations(look, section, some);
+		}
+	}
+	return r;
+}
+
 static int take_sections(struct look *look)
 {
 	size_t count = look->file.e_shnum;
@@ -191,64 +244,45 @@ static int take_sections(struct look *look)
 			r = take_rows(look, section);
 		look->links.has_names |= section->sh_type == SHT_DYNSYM;
 	}
+	if (r == 0)
+		r = take_slots(look);
 	free(look->sections);
 	return r;
 }
 
 /* ---- code ---- */
 
-/* x86-64: mov $42,%eax … syscall; what programs compiled from C have. Go sets the number elsewhere. */
-static bool calls_x86(const uint8_t *code, size_t len, uint32_t call)
-{
-	static const uint8_t enter[] = { 0x0f, 0x05 };
-	const uint8_t number[] = { 0xb8, (uint8_t)call, (uint8_t)(call >> 8), 0, 0 };
-
-	for (const uint8_t *at = code; (at = memmem(at, len - (size_t)(at - code), enter, sizeof(enter))); at++) {
-		size_t before = (size_t)(at - code) < NEAR ? (size_t)(at - code) : NEAR;
-
-		if (memmem(at - before, before, number, sizeof(number)))
-			return true;
-	}
-	return false;
-}
-
-/* aarch64: mov x8 or w8,#203 … svc #0. */
-static bool calls_arm(const uint8_t *code, size_t len, uint32_t call)
-{
-	size_t since = NEAR + 4;
-
-	for (size_t at = 0; at + 4 <= len; at += 4) {
-		uint32_t word;
-
-		memcpy(&word, code + at, sizeof(word));
-		since = (word & 0x7fffffffu) == (0x52800008u | call << 5) ? 0 : since + 4;
-		if (word == 0xd4000001u && since <= NEAR)
-			return true;
-	}
-	return false;
-}
-
-static void take_calls(struct look *look, size_t len)
+static void take_calls(struct look *look, const uint8_t *code, size_t len, uint64_t address)
 {
 	bool is_x86 = look->file.e_machine == EM_X86_64;
-	bool (*calls)(const uint8_t *, size_t, uint32_t) = is_x86 ? calls_x86 : calls_arm;
 
-	look->links.has_bare_connect |= calls(look->piece, len, is_x86 ? 42 : 203);
-	look->links.has_bare_uring |= calls(look->piece, len, 426); /* io_uring_enter, on every machine */
+	(void)address;
+	look->links.has_bare_connect |= code_makes_call(is_x86, code, len, is_x86 ? 42 : 203);
+	look->links.has_bare_uring |= code_makes_call(is_x86, code, len, 426); /* io_uring_enter, on every machine */
 }
 
-static int take_code(struct look *look, const Elf64_Phdr *segment)
+static void take_stubs(struct look *look, const uint8_t *code, size_t len, uint64_t address)
+{
+	code_find_stubs(&look->loads, code, len, address);
+}
+
+static void take_loads(struct look *look, const uint8_t *code, size_t len, uint64_t address)
+{
+	look->links.loads_deep |= code_passes_bit(&look->loads, code, len, address, RTLD_DEEPBIND);
+}
+
+static int walk_code(struct look *look, const Elf64_Phdr *segment, void (*take)(struct look *, const uint8_t *, size_t, uint64_t))
 {
 	uint64_t size = segment->p_filesz < MOST_CODE ? segment->p_filesz : MOST_CODE;
 
 	/* Pieces overlap, so that what is cut by one is whole in the next. */
-	for (uint64_t at = 0; at < size; at += PIECE - 2 * NEAR) {
+	for (uint64_t at = 0; at < size; at += PIECE - 2 * CODE_NEAR) {
 		size_t some = size - at < PIECE ? size - at : PIECE;
 		int r = read_whole(look, segment->p_offset + at, look->piece, some);
 
 		if (r < 0)
 			return r;
-		take_calls(look, some);
+		take(look, look->piece, some, segment->p_vaddr + at);
 	}
 	return 0;
 }
@@ -306,14 +340,30 @@ static int take_notes(struct look *look, const Elf64_Phdr *segment)
 
 /* ---- segments ---- */
 
-static int take_segment(struct look *look, const Elf64_Phdr *segment)
+static bool is_code(const Elf64_Phdr *segment)
 {
-	if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X))
-		return take_code(look, segment);
-	return segment->p_type == PT_NOTE ? take_notes(look, segment) : 0;
+	return segment->p_type == PT_LOAD && (segment->p_flags & PF_X);
 }
 
-static int take_segments(struct look *look)
+static int take_segment(struct look *look, const Elf64_Phdr *segment)
+{
+	if (segment->p_type == PT_NOTE)
+		return take_notes(look, segment);
+	return is_code(segment) ? walk_code(look, segment, take_calls) : 0;
+}
+
+/* Stubs may lie behind the code that calls them: they are looked for first, in all of it. */
+static int take_stubs_of(struct look *look, const Elf64_Phdr *segment)
+{
+	return is_code(segment) ? walk_code(look, segment, take_stubs) : 0;
+}
+
+static int take_loads_of(struct look *look, const Elf64_Phdr *segment)
+{
+	return is_code(segment) ? walk_code(look, segment, take_loads) : 0;
+}
+
+static int walk_segments(struct look *look, int (*take)(struct look *, const Elf64_Phdr *))
 {
 	int r = 0;
 
@@ -324,7 +374,19 @@ static int take_segments(struct look *look)
 
 		r = read_whole(look, look->file.e_phoff + i * sizeof(segment), &segment, sizeof(segment));
 		if (r == 0)
-			r = take_segment(look, &segment);
+			r = take(look, &segment);
+	}
+	return r;
+}
+
+static int take_segments(struct look *look)
+{
+	int r = walk_segments(look, take_segment);
+
+	if (r == 0 && look->loads.slot_count) {
+		r = walk_segments(look, take_stubs_of);
+		if (r == 0)
+			r = walk_segments(look, take_loads_of);
 	}
 	return r;
 }

@@ -33,8 +33,9 @@ struct elf_links {
 	size_t needed_len;
 	char search[1024]; /* where it wants them looked for: DT_RUNPATH, else DT_RPATH */
 	bool is_cut;       /* one of these two was longer */
-	/* Instructions that enter the kernel, with the call's number set just before: a hint, for the bytes may be anything. */
+	/* Instructions that enter the kernel, with the call's number set just before: hints, as elf_code.h says. */
 	bool has_bare_connect, has_bare_uring;
+	bool loads_deep; /* dlopen is called with RTLD_DEEPBIND, as a constant; told of x86-64 code alone */
 	char build_id[2 * 32 + 1]; /* hexadecimal; "": it has none */
 	char version[32];          /* of libfairdial.so, by its own note; fit for a terminal; "": it has none */
 };

@@ -446,9 +446,33 @@ static void bare_connect_in_the_code_is_found(void **state)
 	assert_found(check(program_of("gcc", source, "")), "bare-connect", "warning");
 }
 
+/* However the compiler calls it, and whatever else is passed: the newline is 10 too. */
+static void loading_of_objects_past_the_shim_is_found(void **state)
+{
+#if defined(__x86_64__)
+	static const char source[] = "#include <dlfcn.h>\n#include <string.h>\nint main(int c, char **v) { return !strchr(v[0], 10) + "
+				     "!dlopen(v[1], FLAGS); }";
+	static const char *const ways[] = { "-O0", "-O2", "-O2 -fno-plt", "-O2 -fcf-protection=full -Wl,-z,lazy", "-no-pie" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		json_t *deep = check(program_of("gcc", source, format("%s '-DFLAGS=RTLD_LAZY | RTLD_DEEPBIND' -ldl", ways[i])));
+		json_t *plain = check(program_of("gcc", source, format("%s '-DFLAGS=RTLD_NOW | RTLD_GLOBAL' -ldl", ways[i])));
+
+		assert_found(deep, "deepbind", "warning");
+		assert_partly(deep);
+		assert_found(plain, "dlopen", "note");
+		assert_covered(plain, true);
+	}
+#else
+	(void)state;
+	skip_because("the flags of a call are told of x86-64 code alone");
+#endif
+}
+
 static void loading_of_objects_is_noted(void **state)
 {
-	static const char source[] = "#include <dlfcn.h>\nint main(void) { return !dlopen(\"x\", RTLD_NOW | RTLD_DEEPBIND); }";
+	static const char source[] = "#include <dlfcn.h>\nint main(void) { return !dlopen(\"x\", RTLD_NOW); }";
 	static const char apart[] = "#include <dlfcn.h>\nint main(void) { return !dlmopen(LM_ID_NEWLM, \"x\", RTLD_NOW); }";
 	json_t *report = check(program_of("gcc", source, "-ldl"));
 
@@ -1103,6 +1127,7 @@ int main(int argc, char **argv)
 		TEST(calls_past_the_shim_are_found),
 		TEST(bare_connect_in_the_code_is_found),
 		TEST(loading_of_objects_is_noted),
+		TEST(loading_of_objects_past_the_shim_is_found),
 		TEST(script_is_followed_to_what_runs_it),
 		TEST(script_whose_program_is_static_is_not_covered),
 		TEST(script_that_clears_its_environment_is_not_covered),

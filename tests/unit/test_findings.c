@@ -107,6 +107,8 @@ static void bare_uring(struct scene *s) { s->program.file.links.has_bare_uring =
 static void bare_connect(struct scene *s) { s->program.file.links.has_bare_connect = true; }
 static void by_syscall(struct scene *s) { s->program.file.links.imports = NAME_SYSCALL; }
 static void loads_objects(struct scene *s) { s->program.file.links.imports |= NAME_DLOPEN; }
+static void loads_deep(struct scene *s) { loads_objects(s); s->program.file.links.loads_deep = true; }
+static void loads_deep_for_musl(struct scene *s) { loads_deep(s); strcpy(s->program.file.kind.interpreter, "/lib/ld-musl.so"); }
 static void loads_apart(struct scene *s) { s->program.file.links.imports |= NAME_DLMOPEN; }
 /* Of the way to it. */
 static void a_script(struct scene *s) { s->program.step_count = 1; }
@@ -209,6 +211,8 @@ static const struct row of_programs[] = {
 	{ bare_connect, "bare-connect", SEVERITY_WARNING },
 	{ by_syscall, "bare-calls", SEVERITY_WARNING },
 	{ loads_objects, "dlopen", SEVERITY_NOTE },
+	{ loads_deep, "deepbind", SEVERITY_WARNING },
+	{ loads_deep_for_musl, "dlopen", SEVERITY_NOTE },
 	{ loads_apart, "dlmopen", SEVERITY_NOTE },
 	{ a_script, "script", SEVERITY_NOTE },
 	{ clears_environment, "preload-lost", SEVERITY_BLOCKER },
