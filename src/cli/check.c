@@ -116,11 +116,11 @@ const struct verb check_verb = {
 	.name = "check",
 	.usage = "[--json] [--shim PATH] [--dir DIR] PROGRAM [ARG...] | --pid PID",
 	.summary = "tells whether a program, or a process, is covered, what of it is not, and what to do",
-	.more = "PROGRAM is looked up in PATH; a script is followed to what runs it, and env to what it runs; nothing is started. Of a\n"
-	"process also: which libfairdial.so it has mapped, of which version, and which table, how old.\n"
+	.more = "PROGRAM is looked up in PATH; a script is followed to what runs it, and env to what it runs; nothing is started.\n"
+	"Of a process also: which libfairdial.so it has mapped, of which version, and which table, how old.\n"
 	"\n"
-	"The first line is the answer: covered, covered in part, or not covered. Then come the reasons, the worst first, each with\n"
-	"what to do below it:\n"
+	"The first line is the answer: covered, covered in part, or not covered. Then come the reasons, the worst first, each\n"
+	"with what to do below it:\n"
 	"  blocker   no dial is spread: a static program, Go, setuid, another machine, no shim; of a process, no table\n"
 	"  warning   some dials may not be: io_uring or bare system calls, another preload first, a mesh\n"
 	"  note      for the reader: a script, a wrapper, plugins that are loaded later\n"

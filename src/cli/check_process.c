@@ -177,7 +177,8 @@ int check_process(struct inquiry *q)
 
 	if (r)
 		return r;
-	snprintf(q->subject, sizeof(q->subject), "pid %d (%s)", q->question.pid, c->process->exe[0] ? c->process->exe : c->process->name);
+	snprintf(q->subject, sizeof(q->subject), "pid %d (%s)", q->question.pid,
+		 c->process->exe[0] ? c->process->exe : c->process->name);
 	if (c->process->is_hidden)
 		return 0;
 	if (mapped_take(q->process, is_mesh, &q->mapped) < 0)

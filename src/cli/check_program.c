@@ -25,8 +25,9 @@ static void choose_shim(struct inquiry *q, const char *preloaded)
 {
 	const char *asked = q->question.shim;
 	char *whole = asked ? realpath(asked, NULL) : NULL; /* whoever sets LD_PRELOAD to it would write the whole path */
+	const char *given = whole ? whole : asked, *path = given ? given : preloaded ? preloaded : q->own_shim;
 
-	snprintf(q->shim, sizeof(q->shim), "%.*s", PATH_MAX - 1, whole ? whole : asked ? asked : preloaded ? preloaded : q->own_shim);
+	snprintf(q->shim, sizeof(q->shim), "%.*s", PATH_MAX - 1, path);
 	free(whole);
 	text_show(q->shim_shown, sizeof(q->shim_shown), q->shim);
 }

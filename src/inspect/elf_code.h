@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What instructions tell, of x86-64 and aarch64 code: which system calls it makes by itself, and how it loads objects. Hints: nothing
- * is disassembled, bytes that look like an instruction may be the middle of another or data, and a number or a flag that comes from
- * memory, from another function or from far away is not seen. Pure.
+ * What instructions tell, of x86-64 and aarch64 code: which system calls it makes by itself, and how it loads objects. Hints:
+ * nothing is disassembled, bytes that look like an instruction may be the middle of another or data, and a number or a flag that
+ * comes from memory, from another function or from far away is not seen. Pure.
  */
 #ifndef FAIRDIAL_INSPECT_ELF_CODE_H
 #define FAIRDIAL_INSPECT_ELF_CODE_H

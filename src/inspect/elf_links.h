@@ -41,8 +41,8 @@ struct elf_links {
 };
 
 /*
- * 0; -ENOTSUP for a file of another machine; -EBADMSG; -EFBIG where there is too much to read; or an error of pread(2). The file stays
- * open and where it is.
+ * 0; -ENOTSUP for a file of another machine; -EBADMSG; -EFBIG where there is too much to read; or an error of pread(2). The file
+ * stays open and where it is.
  */
 int elf_links_fd(int fd, struct elf_links *ret_links);
 

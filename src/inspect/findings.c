@@ -46,27 +46,32 @@ static void judge_steps(const struct check_facts *c, struct findings *f)
 		const struct program_step *s = &c->program->steps[i];
 
 		if (s->by_command)
-			finding_add(f, "script", SEVERITY_NOTE, NULL, "%s runs %s, which it looks up in PATH: that is checked", s->from, s->to);
+			finding_add(f, "script", SEVERITY_NOTE, NULL,
+				    "%s runs %s, which it looks up in PATH: that is checked", s->from, s->to);
 		else if (s->by_default)
-			finding_add(f, "script", SEVERITY_NOTE, NULL, "%s is a text without #!, which shells give to %s: that is checked",
-			    s->from, s->to);
+			finding_add(f, "script", SEVERITY_NOTE, NULL,
+				    "%s is a text without #!, which shells give to %s: that is checked",
+				    s->from, s->to);
 		else
-			finding_add(f, "script", SEVERITY_NOTE, NULL, "%s is a script, run by %s%s: that is checked", s->from, s->to,
-			    s->by_env ? ", which env looks up in PATH" : "");
+			finding_add(f, "script", SEVERITY_NOTE, NULL,
+				    "%s is a script, run by %s%s: that is checked", s->from, s->to,
+				    s->by_env ? ", which env looks up in PATH" : "");
 	}
 	if (c->program && c->program->drops_preload)
-		finding_add(f, why_row(WHY_LOST)->name, SEVERITY_BLOCKER, "take that out, or set LD_PRELOAD behind it: env -i LD_PRELOAD=… PROGRAM",
-		    "LD_PRELOAD is lost on the way: env is told to clear or to replace it");
+		finding_add(f, why_row(WHY_LOST)->name, SEVERITY_BLOCKER,
+			    "take that out, or set LD_PRELOAD behind it: env -i LD_PRELOAD=… PROGRAM",
+			    "LD_PRELOAD is lost on the way: env is told to clear or to replace it");
 	if (c->wrapper && c->wrapper->is_elsewhere)
 		finding_add(f, "wrapper-elsewhere", SEVERITY_WARNING,
-		    "see that LD_PRELOAD, FAIRDIAL_DIR and the files that they name are there too, and check with --pid what runs",
-		    "%s runs other programs with other files, or in an environment of their own: LD_PRELOAD does not get there by "
-		    "itself%s%s",
-		    c->wrapper->name, c->arguments[0] ? ": " : "", c->arguments);
+			    "see that LD_PRELOAD, FAIRDIAL_DIR and the files that they name are there too, and check with --pid what runs",
+			    "%s runs other programs with other files, or in an environment of their own: LD_PRELOAD does not get there by "
+			    "itself%s%s",
+			    c->wrapper->name, c->arguments[0] ? ": " : "", c->arguments);
 	else if (c->wrapper)
-		finding_add(f, "wrapper", SEVERITY_NOTE, "check the programs that it starts too: by name, or by --pid when they run",
-		    "%s runs other programs, which inherit LD_PRELOAD, and are not checked here%s%s", c->wrapper->name,
-		    c->arguments[0] ? ": " : "", c->arguments);
+		finding_add(f, "wrapper", SEVERITY_NOTE,
+			    "check the programs that it starts too: by name, or by --pid when they run",
+			    "%s runs other programs, which inherit LD_PRELOAD, and are not checked here%s%s", c->wrapper->name,
+			    c->arguments[0] ? ": " : "", c->arguments);
 }
 
 /* ---- the shim in a process ---- */
@@ -95,13 +100,13 @@ static void judge_process(const struct check_facts *c, struct findings *f)
 		finding_add_why(f, why, severity_of(why));
 	if (c->shim_is_removed)
 		finding_add(f, "shim-removed", SEVERITY_NOTE, "install it again: programs started from now on would be without it",
-		    "the libfairdial.so that it has mapped is not in its place any more");
+			    "the libfairdial.so that it has mapped is not in its place any more");
 	else if (c->shim_is_replaced)
 		finding_add(f, "shim-replaced", SEVERITY_NOTE, "start it again to have the new one",
-		    "another libfairdial.so is in the place of the one that it has mapped, and goes on with");
+			    "another libfairdial.so is in the place of the one that it has mapped, and goes on with");
 	if (c->mapped && c->mapped->is_first)
 		finding_add(f, "pid-1", SEVERITY_NOTE, "let a sidecar or the node's agent make the table",
-		    "it is PID 1 of its PID namespace: its dials are spread as any other's, but it never starts an agent");
+			    "it is PID 1 of its PID namespace: its dials are spread as any other's, but it never starts an agent");
 }
 
 /* ---- what it is told, and where it is ---- */
@@ -116,16 +121,16 @@ static void judge_switches(const struct check_facts *c, struct findings *f)
 		finding_add_why(f, WHY_OBSERVES, SEVERITY_BLOCKER);
 	if (env->only || env->except)
 		finding_add(f, "lists", SEVERITY_NOTE, NULL,
-		    "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT is set: Services that these leave out are not spread");
+			    "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT is set: Services that these leave out are not spread");
 }
 
 static void judge_mesh(const struct check_facts *c, struct findings *f)
 {
 	if (c->mesh_port)
 		finding_add(f, "mesh", SEVERITY_WARNING,
-		    "nothing, where the mesh spreads; else --ignore-mesh of the agent",
-		    "a service mesh listens on port %u here (%s): the agent stands down for it, and the mesh's proxy spreads",
-		    c->mesh_port, c->mesh_name ? c->mesh_name : "of an unknown kind");
+			    "nothing, where the mesh spreads; else --ignore-mesh of the agent",
+			    "a service mesh listens on port %u here (%s): the agent stands down for it, and the mesh's proxy spreads",
+			    c->mesh_port, c->mesh_name ? c->mesh_name : "of an unknown kind");
 }
 
 /* ---- the whole ---- */

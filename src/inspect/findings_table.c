@@ -62,16 +62,17 @@ static void judge_no_table(const struct check_facts *c, struct findings *f)
 	const char *remedy = remedy_of_table(t->error);
 
 	if (is_none && c->autostarts)
-		finding_add(f, "no-table", SEVERITY_NOTE, NULL, "%s/table: there is none yet; the first dial starts an agent", t->dir);
+		finding_add(f, "no-table", SEVERITY_NOTE, NULL,
+			    "%s/table: there is none yet; the first dial starts an agent", t->dir);
 	else if (is_none && c->process && t->is_removed)
 		finding_add(f, "table-removed", SEVERITY_BLOCKER, remedy,
-		    "%s/table is not there any more: what it has mapped is looked after by nobody", t->dir);
+			    "%s/table is not there any more: what it has mapped is looked after by nobody", t->dir);
 	else if (t->error == -EPERM && t->is_mapped) /* whom it trusts is known best by the shim */
 		finding_add(f, "table-of-another", SEVERITY_NOTE, "ask as the user of the process to see how old it is",
-		    "%s/table is one that this user does not trust, and the process does", t->dir);
+			    "%s/table is one that this user does not trust, and the process does", t->dir);
 	else
 		finding_add(f, is_none ? "no-table" : t->error == -ESTALE ? "table-of-other-boot" : "table-unreadable",
-		    severity_of_table(c), remedy, "%s/table: %s", t->dir, why_no_table(t->error));
+			    severity_of_table(c), remedy, "%s/table: %s", t->dir, why_no_table(t->error));
 }
 
 static void judge_age(const struct check_facts *c, struct findings *f)
@@ -80,15 +81,16 @@ static void judge_age(const struct check_facts *c, struct findings *f)
 	unsigned long long age_s = t->age_ms / 1000;
 
 	if (t->is_static)
-		finding_add(f, "table", SEVERITY_OK, NULL, "%s/table has %zu Services, published %llu s ago, once", t->dir, t->services,
-		    age_s);
+		finding_add(f, "table", SEVERITY_OK, NULL,
+			    "%s/table has %zu Services, published %llu s ago, once", t->dir, t->services,
+			    age_s);
 	else if (t->is_stale)
 		finding_add(f, why_row(WHY_STALE)->name, SEVERITY_WARNING, why_row(WHY_STALE)->remedy,
-		    "%s/table has %zu Services, but its agent has been silent for %llu s: dials go to their own addresses",
-		    t->dir, t->services, age_s);
+			    "%s/table has %zu Services, but its agent has been silent for %llu s: dials go to their own addresses",
+			    t->dir, t->services, age_s);
 	else
 		finding_add(f, "table", SEVERITY_OK, NULL, "%s/table has %zu Services, vouched for %llu s ago", t->dir, t->services,
-		    age_s);
+			    age_s);
 }
 
 static void judge_services(const struct check_facts *c, struct findings *f)
@@ -96,14 +98,15 @@ static void judge_services(const struct check_facts *c, struct findings *f)
 	const struct table_facts *t = &c->table;
 
 	if (t->services == 0)
-		finding_add(f, "no-services", SEVERITY_WARNING, "`fairdial status` says what the agent follows", "%s/table has no Services",
-		    t->dir);
+		finding_add(f, "no-services", SEVERITY_WARNING, "`fairdial status` says what the agent follows",
+			    "%s/table has no Services",
+			    t->dir);
 	else if (t->stand_down == t->services)
 		finding_add(f, why_row(WHY_STANDS_DOWN)->name, SEVERITY_WARNING, "`fairdial status` says why, of each",
-		    "fairdial stands down for all Services of %s/table", t->dir);
+			    "fairdial stands down for all Services of %s/table", t->dir);
 	else if (t->on == 0)
 		finding_add(f, why_row(WHY_SERVICE_OFF)->name, SEVERITY_WARNING, "set the mode of those to be spread to on",
-		    "no Service of %s/table has the mode on", t->dir);
+			    "no Service of %s/table has the mode on", t->dir);
 }
 
 void findings_of_table(const struct check_facts *c, struct findings *f)
@@ -120,8 +123,8 @@ void findings_of_table(const struct check_facts *c, struct findings *f)
 	judge_services(c, f);
 	if (c->process && c->process->is_loaded && !t->is_mapped)
 		finding_add(f, "table-unmapped", SEVERITY_NOTE, NULL,
-		    "it has not mapped the table: it has not dialed yet, or not since the table is there");
+			    "it has not mapped the table: it has not dialed yet, or not since the table is there");
 	if (t->is_replaced)
 		finding_add(f, "table-replaced", SEVERITY_NOTE, NULL,
-		    "another table is in the place of the one that it has mapped: its next dial finds it");
+			    "another table is in the place of the one that it has mapped: its next dial finds it");
 }

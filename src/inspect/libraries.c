@@ -219,8 +219,8 @@ static void take_defaults(struct search *s)
 	else if (s->is_musl)
 		strcpy(s->defaults, "/lib:/usr/local/lib:/usr/lib");
 	else
-		snprintf(s->defaults, sizeof(s->defaults), "%.*s:/lib:/usr/lib:/lib64:/usr/lib64:/lib/" TRIPLET ":/usr/lib/" TRIPLET,
-			 folder, s->loader);
+		snprintf(s->defaults, sizeof(s->defaults),
+			 "%.*s:/lib:/usr/lib:/lib64:/usr/lib64:/lib/" TRIPLET ":/usr/lib/" TRIPLET, folder, s->loader);
 	free(listed);
 }
 

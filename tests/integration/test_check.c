@@ -450,8 +450,8 @@ static void bare_connect_in_the_code_is_found(void **state)
 static void loading_of_objects_past_the_shim_is_found(void **state)
 {
 #if defined(__x86_64__)
-	static const char source[] = "#include <dlfcn.h>\n#include <string.h>\nint main(int c, char **v) { return !strchr(v[0], 10) + "
-				     "!dlopen(v[1], FLAGS); }";
+	static const char source[] = "#include <dlfcn.h>\n#include <string.h>\n"
+				     "int main(int c, char **v) { return !strchr(v[0], 10) + !dlopen(v[1], FLAGS); }";
 	static const char *const ways[] = { "-O0", "-O2", "-O2 -fno-plt", "-O2 -fcf-protection=full -Wl,-z,lazy", "-no-pie" };
 
 	(void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a file tells of its names, its libraries, its code and its version: of the shim, and of a small file made here, whole and damaged
- * in every way that its fields allow.
+ * What a file tells of its names, its libraries, its code and its version: of the shim, and of a small file made here, whole and
+ * damaged in every way that its fields allow.
  */
 #include "support/testing.h"
 
@@ -52,6 +52,11 @@ static Elf64_Shdr section(uint32_t type, size_t offset, size_t size, uint32_t li
 	return (Elf64_Shdr){ .sh_type = type, .sh_offset = offset, .sh_size = size, .sh_link = link };
 }
 
+static Elf64_Phdr segment(uint32_t type, size_t offset, size_t size)
+{
+	return (Elf64_Phdr){ .p_type = type, .p_flags = PF_R | PF_X, .p_offset = offset, .p_filesz = size };
+}
+
 static void make_file(Elf64_Ehdr *file)
 {
 	memcpy(file->e_ident, ELFMAG, SELFMAG);
@@ -91,9 +96,9 @@ static struct made *make(void)
 
 	after_test(free, m);
 	make_file(&m->file);
-	m->headers[0] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = offsetof(struct made, code), .p_filesz = CODE };
-	m->headers[1] = (Elf64_Phdr){ .p_type = PT_NOTE, .p_offset = offsetof(struct made, version), .p_filesz = sizeof(m->version) };
-	m->headers[2] = (Elf64_Phdr){ .p_type = PT_DYNAMIC, .p_offset = offsetof(struct made, dynamic), .p_filesz = sizeof(m->dynamic) };
+	m->headers[0] = segment(PT_LOAD, offsetof(struct made, code), CODE);
+	m->headers[1] = segment(PT_NOTE, offsetof(struct made, version), sizeof(m->version));
+	m->headers[2] = segment(PT_DYNAMIC, offsetof(struct made, dynamic), sizeof(m->dynamic));
 	m->sections[1] = section(SHT_DYNSYM, offsetof(struct made, symbols), sizeof(m->symbols), 3);
 	m->sections[2] = section(SHT_DYNAMIC, offsetof(struct made, dynamic), sizeof(m->dynamic), 3);
 	m->sections[3] = section(SHT_STRTAB, offsetof(struct made, strings), sizeof(strings), 0);
@@ -396,7 +401,8 @@ static void every_field_may_say_anything(void **state)
 				refused += r < 0;
 				if (r < 0 && r != -EBADMSG && r != -ENOTSUP && r != -ENOEXEC && r != -EFBIG)
 					fail_msg("byte %zu: %s", at, strerror(-r));
-				if (r == 0 && (links.needed_len > sizeof(links.needed) || !memchr(links.search, 0, sizeof(links.search)) ||
+				if (r == 0 && (links.needed_len > sizeof(links.needed) ||
+					       !memchr(links.search, 0, sizeof(links.search)) ||
 					       !memchr(links.version, 0, sizeof(links.version))))
 					fail_msg("byte %zu: beyond its room", at);
 			}

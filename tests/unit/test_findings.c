@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is found, of facts: each case is a covered program, or process, but for one thing; and what the answer is. Every finding has a
- * name of its own, and all but the good ones say what to do, or that nothing is to be done.
+ * What is found, of facts: each case is a covered program, or process, but for one thing; and what the answer is. What keeps dials
+ * from being spread says what to do.
  */
 #include "support/testing.h"
 

@@ -200,8 +200,14 @@ static void first_process_is_told_by_its_innermost_number(void **state)
 		const char *line;
 		bool is_first;
 	} rows[] = {
-		{ "NSpid:\t1\n", true },	 { "NSpid:\t77\t1\n", true }, { "NSpid:\t1\t77\n", false }, { "NSpid:\t11\n", false },
-		{ "NSpid:\t4242\t21\n", false }, { "NSpid:\n", false },	      { "NSpid:", false },	    { "NSpid:1", false },
+		{ "NSpid:\t1\n", true },
+		{ "NSpid:\t77\t1\n", true },
+		{ "NSpid:\t1\t77\n", false },
+		{ "NSpid:\t11\n", false },
+		{ "NSpid:\t4242\t21\n", false },
+		{ "NSpid:\n", false },
+		{ "NSpid:", false },
+		{ "NSpid:1", false },
 	};
 
 	(void)state;
