@@ -63,9 +63,9 @@ static void judge_steps(const struct check_facts *c, struct findings *f)
 			    "LD_PRELOAD is lost on the way: env is told to clear or to replace it");
 	if (c->wrapper && c->wrapper->is_elsewhere)
 		finding_add(f, "wrapper-elsewhere", SEVERITY_WARNING,
-			    "see that LD_PRELOAD, FAIRDIAL_DIR and the files that they name are there too, and check with --pid what runs",
-			    "%s runs other programs with other files, or in an environment of their own: LD_PRELOAD does not get there by "
-			    "itself%s%s",
+			    "see that LD_PRELOAD, FAIRDIAL_DIR and what these name are there too, and check with --pid what runs",
+			    "%s runs other programs with other files, or in an environment of their own: LD_PRELOAD does not get "
+			    "there by itself%s%s",
 			    c->wrapper->name, c->arguments[0] ? ": " : "", c->arguments);
 	else if (c->wrapper)
 		finding_add(f, "wrapper", SEVERITY_NOTE,
@@ -129,7 +129,8 @@ static void judge_mesh(const struct check_facts *c, struct findings *f)
 	if (c->mesh_port)
 		finding_add(f, "mesh", SEVERITY_WARNING,
 			    "nothing, where the mesh spreads; else --ignore-mesh of the agent",
-			    "a service mesh listens on port %u here (%s): the agent stands down for it, and the mesh's proxy spreads",
+			    "a service mesh listens on port %u here (%s): the agent stands down for it, and the mesh's proxy "
+			    "spreads",
 			    c->mesh_port, c->mesh_name ? c->mesh_name : "of an unknown kind");
 }
 

@@ -34,7 +34,8 @@ static void judge_machine(const struct check_facts *c, struct findings *f)
 
 	if (c->shim.has_kind && !elf_is_same_machine(kind, &c->shim.kind))
 		finding_add(f, why_row(WHY_OTHER_MACHINE)->name, SEVERITY_BLOCKER, why_row(WHY_OTHER_MACHINE)->remedy,
-			    "a program for %s, where libfairdial.so is for %s", elf_machine_name(kind), elf_machine_name(&c->shim.kind));
+			    "a program for %s, where libfairdial.so is for %s", elf_machine_name(kind),
+			    elf_machine_name(&c->shim.kind));
 }
 
 static void judge_libraries(const struct check_facts *c, struct findings *f)
@@ -96,17 +97,18 @@ static void judge_calls(const struct check_facts *c, struct findings *f)
 	else if (links->imports & NAME_SYSCALL && !by_libc)
 		finding_add(f, "bare-calls", SEVERITY_WARNING,
 			    "run it, and see whether `fairdial status --coverage` finds its connections past the shim",
-			    "it calls syscall(2) and not connect: if it dials so itself, and not by a library, that goes past the shim");
+			    "it calls syscall(2) and not connect: if it dials so itself, and not by a library, that goes past the "
+			    "shim");
 	if (links->imports & NAME_DLMOPEN)
 		finding_add(f, "dlmopen", SEVERITY_NOTE, "if a plugin's dials are not spread, link the plugin, or preload it",
 			    "it can load objects into a namespace of their own (dlmopen), where the shim is not");
-	else if (links->loads_deep && !strstr(c->file->kind.interpreter, "musl")) /* to which it says nothing */
+	if (links->loads_deep && !strstr(c->file->kind.interpreter, "musl")) /* to which it says nothing */
 		finding_add(f, "deepbind", SEVERITY_WARNING, "load them without RTLD_DEEPBIND, or link them to it",
 			    "it loads objects with RTLD_DEEPBIND: what these dial calls the C library past the shim");
-	else if (links->imports & NAME_DLOPEN)
+	else if (links->imports & NAME_DLOPEN && !(links->imports & NAME_DLMOPEN))
 		finding_add(f, "dlopen", SEVERITY_NOTE, "if a plugin's dials are not spread, load it without RTLD_DEEPBIND",
-			    "it loads objects while it runs: any that it loads with RTLD_DEEPBIND calls the C library past the shim; its "
-			    "file shows no such flag");
+			    "it loads objects while it runs: any that it loads with RTLD_DEEPBIND calls the C library past the "
+			    "shim; its file shows no such flag");
 }
 
 void findings_of_file(const struct check_facts *c, struct findings *f)

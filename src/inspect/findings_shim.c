@@ -73,8 +73,8 @@ void findings_of_preloads(const struct check_facts *c, struct findings *f)
 				    "LD_PRELOAD names %s, which is not there: the loader says so at each start", p->shown);
 		} else if (p->takes_connect && before && c->shim_is_named && !p->is_of_file) {
 			finding_add(f, "other-preload-first", SEVERITY_WARNING, "put libfairdial.so before it in LD_PRELOAD",
-				    "%s stands in for connect or the lookups too, and is called before the shim: what it does not pass "
-				    "on is not spread",
+				    "%s stands in for connect or the lookups too, and is called before the shim: what it does "
+				    "not pass on is not spread",
 				    p->shown);
 		} else if (p->takes_connect) {
 			finding_add(f, "other-preload-takes", SEVERITY_NOTE, NULL,
