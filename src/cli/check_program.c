@@ -44,7 +44,7 @@ static void take_shim(struct inquiry *q)
 		return;
 	shim_file_look(q->root, q->shim, &c->shim);
 	fd = file_open_in(q->root, q->shim);
-	c->shim_is_readable = fd >= 0;
+	c->shim_is_readable = fd >= 0 || fd == -EINVAL; /* else what it lacks is to be a file */
 	check_take_build(q, fd);
 	if (fd >= 0)
 		close(fd);

@@ -2,7 +2,6 @@
 #include "inspect/elf_links.h"
 
 #include <ctype.h>
-#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@ enum {
 	MOST_STRINGS = 32 << 20,
 	MOST_CODE = 256 << 20,
 	MOST_READ = 1 << 30, /* altogether: a file may name the same bytes a thousand times */
+	DEEPBIND = 8, /* RTLD_DEEPBIND of glibc; musl has none */
 	LEAST_READ = 4096, /* what a small one counts as: each is a system call */
 	PIECE = 1 << 16,
 };
@@ -116,7 +116,7 @@ static bool take_dynamic(struct look *look, const Elf64_Dyn *row, const char *st
 
 	if (row->d_tag == DT_NEEDED)
 		add_needed(&look->links, text);
-	else if (row->d_tag == DT_RUNPATH || (row->d_tag == DT_RPATH && !look->has_runpath)) /* ld.so(8): RPATH counts alone */
+	else if (row->d_tag == DT_RUNPATH || (row->d_tag == DT_RPATH && !look->has_runpath)) /* ld.so(8) */
 		take_search(&look->links, text);
 	look->has_runpath |= row->d_tag == DT_RUNPATH;
 	return row->d_tag != DT_NULL;
@@ -268,7 +268,7 @@ static void take_stubs(struct look *look, const uint8_t *code, size_t len, uint6
 
 static void take_loads(struct look *look, const uint8_t *code, size_t len, uint64_t address)
 {
-	look->links.loads_deep |= code_passes_bit(&look->loads, code, len, address, RTLD_DEEPBIND);
+	look->links.loads_deep |= code_passes_bit(&look->loads, code, len, address, DEEPBIND);
 }
 
 static int walk_code(struct look *look, const Elf64_Phdr *segment, void (*take)(struct look *, const uint8_t *, size_t, uint64_t))
