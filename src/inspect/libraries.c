@@ -124,7 +124,7 @@ static struct slice cut_folder(struct slice *rest)
 
 static bool is_in_list(struct search *s, const char *list, const char *name)
 {
-	static const char *const libs[] = { "lib", "lib64", "lib/" TRIPLET };
+	static const char *const libs[] = { "lib", "lib64", ("lib/" TRIPLET) };
 	struct slice rest = slice_of(list);
 
 	while (rest.at) {
