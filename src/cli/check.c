@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fairdial check: whether one program, or one process, is covered, what is not, and what to do. */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,15 +57,15 @@ static int answer(struct inquiry *q)
 {
 	struct check_facts *c = &q->facts;
 	enum cover cover;
-	int r;
 
 	c->mesh_name = c->mesh_port ? mesh_name(c->mesh_port) : NULL;
 	findings_make(c, &q->findings);
 	cover = findings_cover(&q->findings);
-	r = q->question.is_json ? check_print_json(q, cover) : check_print_text(q, cover);
-	if (r < 0 || fflush(stdout) != 0)
-		return cli_fail(q->verb, EXIT_FAILED, "cannot write: %s", strerror(errno));
-	return cover == COVER_WHOLE ? EXIT_DONE : EXIT_FAILED;
+	if (!q->question.is_json)
+		check_print_text(q, cover);
+	else if (check_print_json(q, cover) < 0)
+		return cli_fail(q->verb, EXIT_FAILED, "cannot write: out of memory");
+	return cli_finish(q->verb, cover == COVER_WHOLE ? EXIT_DONE : EXIT_FAILED);
 }
 
 static void done(struct inquiry *q)

@@ -48,8 +48,8 @@ void check_take_table(struct inquiry *q, const char *path, const char *dir);
 /* The libfairdial.so that LD_PRELOAD names; NULL: none. */
 const char *check_preloaded_shim(const struct inquiry *q);
 
-/* Write the answer to stdout. 0, or -1 where that fails. */
+/* Write the answer to stdout: what it does not take, cli_finish tells. 0, or -ENOMEM. */
 int check_print_json(const struct inquiry *q, enum cover cover);
-int check_print_text(const struct inquiry *q, enum cover cover);
+void check_print_text(const struct inquiry *q, enum cover cover);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
-#include <stdio.h>
 
 #include "cli/check.h"
+#include "cli/print_json.h"
 
 static json_t *text_or_null(const char *text)
 {
@@ -48,11 +48,7 @@ static json_t *table_json(const struct inquiry *q)
 
 int check_print_json(const struct inquiry *q, enum cover cover)
 {
-	json_t *root = json_pack("{s:s, s:o, s:o, s:o, s:o}", "subject", q->subject, "covered",
-				 cover == COVER_PARTLY ? json_string("partly") : json_boolean(cover == COVER_WHOLE), "findings",
-				 findings_json(&q->findings), "shim", shim_json(q), "table", table_json(q));
-	int r = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF ? 0 : -1;
-
-	json_decref(root);
-	return r;
+	return print_json(json_pack("{s:s, s:o, s:o, s:o, s:o}", "subject", q->subject, "covered",
+				    cover == COVER_PARTLY ? json_string("partly") : json_boolean(cover == COVER_WHOLE), "findings",
+				    findings_json(&q->findings), "shim", shim_json(q), "table", table_json(q)));
 }

@@ -58,7 +58,7 @@ static void print_answer(const struct inquiry *q, enum cover cover)
 	printf("%s: %s%s%s\n", q->subject, paint(paints[cover]), texts[cover], paint_off());
 }
 
-int check_print_text(const struct inquiry *q, enum cover cover)
+void check_print_text(const struct inquiry *q, enum cover cover)
 {
 	print_answer(q, cover);
 	if (q->facts.process && !q->facts.process->is_hidden) {
@@ -69,5 +69,4 @@ int check_print_text(const struct inquiry *q, enum cover cover)
 		for (size_t i = 0; i < q->findings.count; i++)
 			if ((int)q->findings.at[i].severity == severity)
 				print_finding(&q->findings.at[i]);
-	return ferror(stdout) ? -1 : 0;
 }
