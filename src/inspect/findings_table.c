@@ -79,18 +79,18 @@ static void judge_age(const struct check_facts *c, struct findings *f)
 {
 	const struct table_facts *t = &c->table;
 	unsigned long long age_s = t->age_ms / 1000;
+	const char *s = t->services == 1 ? "" : "s";
 
 	if (t->is_static)
-		finding_add(f, "table", SEVERITY_OK, NULL,
-			    "%s/table has %zu Services, published %llu s ago, once", t->dir, t->services,
-			    age_s);
+		finding_add(f, "table", SEVERITY_OK, NULL, "%s/table has %zu Service%s, published %llu s ago, once", t->dir,
+			    t->services, s, age_s);
 	else if (t->is_stale)
 		finding_add(f, why_row(WHY_STALE)->name, SEVERITY_WARNING, why_row(WHY_STALE)->remedy,
-			    "%s/table has %zu Services, but its agent has been silent for %llu s: dials go to their own addresses",
-			    t->dir, t->services, age_s);
+			    "%s/table has %zu Service%s, but its agent has been silent for %llu s: dials go to their own addresses",
+			    t->dir, t->services, s, age_s);
 	else
-		finding_add(f, "table", SEVERITY_OK, NULL, "%s/table has %zu Services, vouched for %llu s ago", t->dir, t->services,
-			    age_s);
+		finding_add(f, "table", SEVERITY_OK, NULL, "%s/table has %zu Service%s, vouched for %llu s ago", t->dir,
+			    t->services, s, age_s);
 }
 
 static void judge_services(const struct check_facts *c, struct findings *f)
@@ -99,8 +99,7 @@ static void judge_services(const struct check_facts *c, struct findings *f)
 
 	if (t->services == 0)
 		finding_add(f, "no-services", SEVERITY_WARNING, "`fairdial status` says what the agent follows",
-			    "%s/table has no Services",
-			    t->dir);
+			    "%s/table has no Services", t->dir);
 	else if (t->stand_down == t->services)
 		finding_add(f, why_row(WHY_STANDS_DOWN)->name, SEVERITY_WARNING, "`fairdial status` says why, of each",
 			    "fairdial stands down for all Services of %s/table", t->dir);
