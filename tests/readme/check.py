@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -62,7 +63,7 @@ def paired(items, rows):
     """(item, case or None) for each, and the rows that are left over."""
     used, pairs = collections.Counter(), []
     for item in items:
-        row = rows.get(key_of(item))
+        row = rows.get(key_of(item)) or next((row for form, row in cases.FORMS if re.match(form, item.text)), None)
         if isinstance(row, list):
             row = row[used[key_of(item)]] if used[key_of(item)] < len(row) else None
         used[key_of(item)] += 1
@@ -144,8 +145,14 @@ def check_page(page, world, count):
         except cases.Skipped as why:
             count.skipped.append('{}: {}'.format(item.text.splitlines()[0], why))
             count.tell('skip', item, '   ({})'.format(why))
+        except sandbox.Stuck as failure:
+            count.fail(item, failure)
+            print('FAIL      {}  the rest of the page is not executed'.format(page))
+            break
         except Failed as failure:
             count.fail(item, failure)
+        except Exception:  # what a case met that it did not expect
+            count.fail(item, traceback.format_exc())
     shell.close()
     for text in left:
         count.failed += 1

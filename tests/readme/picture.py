@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The README's picture of a terminal: what the program itself prints of a small pod.
 
-    picture.py TOP BUILD     takes it anew, and puts it into TOP/README.md
+    picture.py TOP BUILD           takes it anew, and puts it into TOP/README.md
+    picture.py TOP BUILD --show    prints it
 
 Three servers behind a Service `web`, one of which has ended, and two behind a Service `mysql`; programs that dial them, one after the other, and some that
 keep what they have.
@@ -127,19 +128,28 @@ def parts(page):
 def check():
     with open(sandbox.TREE + '/README.md') as file:
         shown = parts(file.read())[1]
-    printed = taken(sandbox.TREE, sandbox.TREE + '/build')
+    # In a network of its own.
+    env = {k: v for k, v in os.environ.items() if k != sandbox.INSIDE}
+    done = subprocess.run([sys.executable, os.path.abspath(__file__), sandbox.TREE, sandbox.TREE + '/build', '--show'], env=env, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    if done.returncode != 0:
+        raise Failed(done.stderr)
+    printed = done.stdout
     if form(shown) != form(printed):
         raise Failed('its form is another one now (make readme takes it anew); the README shows\n{}\nand the program prints\n{}'.format(shown, printed))
 
 
 def main():
-    top, build = [os.path.abspath(path) for path in sys.argv[1:]]
+    top, build = [os.path.abspath(path) for path in sys.argv[1:3]]
     sandbox.enter()
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+    shot = taken(top, build)
+    if sys.argv[3:] == ['--show']:
+        print(shot, end='')
+        return
     path = os.path.join(top, 'README.md')
     with open(path) as file:
         before, _, behind = parts(file.read())
-    shot = taken(top, build)
     with open(path, 'w') as file:
         file.write(before + shot + behind)
     print('README.md: the picture is taken anew')
