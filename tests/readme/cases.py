@@ -262,7 +262,7 @@ def mesh_listens(run):
     listener = socket.create_server(('127.0.0.1', 15001))
     listeners.append(listener)
     status = TREE + '/build/fairdial status --dir /run/fairdial/pod'
-    wait_until('the agent stands down', lambda: 'mesh' in call(*status.split()))
+    wait_until('the agent stands down', lambda: 'Istio listens on port 15001' in call(*status.split()))
     run.world.cluster.must_dial(False)
 
 
