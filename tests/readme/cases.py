@@ -377,7 +377,6 @@ README = {
     'make deps': case(),
     'make install PREFIX=$HOME/.local': case(after=lambda run: call(HOME + '/.local/bin/fairdial', '--version')),
     'make readme': case(out='README.md', limit=300),
-    'make check-readme': Elsewhere('Makefile', 'tests/readme/check.py', 'this is it'),
     'make demo': ci('make demo'),
     'make bench': ci('make bench BENCH=', 'all of it is for a quiet machine; there, the parts that measure no time'),
     'make test-cluster STANDIN=1': ci('make test-cluster STANDIN=1'),
