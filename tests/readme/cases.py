@@ -430,4 +430,14 @@ RECIPES = {
 # Commands of a form, on any page.
 FORMS = [(r"make (unit|integration) T=\w+( N='[^']+')?$", ci('make test', 'it builds the tests; there, all of them run'))]
 
-PAGES = {'README.md': README, 'examples/RECIPES.md': RECIPES}
+DETAILS = {
+    'fairdial inject < web.yaml | kubectl apply -f -': README['fairdial inject < web.yaml | kubectl apply -f -'],
+    'helm template shop ./chart | fairdial inject | kubectl apply -f -': README['helm template shop ./chart | fairdial inject | kubectl apply -f -'],
+    INJECT + '--remove | kubectl replace -f -': case(before=inject_web, out='web replaced', after=web_is_as_before, stub=KUBECTL),
+    'kubectl replace --force -f web.yaml': case(out='web replaced', stub=KUBECTL),
+    'SECONDS=300 make integration T=torture': ci('make test', 'there, for less long'),
+    'make test-cluster': ci('make test-cluster STANDIN=1', 'no cluster here'),
+    'make check-manifests': ci('make check-manifests'),
+}
+
+PAGES = {'README.md': README, 'examples/RECIPES.md': RECIPES, 'examples/DETAILS.md': DETAILS}

@@ -9,7 +9,7 @@ import subprocess
 import picture
 from sandbox import HOME, TREE, Failed, call
 
-PAGES = ['README.md', 'examples/RECIPES.md']
+PAGES = ['README.md', 'examples/RECIPES.md', 'examples/DETAILS.md']
 FAIRDIAL = TREE + '/build/fairdial'
 
 
@@ -136,7 +136,7 @@ def check_folders():
 
 
 def check_links():
-    for page in ('README.md', 'examples/RECIPES.md', 'examples/kubernetes/README.md'):
+    for page in PAGES + ['examples/kubernetes/README.md']:
         for target in re.findall(r'\]\(([^)\s]+)\)', text_of(page)):
             path, _, anchor = target.partition('#')
             if '://' in path:
