@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""check.py TOP BUILD: executes every command of README.md and examples/RECIPES.md, in their order, in a sandbox, and tells what came of each.
+"""check.py TOP BUILD: executes every command of the pages of cases.py, in their order, in a sandbox, and tells what came of each.
 
 cases.py says what has to. A command that no case executes is a failure, and so is a case whose command is on no page.
 """
@@ -175,8 +175,8 @@ def check_claims(count):
 def main():
     top, build = sys.argv[1:]
     sandbox.enter()
-    sandbox.prepare(top, build)
     import mistakes  # which needs this module whole
+    sandbox.prepare(top, build)
     world, count = World(), Count()
     mistakes.all_are_seen()
     for page in cases.PAGES:

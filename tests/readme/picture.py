@@ -29,8 +29,9 @@ BEGIN, END = '<!-- picture:', '<!-- end of picture -->'
 WEB = ['10.244.1.11', '10.244.1.12', '10.244.2.13']
 MYSQL = ['10.244.1.21', '10.244.2.22']
 SERVICES = {'services': [
-    {'name': 'web', 'namespace': 'shop', 'addresses': ['10.96.0.10'], 'ports': [{'port': 80}], 'eject_for': '5m', 'endpoints': [a + ':8080' for a in WEB]},
-    {'name': 'mysql', 'namespace': 'shop', 'addresses': ['10.96.0.20'], 'ports': [{'port': 3306}], 'balance': 'round_robin',
+    {'name': 'web', 'namespace': 'shop', 'addresses': ['10.96.0.10'], 'ports': [{'port': 80}], 'balance': 'round_robin', 'eject_for': '5m',
+     'endpoints': [a + ':8080' for a in WEB]},
+    {'name': 'mysql', 'namespace': 'shop', 'addresses': ['10.96.0.20'], 'ports': [{'port': 3306}], 'balance': 'least_conn',
      'endpoints': [a + ':3306' for a in MYSQL]}]}
 
 # Connections that are kept until the end of its input.
@@ -90,11 +91,18 @@ class Scene:
             self.serve(address, 3306)
         self.keep('web', 80, 4)
         self.keep('mysql', 3306, 6)
-        for _ in range(20):
-            self.dial('http://web/', self.env())
+        self.dial_web(26)
         self.servers[WEB[2]].terminate()
         self.servers[WEB[2]].wait()
-        for _ in range(20):
+        turns = 0
+        while 'ejected' not in self.shot():
+            self.dial_web(1)
+            turns += 1
+            if turns > len(WEB):
+                raise Failed('the picture: no dial has met the server that has ended')
+
+    def dial_web(self, count):
+        for _ in range(count):
             if not self.dial('http://web/', self.env()):
                 raise Failed('the picture: a dial has failed')
 
@@ -134,7 +142,7 @@ def check(command):
         shown = parts(file.read(), command)[1]
     # In a network of its own.
     env = {k: v for k, v in os.environ.items() if k != sandbox.INSIDE}
-    done = subprocess.run([sys.executable, os.path.abspath(__file__), sandbox.TREE, sandbox.TREE + '/build', '--show', command], env=env,
+    done = subprocess.run([sys.executable, sandbox.HERE + '/picture.py', sandbox.TREE, sandbox.TREE + '/build', '--show', command], env=env,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if done.returncode != 0:
         raise Failed(done.stderr)

@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 INSIDE = 'FAIRDIAL_README_INSIDE'
 
 TREE, HOME, BIN = '/tmp/fairdial', '/tmp/home', '/tmp/bin'
+HERE = TREE + '/tests/readme'  # the tree itself may lie where this /tmp is now
 # What of the build a clean `make` needs not make again.
 BUILT = ['libfairdial.so', 'fairdial', 'fairdial-launcher', 'libcore.a', 'shim', 'tool/src']
 
