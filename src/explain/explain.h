@@ -96,6 +96,7 @@ struct explain_family {
 	uint32_t affinity_s; /* not 0: pinned for so long, whatever the policy */
 	bool is_pinned;	     /* now */
 	bool all_in;	     /* more are ejected than may be out: all are in */
+	bool is_mended;	     /* open connections were counted anew first, as a dial would have it now */
 	bool last_resort;    /* nobody is in: the next one is the one whose failure is longest ago */
 	enum explain_sight sight;
 	struct explain_endpoint *endpoints;

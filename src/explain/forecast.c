@@ -129,14 +129,14 @@ static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct
 }
 
 /* Where the dial would count the open connections first, because nobody has done it lately: so does the copy. */
-static void mend_as_dial(struct look *l, const struct looked_port *p, const struct explain_family *f, const struct pick *pick)
+static void mend_as_dial(struct look *l, const struct looked_port *p, struct explain_family *f, const struct pick *pick)
 {
 	struct backends backends = { first_of(p, f->v4) };
 	struct mend_caller caller = { pick->cursor, l->snapshot->generation, true, false };
 	struct mend_list list = { &backends, pick->rows.count, backend_at };
 
-	if (rules_by_load(f->balance) && mend_due(&l->copy, &caller, l->now_ms))
-		mend_in_turn(&l->copy, &list, l->now_ms);
+	f->is_mended = rules_by_load(f->balance) && mend_due(&l->copy, &caller, l->now_ms) &&
+		       mend_in_turn(&l->copy, &list, l->now_ms) == 0;
 }
 
 static void take_balance(const struct look *l, const struct table_port *port, struct explain_family *f)
@@ -346,7 +346,7 @@ static int take_generation(struct look *l)
 
 static void open_ledger(struct look *l)
 {
-	int r = snapshot_open_ledger(l->place->dir, &l->place->trust, LEDGER_READ, &l->ledger);
+	int r = snapshot_open_ledger(l->place->dir, &l->place->trust, LEDGER_COPY, &l->ledger);
 
 	if (r < 0)
 		l->ledger.base = NULL;

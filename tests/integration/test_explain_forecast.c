@@ -14,6 +14,7 @@
 #include "balance/rules.h"
 #include "base/clock.h"
 #include "explain/explain.h"
+#include "ledger/words.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/ledgers.h"
@@ -317,17 +318,37 @@ static void assert_counted(const struct scene *s, const struct forecast *before)
 	forget(&after);
 }
 
+/* When the open connections of the port were last counted anew: in ticks, as the ledger has it; 0: never. */
+static uint32_t mended(const struct scene *s, const struct forecast *f)
+{
+	struct ledger_key cursor = f->snapshot.services[0].ports[0].cursor;
+	struct trust trust = own_trust();
+	struct ledger ledger;
+	uint32_t when;
+
+	if (snapshot_open_ledger(s->dir, &trust, LEDGER_COPY, &ledger) < 0)
+		return 0;
+	when = word_read(cursor_word(&ledger, cursor, offsetof(struct ledger_cursor, mended)), cursor.tag);
+	ledger_close(&ledger);
+	return when;
+}
+
 static void dial_and_compare(struct scene *s, int dial)
 {
 	struct forecast f;
+	uint32_t before;
 	const char *line;
 
 	foretell(s, &f);
+	before = mended(s, &f);
 	count_case(f.family);
 	process_say(s->dialer, "\n");
 	line = process_line(s->dialer, LIMIT_MS);
-	if (!line || !is_as_foretold(s, f.family, line))
-		fail_case(s, f.family, dial, line ? line : "nothing");
+	if (!line)
+		fail_case(s, f.family, dial, "nothing");
+	/* Once a second a dial counts open connections anew: that moment may have come between the two. */
+	if (!is_as_foretold(s, f.family, line) && (f.family->is_mended || mended(s, &f) == before))
+		fail_case(s, f.family, dial, line);
 	if (f.family->pass == PASS_OBSERVED && f.family->sight == SIGHT_CERTAIN)
 		assert_counted(s, &f);
 	forget(&f);
