@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a dial, or the name of a Service, is ours: the rules that the shim and explain share, and how long a table is believed. */
+/* Whether a dial, or the name of a Service, is ours: the rules that shim and explain share, and how long a table is believed. */
 #include "support/testing.h"
 
 #include "balance/rules.h"
