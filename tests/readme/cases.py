@@ -148,6 +148,11 @@ def with_own_ledger(run):
     must(os.path.exists(HOME + '/ledger'), 'there is no ledger where FAIRDIAL_LEDGER says')
 
 
+def agents_can_be_trusted(run):
+    if os.stat('/').st_uid != 0:
+        raise Skipped('in this user namespace no folder belongs to root, and so no agent is started from one')
+
+
 def agent_was_started(run):
     must(os.path.exists(HOME + '/auto/table'), 'no agent has made a table')
 
@@ -420,8 +425,9 @@ RECIPES = {
     'fairdial check ./api': case(before=make_api, status=1, out='go: a Go program'),
     'kubectl annotate --overwrite service web fairdial.dev/balance=round_robin': case(out='annotated', stub=KUBECTL),
     'FAIRDIAL_LEDGER=$HOME/ledger fairdial run -- curl -s http://web/': case(out=r'^server-[12]\n$', after=with_own_ledger),
-    "FAIRDIAL_SERVICES='web:80=127.0.0.1:8080,127.0.0.2:8080' FAIRDIAL_AUTOSTART=1 FAIRDIAL_WAIT=5s FAIRDIAL_DIR=$HOME/auto "
-    'LD_PRELOAD=/opt/fairdial/libfairdial.so curl -s http://web/': case(out=r'^server-[12]\n$', after=agent_was_started),
+    "FAIRDIAL_SERVICES='web:80=127.0.0.1:8080,127.0.0.2:8080' FAIRDIAL_AUTOSTART=1 FAIRDIAL_WAIT=30s FAIRDIAL_DIR=$HOME/auto "
+    'LD_PRELOAD=/opt/fairdial/libfairdial.so curl -s http://web/': case(
+        before=agents_can_be_trusted, out=r'^server-[12]\n$', after=agent_was_started),
     'kill $(jobs -p)': case(after=servers_are_gone),
     'make demo': ci('make demo'),
     'make check-readme': Elsewhere('Makefile', 'tests/readme/check.py', 'this is it'),
