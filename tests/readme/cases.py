@@ -176,6 +176,8 @@ def inject_web(run):
         injected = call('fairdial', 'inject', given=json.dumps(run.world.cluster.get('deployment', 'web')))
         call(run.world.cluster.kubectl, 'apply', '-f', '-', given=injected)
         run.world.cluster.roll()
+    elif not run.world.cluster.agent:
+        run.world.cluster.roll()
 
 
 def web_is_injected(run):
@@ -212,6 +214,7 @@ def config_is_read(*modes):
 def mysql_says_on(run):
     """So that what follows has something to override."""
     inject_web(run)
+    run.world.cluster.write_config('services.json', '{"defaults": {"mode": "observe"}}')
     call(run.world.cluster.kubectl, 'annotate', '--overwrite', 'service', 'mysql', 'fairdial.dev/mode=on')
     run.world.cluster.wait_for_mode('on')
     run.world.cluster.must_dial(True)
@@ -264,9 +267,7 @@ def is_off_in_env(run):
 
 
 def mesh_listens(run):
-    """A mesh's proxy is known by where it listens. (The incident of the page's beginning is over.)"""
-    inject_web(run)
-    run.world.cluster.write_config('services.json', '{"services": []}')
+    """A mesh's proxy is known by where it listens."""
     mysql_says_on(run)
     listener = socket.create_server(('127.0.0.1', 15001))
     listeners.append(listener)
@@ -350,6 +351,7 @@ README = {
     'build/fairdial status --dir /tmp/shop': case(out=[r'web .* mode on', r'127.0.0.[12]:8080 +0 +1 ']),
     'make install': case(variant='make install PREFIX=$HOME/.local', after=is_in_path, limit=900),
     'fairdial status --dir /tmp/shop': case(out='evenness'),
+    'fairdial top --dir /tmp/shop': case(variant='fairdial top --dir /tmp/shop --once', out='web', stub='no terminal here: one frame of fairdial top'),
     'fairdial explain --dir /tmp/shop web:80': case(out=[r'next +127.0.0.[12]:8080', 'candidates']),
     'fairdial check --dir /tmp/shop curl': case(out='curl: covered'),
     'fairdial status --coverage --dir /tmp/shop': case(out='connections'),
@@ -376,7 +378,7 @@ README = {
     'helm template shop ./chart | fairdial inject | kubectl apply -f -': case(
         before=put_helm, after=web_is_injected, stub='no helm here: it is a stub that prints a chart of one Deployment'),
     'kubectl get services,endpointslices -o json': case(after=can_be_published, stub=KUBECTL),
-    'fairdial help VERB': case(variant='for verb in run publish agent status explain check install inject; do fairdial help $verb || break; done', out='Options:'),
+    'fairdial help VERB': case(variant='for verb in run publish agent status top explain check install inject; do fairdial help $verb || break; done', out='Options:'),
     'json': case(after=services_are_accepted),
     'make': case(after=is_built, limit=900),
     'make deps': case(),
@@ -399,7 +401,7 @@ RECIPES = {
     'export FAIRDIAL_DIR=/tmp/shop': case(),
     'kubectl annotate --overwrite service mysql fairdial.dev/mode=off': case(before=begin_cluster, out='annotated', stub=KUBECTL),
     'kubectl create configmap fairdial --from-literal=services.json=\'{"mode": "off"}\' --dry-run=client -o yaml | kubectl apply -f -': case(
-        out='configmap/fairdial', after=lambda run: run.world.cluster.sync_config(), stub=KUBECTL),
+        before=mysql_says_on, out='configmap/fairdial', after=config_is_read('off'), stub=KUBECTL),
     'sed \'1s/{/{ "mode": "off",/\' examples/services.json | fairdial publish --services - --dir /tmp/shop': case(
         out='published 2 services', after=all_say('off')),
     'kubectl set env deployment/web FAIRDIAL=off': case(before=inject_web, after=is_off_in_env, stub=KUBECTL),

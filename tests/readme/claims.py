@@ -150,7 +150,7 @@ def check_links():
 
 
 ALL = [
-    ('the picture of fairdial status is what it prints', lambda: picture.check(picture.STATUS)),
+    ('the picture of fairdial top is what it prints', lambda: picture.check(picture.TOP)),
     ('the picture of make help is what it prints', lambda: picture.check(picture.HELP)),
     ('verbs are those of fairdial --help', check_verbs),
     ('keys of a policy, and their defaults, are those of a table', check_policy),
