@@ -4,8 +4,8 @@
     picture.py TOP BUILD                   takes them anew, and puts them into TOP/README.md
     picture.py TOP BUILD --show COMMAND    prints one
 
-The pod: three servers behind a Service `web`, two behind a Service `mysql`, programs that dial the one, one after the other, and some that keep
-what they have.
+The pod: three servers behind a Service `web`, two behind a Service `mysql`, programs that dial the one, one after the other, and
+some that keep what they have.
 """
 
 import json
@@ -58,7 +58,6 @@ def form(text):
 class Scene:
     def __init__(self, top, build):
         self.top, self.build, self.folder, self.children = top, build, tempfile.mkdtemp(prefix='fairdial-picture-'), []
-        self.servers = {}
 
     def start(self, *argv, **more):
         child = subprocess.Popen(argv, stderr=subprocess.DEVNULL, **more)
@@ -67,7 +66,7 @@ class Scene:
 
     def serve(self, address, port):
         subprocess.run(['ip', 'address', 'add', address + '/32', 'dev', 'lo'], check=True)
-        self.servers[address] = self.start(sys.executable, self.top + '/examples/curl/backend.py', address, str(port), 'x', stdout=subprocess.DEVNULL)
+        self.start(sys.executable, self.top + '/examples/curl/backend.py', address, str(port), 'x', stdout=subprocess.DEVNULL)
         wait_until('a server answers at ' + address, lambda: self.dial('http://{}:{}/'.format(address, port), {}))
 
     def env(self):
@@ -78,15 +77,16 @@ class Scene:
                               env=dict(os.environ, **env)).returncode == 0
 
     def keep(self, host, port, count):
-        child = self.start(sys.executable, '-c', KEEP, host, str(port), str(count), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(os.environ, **self.env()))
+        child = self.start(sys.executable, '-c', KEEP, host, str(port), str(count), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                           env=dict(os.environ, **self.env()))
         if child.stdout.readline() != b'kept\n':
             raise Failed('the picture: {} is not dialed'.format(host))
 
     def play(self):
         with open(self.folder + '/services.json', 'w') as file:
             json.dump(SERVICES, file)
-        subprocess.run([self.build + '/fairdial', 'publish', '--services', 'services.json', '--dir', 'run'], cwd=self.folder, check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([self.build + '/fairdial', 'publish', '--services', 'services.json', '--dir', 'run'], cwd=self.folder,
+                       check=True, stdout=subprocess.DEVNULL)
         for address in WEB:
             self.serve(address, 8080)
         for address in MYSQL:
@@ -101,8 +101,9 @@ class Scene:
                 raise Failed('the picture: a dial has failed')
 
     def tell(self, *words):
-        done = subprocess.run([self.build + '/fairdial'] + list(words) + ['--dir', self.folder + '/run'], stdout=subprocess.PIPE, check=True,
-                              universal_newlines=True, cwd=self.folder, env=dict(os.environ, LANG='C.UTF-8', LC_ALL='C.UTF-8', COLUMNS='112'))
+        env = dict(os.environ, LANG='C.UTF-8', LC_ALL='C.UTF-8', COLUMNS='112')
+        done = subprocess.run([self.build + '/fairdial'] + list(words) + ['--dir', self.folder + '/run'], stdout=subprocess.PIPE,
+                              check=True, universal_newlines=True, cwd=self.folder, env=env)
         return done.stdout.replace(self.folder + '/', '')
 
     def shot(self):
@@ -125,7 +126,8 @@ class Scene:
 
 def taken(command, top, build):
     if command == HELP:
-        return subprocess.run(command.split() + ['--no-print-directory'], cwd=top, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+        return subprocess.run(command.split() + ['--no-print-directory'], cwd=top, check=True, stdout=subprocess.PIPE,
+                              universal_newlines=True).stdout
     scene = Scene(top, build)
     try:
         scene.play()
@@ -136,7 +138,8 @@ def taken(command, top, build):
 
 def parts(page, command):
     """Before a picture, it, and behind it."""
-    found = re.search(r'({}[^\n]*\n```console\n\$ {}\n)(.*?)(```\n{})'.format(re.escape(BEGIN), re.escape(command), re.escape(END)), page, re.S)
+    form_of_it = r'({}[^\n]*\n```console\n\$ {}\n)(.*?)(```\n{})'.format(*map(re.escape, (BEGIN, command, END)))
+    found = re.search(form_of_it, page, re.S)
     if not found:
         raise Failed('the README has no place for the picture of "{}"'.format(command))
     return page[:found.start(2)], found.group(2), page[found.end(2):]
@@ -147,12 +150,13 @@ def check(command):
         shown = parts(file.read(), command)[1]
     # In a network of its own.
     env = {k: v for k, v in os.environ.items() if k != sandbox.INSIDE}
-    done = subprocess.run([sys.executable, sandbox.HERE + '/picture.py', sandbox.TREE, sandbox.TREE + '/build', '--show', command], env=env,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run([sys.executable, sandbox.HERE + '/picture.py', sandbox.TREE, sandbox.TREE + '/build', '--show', command],
+                          env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if done.returncode != 0:
         raise Failed(done.stderr)
     if form(shown) != form(done.stdout):
-        raise Failed('its form is another one now (make readme takes it anew); the README shows\n{}\nand this is printed\n{}'.format(shown, done.stdout))
+        raise Failed('its form is another one now (make readme takes it anew); the README shows\n{}\nand this is printed\n{}'.format(
+            shown, done.stdout))
 
 
 def main():
