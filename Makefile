@@ -25,7 +25,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 SAN ?=
 OUT := $(BUILD)$(if $(SAN),/$(SAN))
 , := ,
-san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)
+san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)$(if $(FUZZER), -fsanitize=fuzzer-no-link)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(WERROR),-Werror)
 COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_VERSION='"$(VERSION)"' $(WARN) $(CPPFLAGS)
@@ -244,6 +244,36 @@ test-differential: ## run test suites that others wrote, with and without the sh
 	$(Q)sh tests/deps.sh differential
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/differential/differential.py $(BUILD) $(if $(PART),--part $(PART)) $(SUITE)
+
+# ---- fuzzing: `make fuzz T=table TIME=60`; without T, each target for so long ----
+
+TIME ?= 60
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_COMMON := $(OUT)/tool/tests/fuzz/fuzz.o $(OUT)/tool/tests/fuzz/models.o
+fuzz_targets = $(if $(T),$(filter $(T),$(FUZZ)),$(FUZZ))
+
+$(OUT)/fuzz/%: $(OUT)/tool/tests/fuzz/fuzz_%.o $(FUZZ_COMMON) $(OUT)/libcore.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS) $(LDFLAGS)
+
+$(OUT)/replay/%: $(OUT)/tool/tests/fuzz/fuzz_%.o $(OUT)/tool/tests/fuzz/replay.o $(FUZZ_COMMON) $(OUT)/libcore.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
+
+# Built by clang, with coverage for libFuzzer in all that a target calls.
+FUZZ_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/clang-fuzz CC=clang SAN=address FUZZER=1
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for TIME seconds, or T=table alone; what it finds is in build/fuzz-found
+	$(Q)+$(FUZZ_MAKE) $(fuzz_targets:%=$(BUILD)/clang-fuzz/address/fuzz/%)
+	$(Q)sh tests/fuzz/run.sh $(BUILD) "$(TIME)" $(fuzz_targets)
+
+.PHONY: fuzz-replay
+fuzz-replay: $(fuzz_targets:%=$(OUT)/replay/%) ## the fuzz targets on their corpus (SAN=address)
+	$(Q)for t in $(fuzz_targets); do $(OUT)/replay/$$t tests/fuzz/corpus/$$t >$(OUT)/replay/$$t.out 2>$(OUT)/replay/$$t.err || \
+		{ tail -5 $(OUT)/replay/$$t.err; echo "FAIL  $$t"; exit 1; }; echo "ok    $$t: $$(cat $(OUT)/replay/$$t.out)"; done
 
 # ---- benchmarks ----
 
