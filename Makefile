@@ -323,6 +323,10 @@ $(BENCH_DIR)/libfairdial-stripped.so: $(BUILD)/libfairdial.so | $(BENCH_DIR)
 deps: ## install what building and testing need (root or sudo)
 	$(Q)sh tests/deps.sh
 
+.PHONY: build-deps
+build-deps: ## install what building and a first try need, a tenth of that
+	$(Q)sh tests/deps.sh build
+
 .PHONY: demo
 demo: ## show the main job: curl and the mysql CLI, spread over local servers
 	$(Q)sh tests/deps.sh demo
