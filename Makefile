@@ -369,6 +369,10 @@ deb: dist ## Debian packages, in build/deb
 check-deb: deb ## lint the packages, install, run and purge them in another system (root)
 	$(Q)READELF=$(READELF) sh tests/package/check_deb.sh $(VERSION) $(BUILD)/deb $(BUILD)/roots $(machine)
 
+.PHONY: check-image
+check-image: ## build the image of examples/kubernetes with buildah, without a registry, look into it (root)
+	$(Q)sh tests/package/check_image.sh $(BUILD)/roots
+
 .PHONY: check-newcomer
 check-newcomer: ## do what README.md says under "Try it", in a system that has nothing (root)
 	$(Q)sh tests/newcomer.sh $(BUILD)/roots
