@@ -12,6 +12,9 @@ fi
 unset LD_PRELOAD FAIRDIAL FAIRDIAL_DIR FAIRDIAL_LEDGER FAIRDIAL_ONLY FAIRDIAL_EXCEPT FAIRDIAL_BALANCE FAIRDIAL_SERVICES
 unset FAIRDIAL_TRACE FAIRDIAL_WAIT http_proxy HTTP_PROXY all_proxy ALL_PROXY || true
 
+# The shim that it has with it.
+shim=$("$fairdial" run --service x:1=127.0.0.1:1 -- sh -c 'echo "$LD_PRELOAD"')
+
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/fairdial-example-XXXXXX")
 chmod 755 "$scratch"
 servers=
