@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # guest.sh: another system, a copy of one of tests/roots.sh, in which programs run with processes and mounts of their own. To be
-# sourced, with `set -eu`, in the top folder, as root. What it makes and starts is gone when the script ends, however it ends.
+# sourced, with `set -eu`, in the top folder. What it makes and starts is gone when the script ends, however it ends.
 
 who=$(basename "$0" .sh | tr _ -)
 
@@ -14,11 +14,6 @@ skip() { # exit status 77
 	exit 77
 }
 
-[ "$(id -u)" = 0 ] || skip "another system needs root"
-for tool in mmdebstrap unshare ip; do
-	command -v "$tool" >/dev/null || fail "$tool is not installed: make deps"
-done
-
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/fairdial-guest-XXXXXX")
 guest=$scratch/root
 trap 'rm -rf --one-file-system "$scratch"' EXIT
@@ -28,6 +23,10 @@ trap 'exit 143' TERM HUP
 # guest_new ROOTS NAME: the system of tests/roots.sh NAME, kept in ROOTS, as $guest. It has its packages from where this machine
 # has its own, and knows the same hosts.
 guest_new() {
+	[ "$(id -u)" = 0 ] || skip "another system needs root"
+	for tool in mmdebstrap unshare ip; do
+		command -v "$tool" >/dev/null || fail "$tool is not installed: make deps"
+	done
 	timeout 900 sh tests/roots.sh "$1/$2" "$2" || exit
 	cp -a --reflink=auto "$1/$2" "$guest"
 	chmod 755 "$scratch"
