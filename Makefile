@@ -327,10 +327,11 @@ deps: ## install what building and testing need (root or sudo)
 build-deps: ## install what building and a first try need, a tenth of that
 	$(Q)sh tests/deps.sh build
 
+# All processors, unless somebody said how many: it is a newcomer's first build.
 .PHONY: demo
 demo: ## show the main job: curl and the mysql CLI, spread over local servers
 	$(Q)sh tests/deps.sh demo
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) all
 	$(Q)sh examples/demo.sh
 
 # ---- what is installed, and packages ----

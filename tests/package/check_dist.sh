@@ -29,21 +29,25 @@ while IFS= read -r file; do
 done <"$scratch/packed"
 
 # What the caller's make has in its environment is not for this one.
-unset MAKEFLAGS MFLAGS MAKELEVEL
+unset MAKEFLAGS MFLAGS MAKELEVEL LD_PRELOAD FAIRDIAL_DIR FAIRDIAL_SERVICES
 make -C "$tree" -j"$(nproc)" all >"$scratch/log" 2>&1 || { tail -20 "$scratch/log" >&2; fail "it does not build (above)"; }
 case $("$tree/build/fairdial" --version) in
 "fairdial $version ("*) ;;
 *) fail "its tool has another version: $("$tree/build/fairdial" --version)" ;;
 esac
 
-# Installed twice, the second time over files that are there.
-for time in first second; do
-	make -s -C "$tree" install DESTDIR="$scratch/system" PREFIX=/usr >/dev/null || fail "make install fails the $time time"
+# Installed twice, the second time over files that are there, wherever a distribution has its libraries.
+for lib in lib lib64 "lib/$(uname -m)-linux-gnu"; do
+	set -- DESTDIR="$scratch/system" PREFIX=/usr LIBDIR="/usr/$lib"
+	for time in first second; do
+		make -s -C "$tree" install "$@" >/dev/null || fail "make install fails the $time time"
+	done
+	find "$scratch/system" -name '*.tmp' | grep . >&2 && fail "make install leaves these behind"
+	found=$("$scratch/system/usr/bin/fairdial" run --service web:80=127.0.0.1:9 -- sh -c 'echo "$LD_PRELOAD"') || found=nothing
+	[ "$found" = "$scratch/system/usr/$lib/libfairdial.so" ] || fail "the tool finds $found, and not its shim in /usr/$lib"
+	make -s -C "$tree" uninstall "$@" >/dev/null || fail "make uninstall fails"
+	find "$scratch/system" ! -type d | grep . >&2 && fail "make uninstall leaves these behind"
 done
-find "$scratch/system" -name '*.tmp' | grep . >&2 && fail "make install leaves these behind"
-"$scratch/system/usr/bin/fairdial" run --service web:80=127.0.0.1:9 -- true || fail "the installed tool does not find its shim"
-make -s -C "$tree" uninstall DESTDIR="$scratch/system" PREFIX=/usr >/dev/null || fail "make uninstall fails"
-find "$scratch/system" ! -type d | grep . >&2 && fail "make uninstall leaves these behind"
 
 (cd "$tree" && sh src/package/dist.sh "$version" "$scratch/again") >/dev/null
 cmp "$archive" "$scratch/again/fairdial-$version.tar.gz" >&2 || fail "packed again, it is not the same (above)"
