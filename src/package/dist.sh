@@ -8,7 +8,10 @@ version=${1:?usage: dist.sh VERSION DIR}
 dir=${2:?usage: dist.sh VERSION DIR}
 name=fairdial-$version
 
-tar --version 2>/dev/null | grep -q GNU || { echo "dist: tar is not GNU tar, which alone fixes owners and times: install it" >&2; exit 1; }
+tar --version 2>/dev/null | grep -q GNU || {
+	echo "dist: tar is not GNU tar, which alone fixes owners and times: install it" >&2
+	exit 1
+}
 mkdir -p "$dir"
 scratch=$(mktemp -d "$dir/.pack.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "balance/rules.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/scratch.h"
@@ -335,28 +336,16 @@ static void take_own_name(struct answer *answer, const struct table_service *ser
 	text_add(&own, service->name);
 }
 
-static enum fairdial_mode most_cautious(const struct table_rules *rules, const struct table_service *service,
-					const struct settings *s)
-{
-	uint32_t mode = s->mode;
-
-	if (rules->mode > mode)
-		mode = rules->mode;
-	if (service->policy.mode > mode)
-		mode = service->policy.mode;
-	return mode < MODE_COUNT ? (enum fairdial_mode)mode : MODE_OFF;
-}
-
 /* What becomes of its name, by its rules alone. */
 static enum names_result judge(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
 			       const struct table_service *service)
 {
 	struct table_rules rules = table_rules(view);
-	enum fairdial_mode mode = most_cautious(&rules, service, s);
+	uint8_t mode = rules_mode(rules.mode, service->policy.mode, s->mode);
 	bool in_order = (service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER;
 
 	if (mode == MODE_OFF || (mode == MODE_OBSERVE && !in_order) || table_area_verify(view) < 0 || service->stand_down ||
-	    attach_freshness(attachment, rules.stale_after_ms, clock_boot_ms()) != FRESH ||
+	    table_freshness(&attachment->table, rules.stale_after_ms, clock_boot_ms()) != FRESH ||
 	    !settings_allow(s, slice_of(service->name), slice_of(service->namespace)))
 		return NAMES_LIBC;
 	if (in_order) /* its name stands for its pods, which DNS knows */

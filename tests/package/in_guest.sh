@@ -10,8 +10,8 @@ fail() {
 }
 
 everything() { # that a purge may leave behind
-	find / -xdev \( -path /proc -o -path /dev -o -path /check -o -path /tmp -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log \) \
-		-prune -o -print | LC_ALL=C sort
+	find / -xdev \( -path /proc -o -path /dev -o -path /check -o -path /tmp -o -path /var/lib/dpkg -o -path /var/cache -o \
+		-path /var/log \) -prune -o -print | LC_ALL=C sort
 }
 
 if [ "$1" = prepare ]; then
@@ -35,7 +35,9 @@ done
 mkdir -m 700 /tmp/table
 echo '{"services":[{"name":"web","ports":[{"port":80}],"endpoints":["127.0.0.1:8080","127.0.0.2:8080"]}]}' |
 	fairdial publish --services - --dir /tmp/table
-said=$(for i in 1 2 3 4; do FAIRDIAL_DIR=/tmp/table LD_PRELOAD=libfairdial.so curl -sS --max-time 10 http://web/ 2>&1; done | sort | uniq -c)
+said=$(for i in 1 2 3 4; do
+	FAIRDIAL_DIR=/tmp/table LD_PRELOAD=libfairdial.so curl -sS --max-time 10 http://web/ 2>&1
+done | sort | uniq -c)
 [ "$(echo $said)" = "2 server-1 2 server-2" ] || fail "LD_PRELOAD=libfairdial.so, without a path, does not spread: $said"
 
 fairdial install /tmp/tree >/dev/null || fail "fairdial install fails"
