@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # newcomer.sh ROOTS: somebody who has git, make and a compiler, and nothing else, clones this repository (its last commit, not
 # what is uncommitted), does what its README.md says under "Try it", line by line, and then spreads a program of their own over
-# the two servers of that section. Prints how long that took. Run in the top folder, as root. Exit status 77, and a line that says why,
-# where no such system can be made here, or its servers' ports are taken.
+# the two servers of that section. Prints how long that took. Run in the top folder, as root. Exit status 77, and a line that
+# says why, where no such system can be made here, or its servers' ports are taken.
 #
 # LIMIT: fails where it takes more seconds than that; 300, the promise, where this machine had nothing else to do at the beginning,
 # else none.
