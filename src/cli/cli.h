@@ -35,7 +35,8 @@ struct verb {
 	bool takes_program; /* its operands are a command line */
 };
 
-extern const struct verb agent_verb, run_verb, publish_verb, status_verb, explain_verb, check_verb, install_verb, inject_verb;
+extern const struct verb agent_verb, run_verb, publish_verb, status_verb, top_verb, explain_verb, check_verb, install_verb,
+	inject_verb;
 
 /*
  * Options by name, as getopt_long(3) reads them. Returns the row's number, or -1 at the end with `optind` at the first

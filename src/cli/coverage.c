@@ -311,7 +311,7 @@ static void print_names(const struct processes *all, enum why why, bool numbered
 		if (has_name(names, name))
 			continue;
 		if (len + 2 + strlen(name) < sizeof(names))
-			snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", name);
+			strcat(strcat(names, len ? ", " : ""), name);
 		else
 			more++;
 	}
