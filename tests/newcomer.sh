@@ -16,8 +16,10 @@ busy=$(awk -v all="$(nproc)" '($1 > all / 2) { print $1 }' /proc/loadavg)
 mkdir "$scratch/check"
 git clone --quiet --bare --no-hardlinks . "$scratch/check/fairdial.git"
 git -C "$scratch/check/fairdial.git" show HEAD:README.md >"$scratch/readme"
-# The commands: what is indented in that section. A line that ends in a backslash goes on.
-awk '/^## / { inside = $0 == "## Try it" } inside && sub(/^    /, "") { if (sub(/\\$/, "")) printf "%s", $0; else print }' \
+# The commands: what is indented in that section, and what has a prompt before it, where answers are shown as well. A line that
+# ends in a backslash goes on.
+awk '/^## / { inside = $0 == "## Try it" } /^```/ { fenced = !fenced }
+	inside && sub(fenced ? "^[$] " : "^    ", "") { if (sub(/\\$/, "")) printf "%s", $0; else print }' \
 	"$scratch/readme" >"$scratch/check/commands"
 [ -s "$scratch/check/commands" ] || fail "README.md has no section \"Try it\", or no commands in it"
 grep -o '127\.0\.0\.[0-9]*:[0-9]*' "$scratch/check/commands" | sort -u | tr : ' ' | while read -r address port; do

@@ -22,6 +22,11 @@ while IFS= read -r line <&3; do
 	do_line "$line"
 	echo "  ($((SECONDS - begin)) s)"
 done 3</check/commands
+for turn in $(seq 50); do
+	[ -n "$(jobs -r)" ] || break
+	sleep 0.2
+done
+[ -z "$(jobs -r)" ] || fail "README.md's last command leaves running: $(jobs -r)"
 
 # What README.md runs under fairdial is curl; this is the newcomer's own.
 cat >own.py <<'PROGRAM'
