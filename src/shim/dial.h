@@ -22,7 +22,8 @@ enum dial_reason {
 	DIAL_OBSERVED,	  /* counted, not redirected */
 	DIAL_NO_TABLE,	  /* or one that is being written for too long, or damaged */
 	DIAL_NOT_SERVICE, /* the destination is no Service's */
-	DIAL_OFF,	  /* mode, FAIRDIAL, FAIRDIAL_ONLY or FAIRDIAL_EXCEPT */
+	DIAL_OFF,	  /* mode, FAIRDIAL */
+	DIAL_LEFT_OUT,	  /* FAIRDIAL_ONLY or FAIRDIAL_EXCEPT */
 	DIAL_STOOD_DOWN,  /* the table says why */
 	DIAL_STALE,	  /* the agent has been silent for too long, and the address works without us */
 	DIAL_NO_ENDPOINT,
