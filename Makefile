@@ -74,6 +74,7 @@ CLI_OBJ := $(CLI_SRC:%.c=$(OUT)/tool/%.o)
 SUPPORT_OBJ := $(patsubst %.c,$(OUT)/tool/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,%,$(wildcard tests/integration/test_*.c))
+MAN_PAGES := $(wildcard src/man/*.[1-8])
 HELPERS := $(patsubst tests/helpers/%.c,%,$(wildcard tests/helpers/*.c))
 
 .PHONY: all
@@ -172,6 +173,10 @@ check-layers: $(BUILD)/libfairdial.so ## prove who may include whom
 .PHONY: check-hazards
 check-hazards: ## prove that each known hazard has a test
 	$(Q)sh tests/check_hazards.sh
+
+.PHONY: check-man
+check-man: ## check the manual pages with man and mandoc
+	$(Q)sh tests/check_man.sh $(MAN_PAGES)
 
 .PHONY: check-elf
 check-elf: $(BUILD)/libfairdial.so ## prove what any loader and host may rely on in the shim
@@ -299,6 +304,9 @@ install: all ## install under PREFIX (DESTDIR is honoured)
 	$(Q)mv -f $(DESTDIR)$(PREFIX)/bin/fairdial.tmp $(DESTDIR)$(PREFIX)/bin/fairdial
 	$(Q)install -m 755 $(BUILD)/libfairdial.so $(DESTDIR)$(PREFIX)/lib/libfairdial.so.tmp
 	$(Q)mv -f $(DESTDIR)$(PREFIX)/lib/libfairdial.so.tmp $(DESTDIR)$(PREFIX)/lib/libfairdial.so
+	$(Q)for page in $(MAN_PAGES); do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
+	$(Q)install -D -m 644 src/completion/fairdial.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fairdial
+	$(Q)install -D -m 644 src/completion/_fairdial $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_fairdial
 
 .PHONY: clean
 clean: ## remove what was built

@@ -17,7 +17,7 @@ static const struct cli_option options[] = {
 	[OPT_REMOVE] = { "remove", NULL, "take fairdial out again" },
 	[OPT_ROLE] = { "role", NULL, "print instead the Roles and RoleBindings that they need" },
 	[OPT_IMAGE] = { "image", "IMAGE", "of fairdial's containers (default: fairdial:" FAIRDIAL_VERSION ")" },
-	[OPT_PULL_POLICY] = { "image-pull-policy", "POLICY", "Always, IfNotPresent or Never (default: the cluster's)" },
+	[OPT_PULL_POLICY] = { "image-pull-policy", "WHEN", "Always, IfNotPresent or Never (default: the cluster's)" },
 	[OPT_MODE] = { "mode", "MODE", "on, observe or off, where fairdial.dev/mode does not say" },
 	[OPT_EXISTING] = { "existing-preload", "PATH", "the LD_PRELOAD that the images set, to keep before ours" },
 	{ 0 },

@@ -14,6 +14,7 @@
 #include "agent/yaml_json.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/complete.h"
 #include "install/self.h"
 #include "table/mark.h"
 
@@ -25,6 +26,11 @@ static const struct verb *const verbs[] = { &run_verb,	 &publish_verb, &agent_ve
 
 #define HELP_WIDTH   100
 #define OPTION_WIDTH 34
+
+const struct verb *cli_verb(size_t i)
+{
+	return i < VERBS ? verbs[i] : NULL;
+}
 
 /* ---- help ---- */
 
@@ -289,6 +295,8 @@ int main(int argc, char **argv)
 		return help(argv[2]);
 	if (strcmp(argv[1], "--version") == 0)
 		return print_version();
+	if (strcmp(argv[1], "__complete") == 0)
+		return complete(argc - 2, argv + 2);
 	verb = find_verb(argv[1]);
 	return verb->run(verb, argc - 1, argv + 1);
 }
