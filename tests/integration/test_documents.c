@@ -267,8 +267,10 @@ static const char *plain_word(const char *word)
 /* The line from its part on, in such words; NULL: no line of a trace. */
 static char *plain(const char *line)
 {
-	char *text = "", *copy = format("%.*s", (int)strcspn(line, "\n"), line + strspn(line, " "));
+	char *text = "", *copy;
 
+	line += strspn(line, " ");
+	copy = format("%.*s", (int)strcspn(line, "\n"), line);
 	if (strncmp(copy, "20", 2) != 0 || !strstr(copy, "Z fairdial["))
 		return NULL;
 	for (char *word = strtok(strchr(copy, ']') + 1, " "); word; word = strtok(NULL, " "))
