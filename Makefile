@@ -18,7 +18,9 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 SAN ?=
 OUT := $(BUILD)$(if $(SAN),/$(SAN))
 , := ,
-san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)
+# COVERAGE=1 counts what runs. The shim, too: that one needs a C library, for the counts to be written when a program ends.
+coverage_flags := $(if $(COVERAGE),--coverage -fprofile-update=atomic -O1)
+san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)$(if $(FUZZER), -fsanitize=fuzzer-no-link) $(coverage_flags)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(WERROR),-Werror)
 COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_VERSION='"$(VERSION)"' $(WARN)
@@ -29,13 +31,13 @@ is_clang := $(findstring clang,$(CC))
 machine := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 is_aarch64 := $(filter aarch64,$(machine))
 # Across files: a dial that is not ours crosses six of them, and that halves what it costs.
-SHIM_LTO := -flto=1 -flto-partition=one -ffat-lto-objects
+SHIM_LTO := $(if $(COVERAGE),,-flto=1 -flto-partition=one -ffat-lto-objects)
 SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
 	-fasynchronous-unwind-tables -falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns -fconserve-stack $(SHIM_LTO)) \
-	$(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
+	$(if $(is_aarch64),-mno-outline-atomics) $(coverage_flags) $(CFLAGS)
 # A dial may come from a signal handler on a small stack; a name lookup has the libc's own appetite beside it.
 stack_limit = $(if $(findstring names,$1),1024,512)
-SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,defs \
+SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack $(if $(COVERAGE),-Wl$(,)-z$(,)undefs,-Wl$(,)-z$(,)defs) \
 	-Wl,--version-script=src/shim/exports.map -Wl,-soname,libfairdial.so -Wl,--build-id -Wl,--eh-frame-hdr
 
 # The launcher of an installed tree has no C library at all, and one segment that is only read and run.
@@ -82,13 +84,13 @@ all: $(BUILD)/libfairdial.so $(BUILD)/fairdial-launcher $(OUT)/fairdial ## build
 
 $(BUILD)/libfairdial.so: $(SHIM_OBJ) src/shim/exports.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(SHIM_CFLAGS) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(LDFLAGS)
+	$(Q)$(CC) $(SHIM_CFLAGS) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(if $(COVERAGE),-lgcov) $(LDFLAGS)
 	$(Q)mv -f $@.tmp $@
 
 $(BUILD)/shim/%.o: %.c
 	$(call say,CC,"$< (shim)")
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(SHIM_CFLAGS) $(if $(is_clang),,-Wstack-usage=$(call stack_limit,$<)) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(SHIM_CFLAGS) $(if $(is_clang)$(COVERAGE),,-Wstack-usage=$(call stack_limit,$<)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/fairdial-launcher: src/launch/launch.c src/launch/launch.h $(wildcard src/base/*.h)
 	$(call say,LD,$@)
@@ -242,6 +244,42 @@ test-differential: ## run test suites that others wrote, with and without the sh
 	$(Q)sh tests/deps.sh differential
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/differential/differential.py $(BUILD) $(if $(PART),--part $(PART)) $(SUITE)
+
+# ---- fuzzing: `make fuzz T=table TIME=60`; without T, each target for so long ----
+
+TIME ?= 60
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_COMMON := $(OUT)/tool/tests/fuzz/fuzz.o $(OUT)/tool/tests/fuzz/models.o
+fuzz_targets = $(if $(T),$(filter $(T),$(FUZZ)),$(FUZZ))
+
+$(OUT)/fuzz/%: $(OUT)/tool/tests/fuzz/fuzz_%.o $(FUZZ_COMMON) $(OUT)/libcore.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS) $(LDFLAGS)
+
+$(OUT)/replay/%: $(OUT)/tool/tests/fuzz/fuzz_%.o $(OUT)/tool/tests/fuzz/replay.o $(FUZZ_COMMON) $(OUT)/libcore.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
+
+# Built by clang, with coverage for libFuzzer in all that a target calls.
+FUZZ_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/clang-fuzz CC=clang SAN=address FUZZER=1
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for TIME seconds, or T=table alone; what it finds is in build/fuzz-found
+	$(Q)+$(FUZZ_MAKE) $(fuzz_targets:%=$(BUILD)/clang-fuzz/address/fuzz/%)
+	$(Q)sh tests/fuzz/run.sh $(BUILD) "$(TIME)" $(fuzz_targets)
+
+.PHONY: fuzz-replay
+fuzz-replay: $(fuzz_targets:%=$(OUT)/replay/%) ## the fuzz targets on their corpus (SAN=address)
+	$(Q)for t in $(fuzz_targets); do $(OUT)/replay/$$t tests/fuzz/corpus/$$t >$(OUT)/replay/$$t.out 2>$(OUT)/replay/$$t.err || \
+		{ tail -5 $(OUT)/replay/$$t.err; echo "FAIL  $$t"; exit 1; }; echo "ok    $$t: $$(cat $(OUT)/replay/$$t.out)"; done
+
+# The names of some tests in T; build/coverage/index.html shows each line.
+.PHONY: coverage
+coverage: ## lines and branches of src that the tests reach
+	$(Q)sh tests/deps.sh coverage
+	$(Q)MAKE="$(MAKE)" sh tests/coverage.sh $(BUILD) $(if $(T),$(filter test_$(T),$(UNIT) $(INTEGRATION)))
 
 # ---- benchmarks ----
 

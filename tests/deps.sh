@@ -133,6 +133,8 @@ if [ "$what" = differential ]; then
 	header zlib.h zlib1g-dev zlib-dev zlib-devel
 fi
 
+[ "$what" = coverage ] && need gcovr gcovr gcovr gcovr
+
 [ -z "$missing" ] && exit 0
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo

@@ -173,6 +173,8 @@ void endpoints_mark(struct candidate *candidates, size_t n, const struct place *
 {
 	size_t v4_count = 0;
 
+	if (n == 0) /* where there may be no array */
+		return;
 	while (v4_count < n && candidates[v4_count].endpoint.addr.is_v4)
 		v4_count++;
 	mark_family(candidates, v4_count, place);

@@ -10,8 +10,9 @@
 #include "cli/cli.h"
 #include "inject/documents.h"
 #include "inject/inject.h"
+#include "inject/wishes.h"
 
-enum { OPT_REMOVE, OPT_ROLE, OPT_IMAGE, OPT_PULL_POLICY, OPT_MODE, OPT_EXISTING };
+enum { OPT_REMOVE, OPT_ROLE, OPT_IMAGE, OPT_PULL_POLICY, OPT_MODE, OPT_METRICS, OPT_EXISTING };
 
 static const struct cli_option options[] = {
 	[OPT_REMOVE] = { "remove", NULL, "take fairdial out again" },
@@ -19,6 +20,7 @@ static const struct cli_option options[] = {
 	[OPT_IMAGE] = { "image", "IMAGE", "of fairdial's containers (default: fairdial:" FAIRDIAL_VERSION ")" },
 	[OPT_PULL_POLICY] = { "image-pull-policy", "WHEN", "Always, IfNotPresent or Never (default: the cluster's)" },
 	[OPT_MODE] = { "mode", "MODE", "on, observe or off, where fairdial.dev/mode does not say" },
+	[OPT_METRICS] = { "metrics", "PORT", "of the agent's /metrics, where fairdial.dev/metrics does not say (default: none)" },
 	[OPT_EXISTING] = { "existing-preload", "PATH", "the LD_PRELOAD that the images set, to keep before ours" },
 	{ 0 },
 };
@@ -50,6 +52,7 @@ static bool is_mode(const char *mode)
 static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
 {
 	struct inject_options *o = &a->inject;
+	const char *metrics = NULL;
 	const char *adding = NULL; /* an option that only means something where fairdial is put in */
 	int option;
 
@@ -65,6 +68,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		case OPT_IMAGE: o->image = optarg; break;
 		case OPT_PULL_POLICY: o->pull_policy = optarg; break;
 		case OPT_MODE: o->mode = optarg; break;
+		case OPT_METRICS: metrics = optarg; break;
 		default: o->existing_preload = optarg; break;
 		}
 	}
@@ -78,6 +82,9 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 				a->role ? "role" : "remove");
 	if (o->mode && !is_mode(o->mode))
 		return cli_fail(verb, EXIT_USAGE, "--mode %s: expected on, observe or off", o->mode);
+	o->metrics = metrics ? wishes_port(metrics) : 0;
+	if (metrics && !o->metrics)
+		return cli_fail(verb, EXIT_USAGE, "--metrics %s: expected a port, 1024 to 65535", metrics);
 	if (o->pull_policy && !is_pull_policy(o->pull_policy))
 		return cli_fail(verb, EXIT_USAGE, "--image-pull-policy %s: expected Always, IfNotPresent or Never",
 				o->pull_policy);

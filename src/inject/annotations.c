@@ -6,7 +6,7 @@
 #include "agent/policy.h"
 
 /* The last is written by us, and nothing that one would mean. */
-static const char *const names[] = { "inject", "skip-containers", "services", "mode", "injected" };
+static const char *const names[] = { "inject", "skip-containers", "services", "mode", "metrics", "injected" };
 #define NAMES (sizeof(names) / sizeof(*names))
 #define MEANT (NAMES - 1)
 
@@ -90,7 +90,7 @@ static void note_unknown(const struct workload *w, const char *key, struct troub
 		trouble_note(troubles, w, "annotation %s: no such annotation; did you mean %s?", key, instead);
 	else
 		trouble_note(troubles, w,
-			     "annotation %s: no such annotation; a pod has inject, skip-containers, services and mode", key);
+			     "annotation %s: no such annotation; a pod has inject, skip-containers, services, mode and metrics", key);
 }
 
 static void note_all(const struct workload *w, const json_t *owner, struct troubles *troubles)

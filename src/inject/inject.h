@@ -14,6 +14,7 @@
 #define FAIRDIAL_INJECT_INJECT_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "inject/trouble.h"
 
@@ -21,6 +22,7 @@ struct inject_options {
 	const char *image;            /* of both containers */
 	const char *pull_policy;      /* Always, IfNotPresent, Never; NULL: the cluster decides by the image's tag */
 	const char *mode;             /* on, observe, off: of pods whose annotation does not say; NULL: the agent decides */
+	uint16_t metrics;             /* the port of /metrics, likewise; 0: no pod serves them that does not say */
 	const char *existing_preload; /* the LD_PRELOAD of the containers' images, which no object tells; NULL: none */
 };
 

@@ -10,6 +10,7 @@
 
 #define NAME_INSTALL "fairdial-install"
 #define NAME_AGENT   "fairdial-agent"
+#define PORT_METRICS "fd-metrics" /* of the agent: at most 15 characters */
 
 #define VOLUME_BIN    "fairdial-bin"
 #define VOLUME_RUN    "fairdial-run"

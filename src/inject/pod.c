@@ -94,11 +94,17 @@ static json_t *agent_container(const json_t *pod, const struct wishes *wishes, c
 {
 	json_t *agent = our_container(agent_text, pod, options), *command = json_object_get(agent, "command");
 	const char *mode = wishes->mode ? wishes->mode : options->mode;
+	unsigned metrics = wishes->metrics ? wishes->metrics : options->metrics;
 
 	if (wishes->services)
 		append_all(command, json_pack("[s, O]", "--service", wishes->services));
 	if (mode)
 		append_all(command, json_pack("[s, s]", "--mode", mode));
+	if (metrics) {
+		json_array_append_new(command, json_string("--listen"));
+		json_array_append_new(command, json_sprintf(":%u", metrics));
+		json_object_set_new(agent, "ports", json_pack("[{s:s, s:i}]", "name", PORT_METRICS, "containerPort", (int)metrics));
+	}
 	return agent;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inject/wishes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -9,8 +10,9 @@
 #define MAX_SERVICES 64 /* of one --service */
 
 static const char *const keys[] = { ANNOTATION_PREFIX "inject", ANNOTATION_PREFIX "skip-containers",
-				    ANNOTATION_PREFIX "services", ANNOTATION_PREFIX "mode" };
-enum { INJECT, SKIP, SERVICES, MODE, KEYS };
+				    ANNOTATION_PREFIX "services", ANNOTATION_PREFIX "mode",
+				    ANNOTATION_PREFIX "metrics" };
+enum { INJECT, SKIP, SERVICES, MODE, METRICS, KEYS };
 
 static bool is_one_of(const char *value, const char *a, const char *b, const char *c)
 {
@@ -81,10 +83,18 @@ static bool read_services(const struct workload *w, const char *value, struct wi
 			      keys[SERVICES], value, MAX_SERVICES);
 }
 
+uint16_t wishes_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	long port = digits && digits <= 5 && !text[digits] ? strtol(text, NULL, 10) : 0;
+
+	return port >= 1024 && port <= 65535 ? (uint16_t)port : 0;
+}
+
 static bool read_values(const struct workload *w, const char *const values[KEYS], struct wishes *wishes,
 			struct troubles *troubles)
 {
-	const char *inject = values[INJECT], *mode = values[MODE];
+	const char *inject = values[INJECT], *mode = values[MODE], *metrics = values[METRICS];
 
 	if (inject && !is_one_of(inject, "true", "enabled", NULL) && !is_one_of(inject, "false", "disabled", NULL))
 		return trouble_refuse(troubles, w, "annotation %s is \"%s\": expected true, enabled, false or disabled",
@@ -95,6 +105,9 @@ static bool read_values(const struct workload *w, const char *const values[KEYS]
 	if (mode && !is_one_of(mode, "on", "observe", "off"))
 		return trouble_refuse(troubles, w, "annotation %s is \"%s\": expected on, observe or off", keys[MODE], mode);
 	wishes->mode = mode;
+	wishes->metrics = metrics ? wishes_port(metrics) : 0;
+	if (metrics && !wishes->metrics)
+		return trouble_refuse(troubles, w, "annotation %s is \"%s\": expected a port, 1024 to 65535", keys[METRICS], metrics);
 	wishes->skipped = split(values[SKIP] ? values[SKIP] : "");
 	return !values[SERVICES] || read_services(w, values[SERVICES], wishes, troubles);
 }

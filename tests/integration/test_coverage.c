@@ -22,6 +22,7 @@
 #include "support/compile.h"
 #include "support/namespaces.h"
 #include "support/process.h"
+#include "support/schema.h"
 #include "support/services.h"
 #include "support/tun.h"
 
@@ -103,6 +104,7 @@ static json_t *parsed(const struct process *p)
 	report = json_loads(p->out_text, 0, &error);
 	if (!report)
 		fail_msg("no JSON: %s\n%s", error.text, p->out_text);
+	assert_fits_schema("coverage", p->out_text);
 	after_test(forget, report);
 	return report;
 }

@@ -259,7 +259,7 @@ OPERATORS = {
     '==': lambda a, b: a == b, '!=': lambda a, b: a != b, '<': lambda a, b: a < b, '<=': lambda a, b: a <= b,
     '>': lambda a, b: a > b, '>=': lambda a, b: a >= b, 'in': lambda a, b: a in b, '+': added, '-': lambda a, b: a - b,
 }
-FUNCTIONS = {'string': str, 'size': len}
+FUNCTIONS = {'string': str, 'size': len, 'int': int}
 METHODS = {
     'size': len, 'split': lambda text, by: text.split(by), 'trim': str.strip, 'join': lambda items, by='': by.join(items),
     'contains': lambda text, part: part in text, 'matches': lambda text, form: bool(re.search(form, text)),
@@ -270,5 +270,5 @@ METHODS = {
 def evaluate(text, variables):
     try:
         return Parser(text).whole()(variables)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CelError('{}: {}'.format(type(error).__name__, error))

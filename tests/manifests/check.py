@@ -23,6 +23,7 @@ import admission
 import contract
 import dockerfile
 import mistakes
+import monitoring
 import schema
 import semantics
 import standards
@@ -288,6 +289,48 @@ def image_is_small():
             yield 'make, with what it copies: ' + done.stderr.strip()
 
 
+# ---- what looks at the metrics ----
+
+METRICS = os.path.join(EXAMPLES, 'metrics')
+METRIC_NAMES = os.path.join(TOP, 'tests', 'data', 'metrics.txt')
+RULES_TEST = os.path.join(TOP, 'tests', 'data', 'prometheus', 'rules-test.yml')
+
+
+def metric_names():
+    if not monitoring.is_there():
+        raise Skipped('promtool is not installed: make deps')
+    return monitoring.known(file_text(METRIC_NAMES))
+
+
+@step
+def alert_rules_hold():
+    """Prometheus takes the rules, which ask for what the agent serves, and each alert fires where it should"""
+    path, names = os.path.join(METRICS, 'rules.yml'), metric_names()
+    yield from monitoring.rule_errors(path, names)
+    yield from monitoring.lines_of('test', 'rules', RULES_TEST)
+    yield from monitoring.alerts_untested(path, RULES_TEST)
+
+
+@step
+def scraping_is_configured():
+    """Prometheus takes the configuration that scrapes the agents"""
+    metric_names()
+    yield from monitoring.config_errors(os.path.join(METRICS, 'prometheus.yml'))
+
+
+@step
+def dashboard_asks_what_there_is():
+    """each question of the dashboard is PromQL, of metrics that the agent serves, and its panels lie side by side"""
+    names, text = metric_names(), file_text(os.path.join(METRICS, 'dashboard.json'))
+    yield from monitoring.dashboard_errors(text, names)
+    for what, changed_text in [('another metric', text.replace('fairdial_table_age', 'fairdial_tables_age', 1)),
+                               ('a question that is none', text.replace('sum by (reason) (', 'sum by reason) (', 1)),
+                               ('another variable', text.replace('$instance', '$pod', 1)),
+                               ('a panel on another', text.replace('"y": 15', '"y": 14', 1))]:
+        if changed_text == text or not monitoring.dashboard_errors(changed_text, names):
+            yield 'nothing is said of ' + what
+
+
 # ---- the admission policy ----
 
 
@@ -316,6 +359,7 @@ def pods_for_policy():
          'env': [{'name': 'A', 'value': 'b'}, {'name': 'LD_PRELOAD', 'value': '/opt/fairdial/libfairdial.so'}]},
     ], volumes=[{'name': 'own', 'emptyDir': {}}])
     several['metadata']['annotations'] = {'fairdial.dev/services': 'web, mysql.shop,', 'fairdial.dev/mode': 'observe',
+                                          'fairdial.dev/metrics': '9898',
                                           'fairdial.dev/skip-containers': 'left, none'}
     yield several
 
@@ -351,7 +395,8 @@ def policy_is_careful():
         yield 'a container whose LD_PRELOAD is not known is changed'
     elsewhere = pod_for_policy(containers=[{'name': 'web', 'image': 'web',
                                             'env': [{'name': 'FAIRDIAL_DIR', 'value': '/run/it'}]}])
-    elsewhere['metadata']['annotations'] = {'fairdial.dev/services': '$(POD_NAME), -x', 'fairdial.dev/mode': 'On'}
+    elsewhere['metadata']['annotations'] = {'fairdial.dev/services': '$(POD_NAME), -x', 'fairdial.dev/mode': 'On',
+                                          'fairdial.dev/metrics': '80'}
     made = admission.admitted(rule, elsewhere)['spec']
     if contract.value_of(made['containers'][0], 'FAIRDIAL_DIR') != '/run/it':
         yield 'FAIRDIAL_DIR is another'

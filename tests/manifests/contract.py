@@ -54,6 +54,8 @@ def agent_command(annotations):
         command += ['--service', services]
     if annotations.get('fairdial.dev/mode'):
         command += ['--mode', annotations['fairdial.dev/mode']]
+    if annotations.get('fairdial.dev/metrics'):
+        command += ['--listen', ':' + annotations['fairdial.dev/metrics']]
     return command
 
 
@@ -64,7 +66,9 @@ def install_container(image, as_user):
 
 
 def agent_container(image, as_user, annotations):
-    return {'name': AGENT, 'image': image, 'restartPolicy': 'Always', 'command': agent_command(annotations),
+    port = annotations.get('fairdial.dev/metrics')
+    ports = {'ports': [{'name': 'fd-metrics', 'containerPort': int(port)}]} if port else {}
+    return {'name': AGENT, 'image': image, 'restartPolicy': 'Always', 'command': agent_command(annotations), **ports,
             'env': [{'name': 'FAIRDIAL_DIR', 'value': TABLE}] + [
                 {'name': name, 'valueFrom': {'fieldRef': {'fieldPath': path}}} for name, path in ENVIRONMENT.items()],
             'resources': resources('256Mi'), 'securityContext': own_context(as_user), 'volumeMounts': AGENT_MOUNTS}

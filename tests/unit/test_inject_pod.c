@@ -333,6 +333,23 @@ static void the_mode_is_an_option_for_pods_that_do_not_say(void **state)
 	assert_value(injected(off, &options).text, "spec/initContainers/1/command/8", "'off'");
 }
 
+static void the_port_of_the_metrics_is_an_annotation_or_an_option(void **state)
+{
+	static const struct inject_options options = { .image = "fairdial:test", .metrics = 9000 };
+	const char *plain = "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"spec\":{\"containers\":[{\"name\":\"c\"}]}}";
+	struct injection in = with_annotations("{\"fairdial.dev/metrics\":\"9898\"}");
+	char *text = injected(plain, &options).text;
+
+	(void)state;
+	assert_string_equal(in.said, "");
+	assert_value(in.text, SPEC "initContainers/1/command",
+		     "['/bin/fairdial','agent','--dir','/run/fairdial/pod','--share-ledger',"
+		     "'--services','-/etc/fairdial/services.json','--listen',':9898']");
+	assert_value(in.text, SPEC "initContainers/1/ports", "[{'containerPort':9898,'name':'fd-metrics'}]");
+	assert_value(text, "spec/initContainers/1/ports/0/containerPort", "9000");
+	assert_string_equal(removed(text).text, printed(plain));
+}
+
 static void containers_are_left_out_by_name(void **state)
 {
 	struct injection in = with_annotations("{\"fairdial.dev/skip-containers\":\"log , proxy\"}");
@@ -474,6 +491,7 @@ int main(void)
 		TEST(a_directory_of_their_own_stays),
 		TEST(annotations_reach_the_agent),
 		TEST(the_mode_is_an_option_for_pods_that_do_not_say),
+		TEST(the_port_of_the_metrics_is_an_annotation_or_an_option),
 		TEST(containers_are_left_out_by_name),
 		TEST(left_alone_is_exactly_as_it_was),
 		TEST(left_alone_with_what_was_injected_before_is_said),

@@ -139,6 +139,11 @@ static void a_wrong_annotation_is_refused_with_key_and_value(void **state)
 		{ "'fairdial.dev/inject':false", "annotation fairdial.dev/inject is no text" },
 		{ "'fairdial.dev/mode':'loud'", "annotation fairdial.dev/mode is \"loud\": expected on, observe or off" },
 		{ "'fairdial.dev/mode':''", "annotation fairdial.dev/mode is \"\"" },
+		{ "'fairdial.dev/metrics':'80'", "annotation fairdial.dev/metrics is \"80\": expected a port, 1024 to 65535" },
+		{ "'fairdial.dev/metrics':'65536'", "annotation fairdial.dev/metrics is \"65536\"" },
+		{ "'fairdial.dev/metrics':':9898'", "annotation fairdial.dev/metrics is \":9898\"" },
+		{ "'fairdial.dev/metrics':''", "annotation fairdial.dev/metrics is \"\"" },
+		{ "'fairdial.dev/metrics':9898", "annotation fairdial.dev/metrics is no text: put its value in quotes" },
 		{ "'fairdial.dev/services':' , '", "annotation fairdial.dev/services is \" , \": name 1 to 64" },
 		{ "'fairdial.dev/services':'$(POD_NAME)'", "annotation fairdial.dev/services is" },
 		{ "'fairdial.dev/services':'web,--dir'", "annotation fairdial.dev/services is" },
@@ -250,7 +255,7 @@ static void an_annotation_that_no_pod_has_is_said_with_what_may_be_meant(void **
 		{ "skip", "skip-containers" },		 { "service", "services" },
 		{ "servcies", "services" },		 { "mdoe", "mode" },
 		{ "Mode", "mode" },			 { "modes", "mode" },
-		{ "injection", "inject" },		 { "Inject", "inject" },
+		{ "metric", "metrics" },			 { "injection", "inject" },		 { "Inject", "inject" },
 	};
 
 	(void)state;
@@ -260,12 +265,12 @@ static void an_annotation_that_no_pod_has_is_said_with_what_may_be_meant(void **
 				   meant[i][0], meant[i][1]));
 	assert_said(annotated("fairdial.dev/colour"),
 		    "Deployment/shop/web: annotation fairdial.dev/colour: no such annotation; a pod has inject, "
-		    "skip-containers, services and mode\n");
+		    "skip-containers, services, mode and metrics\n");
 	assert_said(annotated("fairdial.dev/"), "Deployment/shop/web: annotation fairdial.dev/: no such annotation; a pod has "
-						"inject, skip-containers, services and mode\n");
+						"inject, skip-containers, services, mode and metrics\n");
 	assert_said(annotated(format("fairdial.dev/%0300d", 0)),
 		    format("Deployment/shop/web: annotation fairdial.dev/%0300d: no such annotation; a pod has inject, "
-			   "skip-containers, services and mode\n",
+			   "skip-containers, services, mode and metrics\n",
 			   0));
 	assert_said(annotated("fairdial.dev"), "");
 	assert_said(annotated("example.com/mdoe"), "");

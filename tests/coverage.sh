@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# coverage.sh BUILD [TEST...]: which lines and branches of src the tests reach, in all and by folder; with names of tests, by those alone.
+#
+# Built and run in a copy of the tree, BUILD/coverage/tree. The shim is counted in the very programs that tests preload it into: it is
+# the same source, but with a C library, for gcov's counters to be written when a process ends. A process that is killed, that
+# executes another program, or that may not write there (another user, another root) counts nothing; tests that look at
+# the shim's file, at its stack or at its system calls fail on this one and are left out.
+set -eu
+build=$1
+shift
+tree=$build/coverage/tree
+report=$(pwd)/$build/coverage
+left_out='test_elf test_layers test_stack test_sandbox test_loaders test_libcs test_aarch64 test_upgrade test_oracle_connect test_torture test_dist'
+
+mkdir -p "$tree"
+tar -c --exclude=./build --exclude=./.git . | tar -x -C "$tree"
+cd "$tree"
+${MAKE:-make} -s --no-print-directory COVERAGE=1 all build-tests next
+find build -name '*.gcda' -delete
+tests=$*
+if [ -z "$tests" ]; then
+	for source in tests/unit/test_*.c tests/integration/test_*.c; do
+		name=$(basename "$source" .c)
+		case " $left_out " in *" $name "*) ;; *) tests="$tests $name" ;; esac
+	done
+fi
+# What gcov itself complains of (a counter it may not write) is none of the programs' output.
+GCOV_ERROR_FILE=/dev/null sh tests/run.sh build/tests '*' $tests >"$report/tests.log" 2>&1 || true
+tail -n 1 "$report/tests.log"
+grep '^FAIL' "$report/tests.log" | sed 's/^/  not counted on: /' || true
+gcovr build --root . --filter 'src/' --exclude-unreachable-branches --exclude-throw-branches \
+	--json-summary-pretty --json-summary "$report/summary.json" --html-details "$report/index.html" --txt "$report/files.txt" >/dev/null
+PYTHONDONTWRITEBYTECODE=1 python3 tests/coverage.py "$report/summary.json"

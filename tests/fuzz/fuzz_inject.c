@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Input of `fairdial inject`: what is taken out again is what there was, injecting twice is injecting once, and what is printed can
+ * be read again.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/report.h"
+#include "fuzz/fuzz.h"
+#include "inject/documents.h"
+#include "inject/inject.h"
+
+static const struct inject_options options = { .image = "fairdial:fuzz", .metrics = 9898 };
+
+static char *print(const struct documents *documents)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	for (size_t i = 0; i < json_array_size(documents->objects); i++)
+		documents_write(documents, json_array_get(documents->objects, i), out);
+	if (!out || fclose(out) != 0)
+		abort();
+	return text;
+}
+
+/* How many pods were refused, or had something to be said of. */
+static size_t inject(const struct documents *documents, bool remove)
+{
+	struct troubles troubles;
+	size_t said;
+
+	troubles_init(&troubles);
+	for (size_t i = 0; i < json_array_size(documents->objects); i++)
+		if (remove)
+			inject_remove(json_array_get(documents->objects, i), &troubles);
+		else
+			inject_add(json_array_get(documents->objects, i), &options, &troubles);
+	said = json_array_size(troubles.lines);
+	troubles_done(&troubles);
+	return said;
+}
+
+static void read_again(const char *text)
+{
+	struct documents documents;
+	struct report why;
+
+	if (!*text)
+		return;
+	FUZZ_HOLDS(documents_read(text, strlen(text), &documents, &why) == 0);
+	documents_done(&documents);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = fuzz_copy(data, size, true), *before, *once, *twice, *after;
+	struct report why = { .text = "" };
+	struct documents documents;
+	size_t said;
+
+	if (documents_read(text, size, &documents, &why) < 0) {
+		FUZZ_HOLDS(why.text[0] && !strchr(why.text, '\n'));
+		free(text);
+		return 0;
+	}
+	inject(&documents, false); /* what the cluster wrote goes with the first injection, and what only looks like ours with the */
+	inject(&documents, true);  /* first removal */
+	before = print(&documents);
+	said = inject(&documents, false);
+	once = print(&documents);
+	inject(&documents, false);
+	twice = print(&documents);
+	FUZZ_HOLDS(strcmp(once, twice) == 0);
+	inject(&documents, true);
+	after = print(&documents);
+	FUZZ_HOLDS(said || strcmp(before, after) == 0);
+	read_again(before);
+	read_again(once);
+	free(before);
+	free(once);
+	free(twice);
+	free(after);
+	documents_done(&documents);
+	free(text);
+	return 0;
+}
