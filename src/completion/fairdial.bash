@@ -2,7 +2,8 @@
 # bash completion for fairdial: the tool itself says what may follow (src/cli/complete.c). Needs no bash-completion, and uses it
 # for the line of another program, where it is loaded.
 
-# The words up to the cursor, as the program would get them: bash has cut them at ':' and '='. `starts`: where each begins in COMP_WORDS.
+# The words up to the cursor, as the program would get them: bash has cut them at ':' and '='. `starts`: where each begins in
+# COMP_WORDS.
 _fairdial_words() {
 	local line=${COMP_LINE:0:COMP_POINT} rest i
 	rest=$line

@@ -36,8 +36,8 @@ static struct process *start_shell(const struct services *s, const char *const *
 {
 	struct process *p = process_start(&(struct start){
 		.argv = argv,
-		.env = ARGV(format("FAIRDIAL_DIR=%s", s->dir), path_with_the_tool(), format("HOME=%s", s->root), "INPUTRC=/dev/null",
-			    "TERM=dumb", format("ZDOTDIR=%s", s->root), "PS1=$ ", "LC_ALL=C", "COLUMNS=200"),
+		.env = ARGV(format("FAIRDIAL_DIR=%s", s->dir), path_with_the_tool(), format("HOME=%s", s->root),
+			    "INPUTRC=/dev/null", "TERM=dumb", format("ZDOTDIR=%s", s->root), "PS1=$ ", "LC_ALL=C", "COLUMNS=200"),
 		.on_terminal = true,
 		.interactive = true });
 
@@ -148,7 +148,8 @@ static void zsh_completes(void **state)
 
 static void assert_runs_nothing(struct process *p, const char *mark)
 {
-	const char *const lines[] = { format("fairdial status $(touch %s)", mark), format("fairdial status --dir `touch %s` ", mark),
+	const char *const lines[] = { format("fairdial status $(touch %s)", mark),
+				      format("fairdial status --dir `touch %s` ", mark),
 				      format("fairdial explain --dir '$(touch %s)' w", mark),
 				      format("fairdial run --services=$(touch %s)", mark) };
 
@@ -185,7 +186,8 @@ static const char *offered(const char *const *env, const char *const *words)
 
 static void names_that_mean_something_to_a_shell_are_not_offered(void **state)
 {
-	static const char *const names[] = { "$(touch mark)", "`id`", "two words", "semi;colon", "tab\tular", "new\nline", "esc\033[2J", "q'uote" };
+	static const char *const names[] = { "$(touch mark)", "`id`",	   "two words",	 "semi;colon",
+					     "tab\tular",	  "new\nline", "esc\033[2J", "q'uote" };
 	struct table_builder *b = builder_new();
 	const char *dir = scratch_dir();
 
@@ -209,8 +211,7 @@ static void without_a_table_nothing_is_offered_or_said(void **state)
 	write_file(format("%s/table", dir), "nonsense", 8);
 	assert_string_equal(offered(env, ARGV("status", "")), ":words\n");
 	assert_string_equal(offered(env, ARGV("nonsense", "")), ":words\n");
-	assert_string_equal(offered(env, ARGV("status", "--nonsense", "x", "--dir")), "--dir\twhere the table is (default: $FAIRDIAL_DIR, else "
-										   "where the shim looks)\n:words\n");
+	assert_string_equal(offered(env, ARGV("status", "--nonsense", "x", "--js")), "--json\tone JSON object\n:words\n");
 	assert_string_equal(offered(env, ARGV(NULL)), "");
 }
 

@@ -309,7 +309,8 @@ static void set_stage(struct stage *t, const char *moving)
 				      entry("web", "127.96.0.20", format("%s, %s", live, dead),
 					    ", \"namespace\": \"shop\", \"balance\": \"round_robin\""),
 				      entry("seen", "127.96.0.21", live, ", \"mode\": \"observe\""),
-				      entry("idle", "127.96.0.22", live, ", \"mode\": \"off\""), entry("none", "127.96.0.23", "", ""),
+				      entry("idle", "127.96.0.22", live, ", \"mode\": \"off\""),
+				      entry("none", "127.96.0.23", "", ""),
 				      entry("moving", "127.96.0.24", moving, ", \"drain\": \"idle\", \"quiet\": \"100ms\""),
 				      entry("mysql", "", live, "")));
 }
