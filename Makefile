@@ -223,6 +223,15 @@ check-manifests: $(OUT)/fairdial ## check all Kubernetes manifests against the A
 	$(Q)[ -n "$(MANIFEST_PYTHON)" ] || { echo 'check-manifests: no python3 here has yaml and jsonschema: make deps' >&2; exit 1; }
 	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/manifests/check.py $(OUT)
 
+# Real kubectl, in a sandbox of namespaces; MANIFEST_PYTHON, because its server judges manifests where it can.
+.PHONY: check-readme
+check-readme: all ## execute every command of README.md and examples/RECIPES.md
+	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/readme/check.py $(CURDIR) $(OUT)
+
+.PHONY: readme
+readme: all ## take the terminal picture of README.md anew
+	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/readme/picture.py $(CURDIR) $(OUT)
+
 # STANDIN=1: without a cluster, against a small stand-in for its API.
 STANDIN ?=
 

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "agent/exporter.h"
 #include "agent/keeper.h"
 #include "agent/log.h"
 #include "agent/mesh.h"
@@ -37,6 +38,7 @@ struct agent {
 	struct shelf *shelf;
 	struct source_kube *source; /* NULL: files only */
 	struct keeper *keeper;	    /* NULL: none */
+	struct exporter *exporter;  /* likewise */
 
 	struct services_file file;
 	bool file_is_new; /* it was read again since the start */
@@ -48,6 +50,8 @@ struct agent {
 	bool told_whole;      /* the log has said what a whole table has */
 	uint64_t used_ms; /* when somebody was last seen to use the table */
 	uint64_t begun_ms, tick_ms, mesh_ms, whole_ms; /* the last two: when the next one may be */
+	uint64_t vouched_ms;
+	uint64_t wholes, patches, publish_failures; /* for the exporter */
 
 	char publish_trouble[560];
 	char note[TABLE_NOTE_SIZE];
@@ -182,6 +186,7 @@ static int publish_whole(struct agent *a, struct report *why)
 	if (a->published || !a->options.per_namespace) /* the first makes the files, and does not tell what others take */
 		a->whole_ms = ended_ms + WHOLE_GAP * (ended_ms - begun_ms);
 	if (r == 0) {
+		a->wholes++;
 		a->service_count = spec->service_count;
 		tell_published(a, a->service_count);
 	}
@@ -194,8 +199,10 @@ static int publish_changed(struct agent *a, struct report *why)
 	struct spec *spec;
 	int r = model_resolve_changed(a->model, &spec, why);
 
-	if (r == 0 && spec->service_count)
-		r = shelf_patch(a->shelf, spec, why);
+	if (r < 0 || !spec->service_count)
+		return r;
+	r = shelf_patch(a->shelf, spec, why);
+	a->patches += r == 0;
 	return r;
 }
 
@@ -223,6 +230,7 @@ static void vouch(struct agent *a)
 {
 	shelf_heartbeat(a->shelf);
 	a->has_vouched = true;
+	a->vouched_ms = clock_boot_ms();
 	started_tell(a->options.started, MARK_RUNNING, "");
 }
 
@@ -248,6 +256,7 @@ static void publish(struct agent *a, uint64_t now_ms)
 		snprintf(a->publish_trouble, sizeof(a->publish_trouble), "%s: the last table stays", why.text);
 		model_touch_all(a->model);
 		a->whole_ms = now_ms + EVERY_MS;
+		a->publish_failures++;
 		return;
 	}
 	a->publish_trouble[0] = '\0';
@@ -331,8 +340,39 @@ static int open_keeper(struct agent *a, struct report *why)
 	if (o->keeps_no_ledger || o->per_namespace)
 		return 0;
 	if (snprintf(path, sizeof(path), "%s%s", o->ledger ? o->ledger : o->dir, o->ledger ? "" : "/ledger") >= (int)sizeof(path))
-		return report(why, -ENAMETOOLONG, "the ledger's name is too long");
+		return report(why, -ENAMETOOLONG, "the ledger's name is too long: %.64s...", path);
 	return keeper_open(&rows, path, o->shares_ledger ? 0666 : 0600, o->shared_network, &a->keeper, why);
+}
+
+/* ---- who looks at it ---- */
+
+static void print_why_not(const struct agent *a, char *buf, size_t size)
+{
+	if (!a->shelf)
+		snprintf(buf, size, "another fairdial publishes into %s: waiting for it to end", a->options.dir);
+	else if (trouble_of(a)[0])
+		snprintf(buf, size, "%s", trouble_of(a));
+	else if (a->source && !source_kube_is_synced(a->source))
+		snprintf(buf, size, "the API has not told all of its lists yet");
+	else
+		snprintf(buf, size, a->published ? "the list is not vouched for" : "nothing is published yet");
+}
+
+static void show(const void *of, struct exporter_sight *ret)
+{
+	const struct agent *a = of;
+
+	*ret = (struct exporter_sight){ a->shelf, a->source, a->keeper, a->wholes, a->patches, a->publish_failures, a->vouched_ms,
+					.has_trouble = trouble_of(a)[0] != '\0', .is_ready = vouches(a) };
+	if (!ret->is_ready)
+		print_why_not(a, ret->why_not, sizeof(ret->why_not));
+}
+
+static int open_exporter(struct agent *a, struct report *why)
+{
+	const struct exporter_of of = { a, show };
+
+	return a->options.listens ? exporter_open(&a->options.listen, &of, &a->exporter, why) : 0;
 }
 
 /* ---- the loop ---- */
@@ -347,15 +387,21 @@ static int time_left_ms(const struct agent *a, uint64_t now_ms, int timeout_ms)
 		return 0;
 	if (a->keeper && keeper_due_ms(a->keeper, now_ms) < timeout_ms)
 		timeout_ms = keeper_due_ms(a->keeper, now_ms);
+	timeout_ms = exporter_due_ms(a->exporter, timeout_ms);
 	return due_ms - now_ms < (uint64_t)timeout_ms ? (int)(due_ms - now_ms) : timeout_ms;
 }
 
 static void wait_for_anything(struct agent *a, uint64_t now_ms, int timeout_ms)
 {
-	struct pollfd fds[] = { { .fd = wake_fd, .events = POLLIN },
-				{ .fd = a->keeper ? keeper_fd(a->keeper) : -1, .events = POLLIN } };
-	unsigned n = fds[1].fd >= 0 ? 2 : 1;
+	int keeps = a->keeper ? keeper_fd(a->keeper) : -1, shows = exporter_fd(a->exporter);
+	struct pollfd fds[3] = { { .fd = wake_fd, .events = POLLIN } };
+	unsigned n = 1;
 	uint64_t count;
+
+	if (shows >= 0)
+		fds[n++] = (struct pollfd){ .fd = shows, .events = POLLIN };
+	if (keeps >= 0)
+		fds[n++] = (struct pollfd){ .fd = keeps, .events = POLLIN };
 
 	timeout_ms = time_left_ms(a, now_ms, timeout_ms);
 	if (a->source)
@@ -364,7 +410,7 @@ static void wait_for_anything(struct agent *a, uint64_t now_ms, int timeout_ms)
 		poll(fds, n, timeout_ms);
 	if ((fds[0].revents & POLLIN) && read(wake_fd, &count, sizeof(count)) < 0)
 		return; /* another agent of this process took it, and flags tell all */
-	if (n == 2 && (fds[1].revents & POLLIN))
+	if (keeps >= 0 && (fds[n - 1].revents & POLLIN))
 		keeper_read(a->keeper, clock_boot_ms());
 }
 
@@ -395,6 +441,9 @@ bool agent_step(struct agent *a, int timeout_ms)
 		source_kube_run(a->source, now_ms);
 	tick(a, now_ms);
 	publish(a, now_ms);
+	if (a->source && a->published && !model_is_touched(a->model))
+		source_kube_is_published(a->source);
+	exporter_run(a->exporter, now_ms); /* before the keeper takes a larger ledger in the place of the one that it knows */
 	if (a->keeper)
 		keeper_run(a->keeper, now_ms);
 	tell_trouble(a);
@@ -429,7 +478,8 @@ static int settle_start(struct agent *a, struct report *why)
 	if (!a->options.started)
 		started_forget(a->options.dir);
 	else if (is_static(a))
-		return report(why, -EBUSY, "%s has a table that was published once, and needs no agent", a->options.dir);
+		return report(why, -EBUSY, "%s has a table that was published once, and needs no agent: remove it, or choose another --dir",
+			      a->options.dir);
 	return 0;
 }
 
@@ -440,7 +490,7 @@ static int settle_start(struct agent *a, struct report *why)
 static int take_directory(struct agent *a, struct report *why)
 {
 	const struct agent_options *o = &a->options;
-	struct pollfd woken = { .fd = wake_fd, .events = POLLIN };
+	struct pollfd fds[] = { { .fd = wake_fd, .events = POLLIN }, { .fd = exporter_fd(a->exporter), .events = POLLIN } };
 	uint64_t count;
 	int r = shelf_open(o->dir, o->per_namespace, &a->shelf, why);
 
@@ -450,7 +500,9 @@ static int take_directory(struct agent *a, struct report *why)
 		return wait_a_moment(a, why);
 	log_line("another fairdial publishes into %s: waiting for it to end", o->dir);
 	while (!is_stopping && r == -EBUSY) {
-		if (poll(&woken, 1, BUSY_EVERY_MS) > 0 && read(wake_fd, &count, sizeof(count)) < 0)
+		poll(fds, 2, exporter_due_ms(a->exporter, BUSY_EVERY_MS));
+		exporter_run(a->exporter, clock_boot_ms());
+		if ((fds[0].revents & POLLIN) && read(wake_fd, &count, sizeof(count)) < 0)
 			continue; /* flags tell all */
 		r = shelf_open(o->dir, o->per_namespace, &a->shelf, why);
 	}
@@ -490,6 +542,8 @@ static int begin(struct agent *a, struct report *why)
 		return report(why, r, "out of memory");
 	r = services_file_load(&a->file, a->model, why);
 	if (r == 0)
+		r = open_exporter(a, why);
+	if (r == 0)
 		r = take_directory(a, why);
 	if (r == 0)
 		r = settle_start(a, why);
@@ -520,6 +574,9 @@ int agent_open(const struct agent_options *options, struct agent **ret_agent, st
 	a->awaits = a->options.per_namespace;
 	shelf_note(a->shelf, ""); /* the last one's troubles are not ours */
 	shelf_alive(a->shelf, delay_of(a));
+	if (a->exporter && a->keeper && shelf_table(a->shelf)) /* what was counted until now is a predecessor's */
+		keeper_run(a->keeper, a->begun_ms);
+	exporter_begin(a->exporter);
 	if (a->source) {
 		char where[TABLE_SOURCE_SIZE * 2];
 
@@ -534,6 +591,7 @@ void agent_close(struct agent *a)
 {
 	if (!a)
 		return;
+	exporter_close(a->exporter);
 	keeper_close(a->keeper);
 	source_kube_free(a->source);
 	shelf_close(a->shelf);

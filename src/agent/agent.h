@@ -15,6 +15,7 @@
 
 #include "agent/model.h"
 #include "agent/source_kube.h"
+#include "base/addr.h"
 #include "base/report.h"
 
 struct agent;
@@ -36,6 +37,8 @@ struct agent_options {
 	bool shared_network;  /* hostNetwork: the kernel's list of sockets is the node's */
 	bool ignores_mesh;
 	uint32_t idle_ms; /* ends, and takes its table back, when nobody has used it for so long; 0: never */
+	bool listens; /* for who looks at it over HTTP (exporter.h), on `listen` */
+	struct addr listen;
 	struct started *started; /* a program started it, which waits for what it tells there; NULL: a person, or a pod */
 };
 

@@ -439,6 +439,11 @@ void keeper_run(struct keeper *k, uint64_t now_ms)
 		mend_what_is_due(k, now_ms);
 }
 
+const struct ledger *keeper_ledger(const struct keeper *k)
+{
+	return &k->ledger;
+}
+
 /* By the dials that were counted, which only grow; those to a Service whose place was given back at once are among them. */
 bool keeper_was_used(struct keeper *k)
 {

@@ -19,6 +19,7 @@
 #include "table/table.h"
 
 struct keeper;
+struct ledger;
 
 /* Where the backends come from: the table as it is now. It may become another one, or NULL while there is none. */
 struct keeper_rows {
@@ -45,6 +46,9 @@ int keeper_due_ms(const struct keeper *keeper, uint64_t now_ms);
 
 /* Does what is due: its sign of life, the ledger opened anew where it became too small or another file, mends. */
 void keeper_run(struct keeper *keeper, uint64_t now_ms);
+
+/* The ledger as it is now; `base` is NULL while there is none. Valid until keeper_run. */
+const struct ledger *keeper_ledger(const struct keeper *keeper);
 
 /*
  * Whether anybody has used the backends since the last call: dialed one, or holds a connection to one now. True also where that

@@ -153,7 +153,7 @@ static int take_directory(struct namespaces *n, struct report *why)
 	struct stat st;
 
 	if (mkdir(n->dir, 0755) < 0 && errno == ENOENT)
-		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist", n->dir);
+		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist: make that first", n->dir);
 	if (mkdir(n->dir, 0755) < 0 && errno != EEXIST)
 		return report(why, -errno, "cannot make the directory %s: %s", n->dir, strerror(errno));
 	n->dir_fd = open(n->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -165,10 +165,9 @@ static int take_directory(struct namespaces *n, struct report *why)
 			      "make it yours, and not writable by others (chmod go-w)",
 			      n->dir);
 	if (flock(n->dir_fd, LOCK_EX | LOCK_NB) < 0)
-		return report(why, errno == EWOULDBLOCK ? -EBUSY : -errno,
-			      errno == EWOULDBLOCK ? "another fairdial publishes into %s: stop it, or choose another --dir" :
-						     "cannot lock %s",
-			      n->dir);
+		return errno == EWOULDBLOCK ? report(why, -EBUSY, "another fairdial publishes into %s: stop it, or choose another --dir",
+						     n->dir) :
+					      report(why, -errno, "cannot lock %s: %s", n->dir, strerror(errno));
 	return 0;
 }
 
@@ -255,6 +254,16 @@ void namespaces_close(struct namespaces *n)
 size_t namespaces_count(const struct namespaces *n)
 {
 	return n->count;
+}
+
+void namespaces_each(const struct namespaces *n, void (*each)(void *of, const struct table *table), void *of)
+{
+	for (const struct room *room = n->rooms; room; room = room->next) {
+		const struct table *table = room->writer ? writer_table(room->writer) : NULL;
+
+		if (table)
+			each(of, table);
+	}
 }
 
 static bool has_services(const struct table *table)

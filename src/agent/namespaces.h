@@ -40,6 +40,10 @@ void namespaces_close(struct namespaces *namespaces);
 
 size_t namespaces_count(const struct namespaces *namespaces);
 
+/* Calls `each` with every table that there is. */
+struct table;
+void namespaces_each(const struct namespaces *namespaces, void (*each)(void *of, const struct table *table), void *of);
+
 /* Whether a table has Services: right after the opening, those of a predecessor. */
 bool namespaces_have_services(const struct namespaces *namespaces);
 

@@ -57,6 +57,7 @@ static void note_trouble(struct reflector *r, const struct kube_verdict *verdict
 	r->refused = r->forbidden || verdict->outcome == KUBE_UNAUTHORIZED || verdict->outcome == KUBE_MISSING;
 	if (verdict->outcome == KUBE_EXPIRED || verdict->outcome == KUBE_TOO_LARGE)
 		return;
+	r->context.counts->failures++;
 	kube_trouble_print(verdict, r->context.config, r->namespace, r->trouble);
 	kube_http_hide_secrets(r->context.http, r->trouble);
 }
@@ -94,6 +95,7 @@ static void on_begun(void *of)
 	struct reflector *r = of;
 
 	r->begun = true;
+	r->contact_ms = clock_boot_ms();
 	if (r->stage == STAGE_WATCH)
 		reflector_note_sound(r);
 }
@@ -103,7 +105,7 @@ static int on_bytes(void *of, const char *bytes, size_t n)
 	struct reflector *r = of;
 	int error = frames_feed(&r->frames, bytes, n);
 
-	r->heard_ms = clock_boot_ms();
+	r->heard_ms = r->contact_ms = clock_boot_ms();
 	if (error == -E2BIG)
 		return reflector_stop_garbled(r, "an object larger or deeper than any of Kubernetes");
 	if (error == -EBADMSG)
@@ -132,6 +134,8 @@ static void begin_request(struct reflector *r, const struct text *query, struct 
 
 	get.path = query->buf;
 	r->begun_ms = r->heard_ms = now_ms;
+	r->context.counts->lists += r->stage == STAGE_STREAM || (is_list && !r->continued);
+	r->context.counts->watches += !is_list;
 	r->said = 0;
 	r->begun = r->has_verdict = false;
 	frames_done(&r->frames);
@@ -401,6 +405,7 @@ struct reflector *reflector_new(const struct reflector_context *context, const s
 	r->backoff.healthy_ms = context->timing->healthy_ms;
 	r->delay_ms = UINT32_MAX;
 	r->started_wall_ms = clock_wall_ms();
+	r->contact_ms = clock_boot_ms();
 	if (sys_getrandom(&r->random, sizeof(r->random)) != sizeof(r->random))
 		r->random = clock_read_ns(CLOCK_MONOTONIC);
 	if (reflector_replace(&r->namespace, scope->namespace) < 0 || reflector_replace(&r->label_selector, scope->label_selector) < 0 ||
@@ -495,6 +500,11 @@ bool reflector_is_forbidden(const struct reflector *r)
 const char *reflector_trouble(const struct reflector *r)
 {
 	return r->trouble;
+}
+
+uint64_t reflector_contact_ms(const struct reflector *r)
+{
+	return r->contact_ms;
 }
 
 uint32_t reflector_delay_ms(const struct reflector *r)

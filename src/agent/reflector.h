@@ -48,11 +48,23 @@ struct reflector_scope {
 	const char *field_selector; /* NULL: none */
 };
 
+/* What was asked and heard, by all reflectors of a kind: these only grow, whichever of them come and go. */
+struct kube_counts {
+	uint64_t lists;	   /* asked for: first pages, and watches that begin with all there is */
+	uint64_t watches;  /* asked for, the latter among them */
+	uint64_t events;   /* changes that watches told, beyond what there was at their beginning */
+	uint64_t failures; /* of requests; but not that a version has become too old, which is in the nature of things */
+};
+
+struct delays;
+
 struct reflector_context {
 	struct kube_http *http;
 	const struct kube_config *config;
 	struct model *model;
 	const struct kube_timing *timing;
+	struct kube_counts *counts; /* of its kind */
+	struct delays *delays;
 };
 
 /* What the context points to must last. NULL where there is no memory. */
@@ -72,6 +84,9 @@ bool reflector_is_sound(const struct reflector *reflector);   /* and since then 
 bool reflector_is_refused(const struct reflector *reflector); /* the last try was answered 401, 403 or 404 */
 bool reflector_is_forbidden(const struct reflector *reflector); /* the last try was answered 403 */
 const char *reflector_trouble(const struct reflector *reflector); /* for people; "" when sound */
+
+/* When the server last said something; before it has, when the reflector began. CLOCK_BOOTTIME. */
+uint64_t reflector_contact_ms(const struct reflector *reflector);
 
 /*
  * How long the last change took from its cause to here, by the annotation endpoints.kubernetes.io/last-change-trigger-time; UINT32_MAX:

@@ -29,6 +29,7 @@ struct reflector {
 	uint64_t due_ms;   /* no request under way: when the next one is sent */
 	uint64_t begun_ms; /* the request */
 	uint64_t heard_ms; /* its last byte */
+	uint64_t contact_ms; /* the last byte of any */
 
 	bool declines_streams; /* the server does not send initial events */
 	enum list_from list_from;

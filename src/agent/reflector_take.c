@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/delays.h"
 #include "agent/kube_json.h"
 #include "agent/log.h"
 #include "base/clock.h"
@@ -112,8 +113,10 @@ static void note_delay(struct reflector *r, const json_t *object)
 	const json_t *meta = json_object_get(object, "metadata");
 	uint64_t caused_ms = wall_ms_of(kube_json_text(json_object_get(meta, "annotations"), TRIGGER_TIME)), now_ms = clock_wall_ms();
 
-	if (caused_ms >= r->started_wall_ms && caused_ms <= now_ms && now_ms - caused_ms < UINT32_MAX)
-		r->delay_ms = (uint32_t)(now_ms - caused_ms);
+	if (caused_ms < r->started_wall_ms || caused_ms > now_ms || now_ms - caused_ms >= UINT32_MAX)
+		return;
+	r->delay_ms = (uint32_t)(now_ms - caused_ms);
+	delays_note(r->context.delays, caused_ms, now_ms);
 }
 
 /* ADDED, MODIFIED and DELETED; an object of another kind, a Status above all, is none of ours. */
@@ -123,6 +126,7 @@ static int take_change(struct reflector *r, const char *type, const json_t *obje
 	const char *kind = kube_json_text(object, "kind");
 	int error = 0;
 
+	r->context.counts->events += r->stage == STAGE_WATCH;
 	if (!json_is_object(object) || (kind && strcmp(kind, object_kinds[r->scope.kind]) != 0)) {
 		log_line("passed over: an event %s with an object of kind %s", type, kind ? kind : "none");
 		return 0;

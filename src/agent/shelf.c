@@ -107,6 +107,16 @@ void shelf_retire(struct shelf *s)
 		writer_retire(s->writer);
 }
 
+void shelf_each(const struct shelf *s, void (*each)(void *of, const struct table *table), void *of)
+{
+	const struct table *table = shelf_table(s);
+
+	if (s->namespaces)
+		namespaces_each(s->namespaces, each, of);
+	else if (table)
+		each(of, table);
+}
+
 const struct table *shelf_table(const struct shelf *s)
 {
 	return s->writer ? writer_table(s->writer) : NULL;

@@ -43,6 +43,9 @@ void shelf_heartbeat(struct shelf *shelf);
 /* Of the one table: a shelf of many is never taken back. */
 void shelf_retire(struct shelf *shelf);
 
+/* Calls `each` with every table that there is. */
+void shelf_each(const struct shelf *shelf, void (*each)(void *of, const struct table *table), void *of);
+
 /* The one table; NULL before the first publish, and where there is one a namespace. */
 const struct table *shelf_table(const struct shelf *shelf);
 

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/delays.h"
 #include "agent/kube_config.h"
 #include "agent/kube_http.h"
 #include "agent/log.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 #define LABEL_SERVICE "kubernetes.io/service-name"
@@ -24,6 +26,8 @@ struct source_kube {
 	uint32_t origins; /* given out */
 	char *own;
 	char *where; /* "namespace shop", for people */
+	struct kube_counts counts[KUBE_KINDS];
+	struct delays delays;
 };
 
 static int no_memory(struct report *why)
@@ -35,7 +39,7 @@ static int no_memory(struct report *why)
 
 static int add(struct source_kube *s, enum kube_kind kind, const char *namespace, const char *labels, const char *fields)
 {
-	const struct reflector_context context = { s->http, s->config, s->model, &s->timing };
+	const struct reflector_context context = { s->http, s->config, s->model, &s->timing, &s->counts[kind], &s->delays };
 	const struct reflector_scope scope = { kind, ++s->origins, namespace, labels, fields };
 	struct reflector **larger = realloc(s->reflectors, (s->count + 1) * sizeof(*larger));
 
@@ -239,7 +243,7 @@ static void narrow_to_own(struct source_kube *s)
 	free(s->where);
 	s->where = where;
 	if (add_both(s, s->own) < 0)
-		log_line("out of memory");
+		log_line("out of memory: nothing is followed any more until this agent is started again");
 }
 
 void source_kube_run(struct source_kube *s, uint64_t now_ms)
@@ -318,4 +322,31 @@ uint32_t source_kube_delay_ms(const struct source_kube *s)
 		if (reflector_delay_ms(s->reflectors[i]) < delay_ms)
 			delay_ms = reflector_delay_ms(s->reflectors[i]);
 	return delay_ms;
+}
+
+struct kube_standing source_kube_standing(const struct source_kube *s, enum kube_kind kind)
+{
+	struct kube_standing standing = { s->counts[kind], s->count > 0, UINT64_MAX };
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct reflector *r = s->reflectors[i];
+
+		if (reflector_scope(r)->kind != kind)
+			continue;
+		standing.watching &= reflector_is_sound(r);
+		if (reflector_contact_ms(r) < standing.contact_ms)
+			standing.contact_ms = reflector_contact_ms(r);
+	}
+	return standing;
+}
+
+void source_kube_is_published(struct source_kube *s)
+{
+	if (s->delays.pending)
+		delays_settle(&s->delays, clock_wall_ms());
+}
+
+const struct histogram *source_kube_delays(const struct source_kube *s)
+{
+	return &s->delays.histogram;
 }

@@ -15,6 +15,7 @@
 #include "agent/reflector.h"
 #include "base/report.h"
 
+struct histogram;
 struct pollfd;
 struct source_kube;
 
@@ -56,6 +57,18 @@ const char *source_kube_trouble(const struct source_kube *source);
 
 /* "https://10.96.0.1:443 (in-cluster), namespace shop" */
 void source_kube_describe(const struct source_kube *source, char *buf, size_t size);
+
+/* The collections of a kind together. */
+struct kube_standing {
+	struct kube_counts counts;
+	bool watching;	     /* all are followed */
+	uint64_t contact_ms; /* of the one of which the server has said nothing for longest; CLOCK_BOOTTIME */
+};
+struct kube_standing source_kube_standing(const struct source_kube *source, enum kube_kind kind);
+
+/* All that was taken in is in the table now; and how long that took, of changes that tell their time. */
+void source_kube_is_published(struct source_kube *source);
+const struct histogram *source_kube_delays(const struct source_kube *source);
 
 /* The youngest of reflector_delay_ms; UINT32_MAX: none. */
 uint32_t source_kube_delay_ms(const struct source_kube *source);

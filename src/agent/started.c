@@ -24,7 +24,7 @@ static int open_mark(const char *dir, struct report *why)
 	int dir_fd, fd;
 
 	if (mkdir(dir, 0755) < 0 && errno == ENOENT)
-		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist", dir);
+		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist: make that first", dir);
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return report(why, -errno, "cannot make the directory %s: %s", dir, strerror(errno));
 	dir_fd = trust_open_directory(dir, &trust);

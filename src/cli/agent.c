@@ -11,6 +11,7 @@
 
 #include "agent/addresses.h"
 #include "agent/agent.h"
+#include "agent/exporter.h"
 #include "agent/kube_config.h"
 #include "agent/log.h"
 #include "agent/policy.h"
@@ -30,7 +31,8 @@
 /* Source, what of it, where to, whose pod, and how it behaves. */
 enum {
 	OPT_KUBECONFIG, OPT_SERVICES, OPT_NAMESPACE, OPT_ALL, OPT_SERVICE, OPT_MODE, OPT_DIR, OPT_PER_NAMESPACE, OPT_NO_LEDGER,
-	OPT_SHARE_LEDGER, OPT_RANGE, OPT_NODE, OPT_ZONE, OPT_HOST_NETWORK, OPT_IGNORE_MESH, OPT_BACKOFF, OPT_IDLE, OPT_STARTED,
+	OPT_SHARE_LEDGER, OPT_RANGE, OPT_NODE, OPT_ZONE, OPT_HOST_NETWORK, OPT_IGNORE_MESH, OPT_LISTEN, OPT_BACKOFF, OPT_IDLE,
+	OPT_STARTED,
 };
 
 static const struct cli_option options[] = {
@@ -50,6 +52,7 @@ static const struct cli_option options[] = {
 	[OPT_ZONE] = { "zone", "NAME", "and its zone (default: $NODE_ZONE, else that of any endpoint on the node)" },
 	[OPT_HOST_NETWORK] = { "host-network", NULL, "the sockets seen here are the node's (default: where $POD_IP is $HOST_IP)" },
 	[OPT_IGNORE_MESH] = { "ignore-mesh", NULL, "spread also where a service mesh listens in this pod" },
+	[OPT_LISTEN] = { "listen", "ADDR:PORT", "serve /metrics, /healthz and /readyz there; :PORT is every address" },
 	[OPT_BACKOFF] = { "backoff", "DURATION",
 			  "the first pause after a failure of the API, later up to 37 times as long (default: 800ms)" },
 	[OPT_IDLE] = { "exit-when-idle", "DURATION", "end, and take the table back, when nobody has used it for so long" },
@@ -134,6 +137,11 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		case OPT_MODE:
 			if (!take_mode(a, optarg))
 				return cli_fail(verb, EXIT_USAGE, "--mode %s: expected on, observe or off", optarg);
+			break;
+		case OPT_LISTEN:
+			if (exporter_parse(optarg, &o->listen) < 0)
+				return cli_fail(verb, EXIT_USAGE, "--listen %s: expected ADDR:PORT, [ADDR]:PORT or :PORT", optarg);
+			o->listens = true;
 			break;
 		case OPT_IDLE: a->idle = optarg; break;
 		case OPT_STARTED: a->autostarted = true; break;
@@ -367,7 +375,8 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb agent_verb = {
 	.name = "agent",
-	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services FILE] [--dir DIR]",
+	.usage = "[--kubeconfig FILE] [--namespace NS,...|--all-namespaces] [--service NAME,...] [--services FILE] [--dir DIR] "
+		 "[--listen ADDR:PORT]",
 	.summary = "follows the Kubernetes API, or a services file, and keeps the table true",
 	.more = "Runs in the foreground and logs to standard error. It may list and watch services and\n"
 	"endpointslices, no more:\n\n"
@@ -379,7 +388,10 @@ const struct verb agent_verb = {
 	"The mode of a Service is that of its entry in the services file, else of its annotation fairdial.dev/mode, else of the\n"
 	"file's \"defaults\", else of --mode. The file's own \"mode\" and a program's FAIRDIAL can only be more cautious: off before\n"
 	"observe before on. All of it is honoured at the next dial. An annotation of a mode\n"
-	"that is not understood makes its Service off; the log names it.",
+	"that is not understood makes its Service off; the log names it.\n\n"
+	"With --listen it serves /metrics for Prometheus (also as OpenMetrics), /healthz, which is 200 while the agent turns its\n"
+	"loop, and /readyz, which is 200 while a table is published and vouched for, and otherwise says why not. Numbers of\n"
+	"Services need a ledger; at most 1,000 Service ports have series of their own, those that are dialed first.",
 	.options = options,
 	.run = run,
 };

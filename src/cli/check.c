@@ -12,6 +12,7 @@
 
 #include "agent/mesh.h"
 #include "cli/cli.h"
+#include "cli/print_json.h"
 #include "view/snapshot.h"
 #include "inspect/findings.h"
 #include "table/mode.h"
@@ -476,16 +477,11 @@ static json_t *table_json(const struct inquiry *q)
 			 is_there ? json_integer((json_int_t)t->services) : json_null());
 }
 
-static int print_json(const struct inquiry *q, enum cover cover)
+static int print_answer_json(const struct inquiry *q, enum cover cover)
 {
-	json_t *root = json_pack("{s:s, s:o, s:o, s:o, s:o}", "subject", q->subject, "covered",
-				 cover == COVER_PARTLY ? json_string("partly") : json_boolean(cover == COVER_WHOLE), "findings",
-				 findings_json(&q->findings), "shim", shim_json(q), "table", table_json(q));
-	int r = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
-
-	putchar('\n');
-	json_decref(root);
-	return r;
+	return print_json(json_pack("{s:s, s:o, s:o, s:o, s:o}", "subject", q->subject, "covered",
+				    cover == COVER_PARTLY ? json_string("partly") : json_boolean(cover == COVER_WHOLE), "findings",
+				    findings_json(&q->findings), "shim", shim_json(q), "table", table_json(q)));
 }
 
 /* ---- text ---- */
@@ -557,10 +553,10 @@ static int answer(struct inquiry *q)
 	c->mesh_name = c->mesh_port ? mesh_name(c->mesh_port) : NULL;
 	findings_make(c, &q->findings);
 	cover = findings_cover(&q->findings);
-	r = q->a.json ? print_json(q, cover) : print_text(q, cover);
-	if (r < 0 || fflush(stdout) != 0)
-		return cli_fail(q->verb, EXIT_FAILED, "cannot write: %s", strerror(errno));
-	return cover == COVER_WHOLE ? EXIT_DONE : EXIT_FAILED;
+	r = q->a.json ? print_answer_json(q, cover) : print_text(q, cover);
+	if (r < 0)
+		return cli_fail(q->verb, EXIT_FAILED, "cannot write: out of memory");
+	return cli_finish(q->verb, cover == COVER_WHOLE ? EXIT_DONE : EXIT_FAILED);
 }
 
 static void done(struct inquiry *q)

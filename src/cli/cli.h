@@ -50,9 +50,15 @@ const struct verb *cli_verb(size_t i);
  */
 int cli_option(const struct verb *verb, int argc, char **argv);
 
-/* "fairdial VERB: ...", one line on stderr. Returns `code`. */
+/* "fairdial VERB: ...", one line on stderr, of which a terminal obeys nothing. Returns `code`. */
 int cli_fail(const struct verb *verb, enum exit_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * What was printed is written out: returns `code`; EXIT_FAILED, after a line on stderr, where stdout does not take it. Without that
+ * line where nobody reads any more (`fairdial status | head`, with SIGPIPE ignored).
+ */
+int cli_finish(const struct verb *verb, enum exit_code code);
 
 /* The libfairdial.so that belongs to this tool: beside it, or where `make install` and `fairdial install` put it. */
 int cli_shim_path(char ret_path[PATH_MAX]);

@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "view/snapshot.h"
+#include "cli/print_json.h"
 #include "inspect/coverage.h"
+#include "view/paint.h"
+#include "view/snapshot.h"
 
 #define NAMES_TEXT   72 /* of the programs that share a reason; more are counted */
 #define NUMBERED_MAX 8  /* so many are told with their numbers */
@@ -228,24 +230,18 @@ static json_t *reasons_json(const struct coverage *c)
 	return reasons;
 }
 
-static int print_json(const struct inquiry *r)
+static int print_coverage_json(const struct inquiry *r)
 {
 	const struct coverage *c = &r->answer;
 	json_int_t open = (json_int_t)(c->direct + c->through_open);
-	json_t *through = json_array(), *root;
-	int result = 0;
+	json_t *through = json_array();
 
 	for (size_t i = 0; i < c->through_count; i++)
 		json_array_append_new(through, through_json(r, &c->through[i]));
-	root = json_pack("{s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o}", "connections", "open", open,
-			 "direct", (json_int_t)c->direct, "through", (json_int_t)c->through_open,
-			 "would_be_spread", (json_int_t)c->would_be, "through", through, "processes",
-			 processes_json(&c->processes), "reasons", reasons_json(c));
-	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0)
-		result = -ENOMEM;
-	putchar('\n');
-	json_decref(root);
-	return result;
+	return print_json(json_pack("{s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o}", "connections", "open", open, "direct",
+				    (json_int_t)c->direct, "through", (json_int_t)c->through_open, "would_be_spread",
+				    (json_int_t)c->would_be, "through", through, "processes", processes_json(&c->processes),
+				    "reasons", reasons_json(c)));
 }
 
 /* ---- text ---- */
@@ -259,8 +255,12 @@ static void print_through(const struct inquiry *r, const struct coverage_through
 	snprintf(name, sizeof(name), "%s%s%s", s->name, s->namespace[0] ? "." : "", s->namespace);
 	if (t->process)
 		snprintf(pid, sizeof(pid), "%d", t->process->pid);
-	printf("%-24s %-24s %6zu %8s  %-16s %s%s%s\n", name, addr_print(&t->target->addr, address), t->open, pid,
-	       t->process ? t->process->name : "-", why_row(t->why)->name, detail[0] ? ": " : "", detail);
+	text_sanitise(name);
+	printf("%-24s %-24s %6zu %8s  %-16s %s%s%s", name, addr_print(&t->target->addr, address), t->open, pid,
+	       t->process ? t->process->name : "-", paint(why_is_mode(t->why) ? PAINT_LEAVE : PAINT_BAD), why_row(t->why)->name,
+	       detail[0] ? ": " : "");
+	print_plain(detail);
+	printf("%s\n", paint_off());
 }
 
 static void print_connections(const struct inquiry *r)
@@ -278,7 +278,8 @@ static void print_connections(const struct inquiry *r)
 		printf(";\n             %zu of these would be spread, were the mode on", c->would_be);
 	putchar('\n');
 	if (c->through_count)
-		printf("\n%-24s %-24s %6s %8s  %-16s %s\n", "SERVICE", "ADDRESS", "OPEN", "PID", "PROGRAM", "WHY");
+		printf("\n%s%-24s %-24s %6s %8s  %-16s %s%s\n", paint(PAINT_HEAD), "SERVICE", "ADDRESS", "OPEN", "PID", "PROGRAM",
+		       "WHY", paint_off());
 	for (size_t i = 0; i < c->through_count; i++)
 		print_through(r, &c->through[i]);
 }
@@ -310,7 +311,7 @@ static void print_names(const struct processes *all, enum why why, bool numbered
 		if (has_name(names, name))
 			continue;
 		if (len + 2 + strlen(name) < sizeof(names))
-			snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", name);
+			strcat(strcat(names, len ? ", " : ""), name);
 		else
 			more++;
 	}
@@ -358,7 +359,7 @@ static void print_reasons(const struct coverage *c)
 		const struct why_row *row = why_row(why);
 
 		if (is_told(c, why))
-			printf("\n%s: %s\n  %s\n", row->name, row->text, row->remedy);
+			printf("\n%s%s%s: %s\n  %s\n", paint(PAINT_HEAD), row->name, paint_off(), row->text, row->remedy);
 	}
 }
 
@@ -377,7 +378,7 @@ int coverage_report(const char *dir, const struct snapshot *snapshot, bool as_js
 	if (result == 0)
 		result = coverage_take(&r->question, &r->answer);
 	if (result == 0 && as_json) {
-		result = print_json(r);
+		result = print_coverage_json(r);
 	} else if (result == 0) {
 		print_connections(r);
 		print_connected(&r->answer.processes);

@@ -235,9 +235,7 @@ static int explain_until_whole(struct job *j)
 		return cli_fail(j->verb, EXIT_FAILED, "%s/table: it changes faster than it can be read: try again", j->dir);
 	if (r < 0)
 		return cli_fail(j->verb, EXIT_FAILED, "%s/table: cannot explain it: %s", j->dir, strerror(-r));
-	if (fflush(stdout) != 0)
-		return cli_fail(j->verb, EXIT_FAILED, "cannot write: %s", strerror(errno));
-	return r;
+	return cli_finish(j->verb, (enum exit_code)r);
 }
 
 static bool parse_number(const char *text, int least, int *ret)

@@ -8,6 +8,7 @@
 #include "balance/balance.h"
 #include "cli/explain.h"
 #include "cli/policy_json.h"
+#include "cli/print_json.h"
 
 static const char *const sights[] = {
 	[SIGHT_CERTAIN] = "certain",
@@ -120,18 +121,9 @@ static json_t *explanation_json(const struct explanation *e)
 			 policy_json(&e->policy), "ports", ports);
 }
 
-static int dump(json_t *root)
-{
-	int r = root && json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 ? 0 : -ENOMEM;
-
-	json_decref(root);
-	putchar('\n');
-	return r;
-}
-
 int explain_print_json(const struct explanation *e)
 {
-	return dump(explanation_json(e));
+	return print_json(explanation_json(e));
 }
 
 static json_t *others_json(const struct explain_connection *c)
@@ -160,6 +152,6 @@ int explain_print_connections_json(const struct explain_connections *all, const 
 
 	for (size_t i = 0; i < all->count; i++)
 		json_array_append_new(connections, connection_json(&all->at[i], &told[all->at[i].told]));
-	return dump(json_pack("{s:i, s:o, s:I, s:o}", "pid", all->pid, "program", text_json(all->program), "open",
+	return print_json(json_pack("{s:i, s:o, s:I, s:o}", "pid", all->pid, "program", text_json(all->program), "open",
 			      (json_int_t)all->open, "connections", connections));
 }

@@ -145,8 +145,8 @@ static int print(const struct verb *verb, const struct documents *documents, con
 {
 	for (size_t i = 0; i < json_array_size(documents->objects); i++)
 		documents_write(documents, json_array_get(documents->objects, i), stdout);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return cli_fail(verb, EXIT_FAILED, "cannot write: %s", strerror(errno));
+	if (cli_finish(verb, EXIT_DONE) != EXIT_DONE)
+		return EXIT_FAILED;
 	for (size_t i = 0; i < json_array_size(troubles->lines); i++)
 		cli_fail(verb, EXIT_DONE, "%s", json_string_value(json_array_get(troubles->lines, i)));
 	/* A chart may have none; who names one object means it to have one. */

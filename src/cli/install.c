@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/print_json.h"
 #include "install/self.h"
 #include "install/tree.h"
+#include "view/paint.h"
 
 enum { OPT_VERBOSE, OPT_JSON };
 
@@ -48,16 +50,15 @@ static void tell_file(const char *name, bool is_new)
 	printf("%s  %s\n", is_new ? "new " : "same", name);
 }
 
-static int print_json(const struct arguments *a, const struct installed *done)
+static int print_done_json(const struct arguments *a, const struct installed *done)
 {
-	json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I}", "version", FAIRDIAL_VERSION, "dir", a->dir,
-				 "files", (json_int_t)done->files, "bytes", (json_int_t)done->bytes,
-				 "changed", (json_int_t)done->changed);
-	int r = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
+	char dir[PATH_MAX];
 
-	putchar('\n');
-	json_decref(root);
-	return r;
+	snprintf(dir, sizeof(dir), "%s", a->dir);
+	make_utf8(dir);
+	return print_json(json_pack("{s:s, s:s, s:I, s:I, s:I}", "version", FAIRDIAL_VERSION, "dir", dir, "files",
+				    (json_int_t)done->files, "bytes", (json_int_t)done->bytes, "changed",
+				    (json_int_t)done->changed));
 }
 
 static int print_done(const struct arguments *a, const struct installed *done)
@@ -65,7 +66,7 @@ static int print_done(const struct arguments *a, const struct installed *done)
 	double size_mib = (double)done->bytes / (1 << 20);
 
 	if (a->json)
-		return print_json(a, done);
+		return print_done_json(a, done);
 	if (done->changed)
 		printf("installed " FAIRDIAL_VERSION " into %s (%zu files, %.1f MiB)\n", a->dir, done->files, size_mib);
 	else
@@ -94,9 +95,9 @@ static int run(const struct verb *verb, int argc, char **argv)
 	r = install_tree(&install, &done, &why);
 	if (r < 0)
 		return cli_fail(verb, EXIT_FAILED, "%s", why.text);
-	if (print_done(&a, &done) < 0 || fflush(stdout) != 0)
-		return cli_fail(verb, EXIT_FAILED, "cannot write: %s", strerror(errno));
-	return EXIT_DONE;
+	if (print_done(&a, &done) < 0)
+		return cli_fail(verb, EXIT_FAILED, "cannot write: out of memory");
+	return cli_finish(verb, EXIT_DONE);
 }
 
 const struct verb install_verb = {

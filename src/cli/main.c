@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -11,12 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/exporter.h"
 #include "agent/yaml_json.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/complete.h"
 #include "install/self.h"
 #include "table/mark.h"
+#include "view/paint.h"
 
 static const struct verb *const verbs[] = { &run_verb,	 &publish_verb, &agent_verb,   &status_verb,
 					    &explain_verb, &check_verb,   &install_verb, &inject_verb };
@@ -123,13 +126,43 @@ static void print_verb_help(const struct verb *verb)
 int cli_fail(const struct verb *verb, enum exit_code code, const char *format, ...)
 {
 	va_list args;
+	char *text;
 
-	fprintf(stderr, "fairdial%s%s: ", verb ? " " : "", verb ? verb->name : "");
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
+	fprintf(stderr, "fairdial%s%s: ", verb ? " " : "", verb ? verb->name : "");
+	print_plain_to(stderr, text ? text : format);
 	fputc('\n', stderr);
+	free(text);
 	return code;
+}
+
+int cli_finish(const struct verb *verb, enum exit_code code)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	if (errno == EPIPE)
+		return EXIT_FAILED;
+	/* What failed before, and filled the buffer then, has no errno any more. */
+	return cli_fail(verb, EXIT_FAILED, "cannot write to standard output: %s", errno ? strerror(errno) : "it took not all");
+}
+
+/* What getopt_long(3) did not understand; of "-xy" it tells only the letter. */
+static int fail_usage(const struct verb *verb, char **argv, bool needs_value)
+{
+	char letter[] = { '-', (char)optopt, '\0' };
+	const char *what = optopt > MAX_OPTIONS ? letter : argv[optind - 1];
+	struct slice value = slice_of(what), name = slice_cut(&value, '=');
+
+	if (needs_value)
+		return cli_fail(verb, EXIT_USAGE, "%s needs a value (see fairdial %s --help)", what, verb->name);
+	for (const struct cli_option *o = verb->options; o->name; o++)
+		if (value.at && name.len > 2 && slice_equal((struct slice){ name.at + 2, name.len - 2 }, slice_of(o->name)))
+			return cli_fail(verb, EXIT_USAGE, "--%s takes no value (see fairdial %s --help)", o->name, verb->name);
+	return cli_fail(verb, EXIT_USAGE, "unknown option %s (see fairdial %s --help)", what, verb->name);
 }
 
 int cli_option(const struct verb *verb, int argc, char **argv)
@@ -145,15 +178,10 @@ int cli_option(const struct verb *verb, int argc, char **argv)
 	c = getopt_long(argc, argv, verb->takes_program ? "+:h" : ":h", table, NULL);
 	if (c == MAX_OPTIONS || c == 'h') {
 		print_verb_help(verb);
-		exit(EXIT_DONE);
+		exit(cli_finish(verb, EXIT_DONE));
 	}
-	if (c == '?' || c == ':') {
-		const char *what = argv[optind - 1];
-
-		exit(cli_fail(verb, EXIT_USAGE, c == ':' ? "%s needs a value (see fairdial %s --help)"
-							  : "unknown option %s (see fairdial %s --help)",
-			      what, verb->name));
-	}
+	if (c == '?' || c == ':')
+		exit(fail_usage(verb, argv, c == ':'));
 	return c;
 }
 
@@ -258,10 +286,10 @@ bool cli_join(char **text, const char *more)
 
 static int print_version(void)
 {
-	const char *yaml = yaml_json_version();
+	const char *yaml = yaml_json_version(), *http = exporter_library();
 
-	printf("fairdial %s (libcurl %s, jansson %s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
-	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "");
+	printf("fairdial %s (libcurl %s, jansson %s%s%s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
+	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "", http ? ", libmicrohttpd " : "", http ? http : "");
 	return EXIT_DONE;
 }
 
@@ -282,19 +310,31 @@ static int help(const char *name)
 	return EXIT_DONE;
 }
 
+/*
+ * Of a descriptor that is closed the next file that is opened would take the number, and what is printed would go into a table.
+ * Each is opened so that its use fails as before, and is gone again in a program that `run` starts.
+ */
+static void hold_standard_streams(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", (fd ? O_RDONLY : O_WRONLY) | O_CLOEXEC) != fd)
+			return; /* without /dev there is nothing to be done */
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb;
 
+	hold_standard_streams();
 	self_begin(argv);
 	if (argc < 2)
 		return cli_fail(NULL, EXIT_USAGE, "which verb? See fairdial --help");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return help(NULL);
+		return cli_finish(NULL, help(NULL));
 	if (strcmp(argv[1], "help") == 0)
-		return help(argv[2]);
+		return cli_finish(NULL, help(argv[2]));
 	if (strcmp(argv[1], "--version") == 0)
-		return print_version();
+		return cli_finish(NULL, print_version());
 	if (strcmp(argv[1], "__complete") == 0)
 		return complete(argc - 2, argv + 2);
 	verb = find_verb(argv[1]);

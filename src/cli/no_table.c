@@ -17,7 +17,7 @@
 #define NAMED_MAX 4
 #define POD_DIR   "pod" /* of the pods that `fairdial inject` changes */
 
-static const char *why_no_table(int error)
+const char *no_table_why(int error)
 {
 	const char *api = getenv("KUBERNETES_SERVICE_HOST");
 
@@ -30,10 +30,20 @@ static const char *why_no_table(int error)
 	case -EPERM:
 		return "it, or its directory, belongs to another user or may be changed by one, so no program of yours trusts "
 		       "it: make both yours, and chmod go-w them";
+	case -EACCES:
+		return "this user may not read it: ask as its owner, or make its directory and it readable (chmod a+rX)";
+	case -ENOTDIR:
+		return "there is a file where its directory is to be: name the directory with --dir";
+	case -ELOOP:
+		return "it is a symbolic link, which no program follows: put the table itself there";
+	case -ESTALE:
+		return "it is of an earlier boot of this machine, and no program believes it: start its agent again";
 	case -EPROTO:
-		return "it was made by another version of fairdial: publish it anew";
+		return "it was made by another version of fairdial: publish it anew, or start the agent of this version";
 	case -EBADMSG:
-		return "it is damaged: publish it anew";
+		return "it is damaged: publish it anew, or start its agent again";
+	case -EAGAIN:
+		return "it is being written all the time: ask again";
 	default:
 		return strerror(-error);
 	}
@@ -142,7 +152,7 @@ int no_table_fail(const struct verb *verb, const char *dir, int error, const cha
 			return EXIT_FAILED;
 		text = why_no_agent(dir, buf, sizeof(buf));
 	}
-	if (!text)
-		text = why[0] ? why : why_no_table(error);
-	return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, text);
+	if (error == -EBADMSG && why[0]) /* what of it */
+		return cli_fail(verb, EXIT_FAILED, "%s/table: it is damaged (%s): publish it anew, or start its agent again", dir, why);
+	return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, text ? text : no_table_why(error));
 }

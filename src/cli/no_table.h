@@ -8,4 +8,7 @@ struct verb;
 /* `error` and `why` (may be "") as snapshot_take gave them. One line on stderr; returns EXIT_FAILED. */
 int no_table_fail(const struct verb *verb, const char *dir, int error, const char *why);
 
+/* Of an error alone what is the matter, and what to do. */
+const char *no_table_why(int error);
+
 #endif

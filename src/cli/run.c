@@ -27,6 +27,8 @@
 #include "agent/source.h"
 #include "balance/balance.h"
 #include "cli/cli.h"
+#include "cli/no_table.h"
+#include "table/freshness.h"
 #include "table/mode.h"
 
 #define PRIVATE_PREFIX "fairdial-run-"
@@ -359,20 +361,38 @@ static int run_with_services(const struct verb *verb, const struct arguments *a,
 	return is_private ? run_child(verb, a, private) : become(verb, a->program);
 }
 
+/* 0, or why the shim will pass it over. */
+static int look_at_table(const char *dir)
+{
+	const struct trust trust = cli_trust();
+	struct table table;
+	int r = table_map(dir, &trust, &table, NULL);
+
+	if (r < 0)
+		return r;
+	r = table_is_of_boot(&table) ? 0 : -ESTALE;
+	table_unmap(&table);
+	return r;
+}
+
 /* It would be a program under a shim that does nothing. Where one is to start an agent, or to wait, a table is to come. */
 static void warn_without_services(void)
 {
 	const char *autostart = getenv("FAIRDIAL_AUTOSTART"), *wait = getenv("FAIRDIAL_WAIT");
 	char dir[PATH_MAX];
+	int r;
 
 	if (mode_word_is_yes(slice_of(autostart)) || (wait && *wait))
 		return;
 	cli_table_dir(NULL, dir);
-	if (!cli_holds_table(dir))
+	r = look_at_table(dir);
+	if (r == -ENOENT || r == -EACCES)
 		cli_fail(&run_verb, EXIT_DONE,
 			 "warning: there is nothing to spread: no --service or --services is given, and %s/table is not there, "
 			 "or not to be read",
 			 dir);
+	else if (r < 0)
+		cli_fail(&run_verb, EXIT_DONE, "warning: nothing will be spread: %s/table: %s", dir, no_table_why(r));
 }
 
 static int run(const struct verb *verb, int argc, char **argv)

@@ -116,7 +116,7 @@ static int check_name(const struct work *w)
 	const char *dir = w->install->dir;
 
 	if (!*dir)
-		return report(w->why, -EINVAL, "the directory has no name");
+		return report(w->why, -EINVAL, "the directory's name is empty: fairdial install DIR");
 	if (strpbrk(dir, ":; \t\n"))
 		return report(w->why, -EINVAL, "LD_PRELOAD cannot name %s, for the space or colon in it: choose another", dir);
 	return 0;

@@ -19,7 +19,6 @@
 
 #define MAX_ATTACHMENTS 16
 #define LOOK_EVERY_MS	1000
-#define QUIET_AFTER_MS	5000
 #define FIRST_PAUSE_MS	1
 #define LAST_PAUSE_MS	16
 
@@ -92,24 +91,6 @@ static void trace_attach(struct search *search, const char *dir, const char *wha
 	if (result < 0)
 		trace_add_error(&line, reasons, -result);
 	trace_end(&line, search->settings->trace_path);
-}
-
-/*
- * A table with a heartbeat is of one boot. Where either side cannot tell which (no /proc), the heartbeat has to do: one of a time
- * that has not come yet is of an earlier boot.
- */
-static bool boot_matches(const struct table *table)
-{
-	static const uint8_t unknown[16];
-	const struct table_head *head = table_head(table);
-	uint8_t boot_id[16];
-
-	if (head->flags & TABLE_STATIC)
-		return true;
-	host_boot_id(boot_id);
-	if (memcmp(boot_id, unknown, 16) == 0 || memcmp(head->boot_id, unknown, 16) == 0)
-		return load_relaxed(&head->heartbeat_ms) <= clock_boot_ms() + QUIET_AFTER_MS;
-	return memcmp(head->boot_id, boot_id, 16) == 0;
 }
 
 static bool is_retired(const struct table *table)
@@ -218,7 +199,7 @@ static int map_table(struct search *search)
 
 	if (r == -EPERM && ask_who_we_are(search))
 		r = table_map(search->dir, &search->trust, &search->table, &search->id);
-	if (r == 0 && !boot_matches(&search->table))
+	if (r == 0 && !table_is_of_boot(&search->table))
 		r = -ESTALE;
 	else if (r == 0 && search->not_empty && !has_services(&search->table))
 		r = -EAGAIN;
@@ -484,19 +465,6 @@ const struct attachment *attach_get(int fd)
 	if (attachment && !is_retired(&attachment->table))
 		return attachment;
 	return get_slowly(fd);
-}
-
-enum freshness attach_freshness(const struct attachment *attachment, uint32_t stale_after_ms, uint64_t now_ms)
-{
-	const struct table_head *head = table_head(&attachment->table);
-	uint64_t heartbeat;
-
-	if (head->flags & TABLE_STATIC)
-		return FRESH;
-	heartbeat = load_relaxed(&head->heartbeat_ms);
-	if (heartbeat + QUIET_AFTER_MS >= now_ms)
-		return FRESH;
-	return heartbeat + stale_after_ms >= now_ms ? QUIET : STALE;
 }
 
 __attribute__((noinline)) /* once a second; its path is not for the stack of every dial */

@@ -15,6 +15,7 @@
 
 #include "ledger/ledger.h"
 #include "shim/settings.h"
+#include "table/freshness.h"
 #include "table/map.h"
 
 struct attachment {
@@ -50,13 +51,6 @@ static inline bool attach_is(const struct attachment *attachment)
 
 /* What it was the last time; looks for nothing. */
 const struct attachment *attach_current(void);
-
-enum freshness {
-	FRESH,	   /* use it for all */
-	QUIET,	   /* no heartbeat for five seconds: no names */
-	STALE,	   /* none for stale_after: only Services without an address of their own */
-};
-enum freshness attach_freshness(const struct attachment *attachment, uint32_t stale_after_ms, uint64_t now_ms);
 
 /* Called by dials and lookups: once a second, whether the names of table and ledger lead to other files by now. */
 void attach_refresh(const struct attachment *attachment);

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "balance/move.h"
+#include "balance/rules.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -100,13 +101,7 @@ static bool is_allowed(const struct table_view *view, const struct settings *set
 
 uint8_t dial_mode(const struct table_rules *rules, const struct table_port *port, const struct settings *settings)
 {
-	uint8_t mode = settings->mode;
-
-	if (rules->mode > mode)
-		mode = rules->mode < MODE_COUNT ? (uint8_t)rules->mode : MODE_OFF;
-	if (port->policy.mode > mode)
-		mode = port->policy.mode < MODE_COUNT ? port->policy.mode : MODE_OFF;
-	return mode;
+	return rules_mode(rules->mode, port->policy.mode, settings->mode);
 }
 
 /*
@@ -122,64 +117,39 @@ uint64_t dial_own_turn(void)
 	return hash_finish(load_relaxed(&base) ^ (uint64_t)sys_getpid() << 32) + add_relaxed(&turn, 1);
 }
 
-static void take_verdict(struct dial *d, const struct table_policy *policy)
-{
-	d->verdict = (struct ledger_verdict){
-		.eject_after = policy->eject_after,
-		.eject_timeouts_after = policy->eject_timeouts_after,
-		.eject_for_ms = policy->eject_for_ms,
-		.eject_max_ms = policy->eject_max_ms,
-		.handshake_ms = policy->connect_timeout_ms,
-	};
-	d->pick.eject_limit_ms = ledger_ejection_limit_ms(&d->verdict);
-	d->pick.eject_percent = policy->eject_percent;
-}
-
 static void take_rules(struct dial *d, const struct table_rules *rules, const struct table_port *port)
 {
 	const struct table_policy *policy = &port->policy;
 
-	d->balance = d->settings->balance >= 0 ? (uint8_t)d->settings->balance : policy->balance;
+	d->balance = rules_balance(port, d->settings->balance);
 	d->attempts = policy->attempts ? policy->attempts : 1;
-	take_verdict(d, policy);
+	d->verdict = rules_verdict(policy);
 	d->service = port->service;
 	d->keepalive_ms = policy->keepalive_ms;
 	d->moves = move_is_asked_for(policy) && !port->affinity_s;
-	d->pick.cursor = (struct ledger_key){ port->cursor, port->cursor_tag };
+	rules_take_policy(&d->pick, rules, port, &d->verdict);
 	if (!d->pick.ledger->base || port->cursor >= d->pick.ledger->cursors)
 		d->pick.noise = dial_own_turn();
-	d->pick.rank = rules->client_rank;
-	d->pick.peers = rules->client_peers;
-}
-
-__attribute__((noinline)) /* the tally is not for the stack of every dial */
-static void take_tally(struct dial *d, const struct table_view *view, uint32_t row, uint32_t slow_start_ms)
-{
-	struct table_tally tally = { 0 };
-
-	table_tally(view, row, d->v4, &tally); /* which leaves it empty where it cannot be read: all rows are looked at then */
-	pick_take_tally(&d->pick, &tally, slow_start_ms);
-}
-
-static void take_endpoints(struct dial *d, const struct table_view *view, uint32_t row, const struct table_port *port)
-{
-	d->pick.mark = table_mark(view);
-	d->pick.rows.first = port->first_endpoint + (d->v4 ? 0 : port->v4_count);
-	d->pick.rows.count = d->v4 ? port->v4_count : port->v6_count;
-	take_tally(d, view, row, port->policy.slow_start_ms);
 }
 
 void dial_take_port(struct dial *d, const struct table_view *view, const struct table_rules *rules, uint32_t row,
 		    const struct table_port *port)
 {
 	take_rules(d, rules, port);
-	take_endpoints(d, view, row, port);
+	rules_take_endpoints(&d->pick, view, row, port, d->v4);
+}
+
+/* Where a process chooses among Services at all, which few do. */
+static bool is_left_out(const struct dial *d, const struct table_view *view, const struct table_port *port)
+{
+	return __builtin_expect(settings_choose(d->settings), false) && !is_allowed(view, d->settings, port);
 }
 
 static enum dial_reason judge(struct dial *d, const struct table_view *view)
 {
 	struct table_rules rules;
 	struct table_port port;
+	enum rules_answer answer;
 	uint8_t mode;
 	int r = dial_find_port(view, &d->dest, &port);
 
@@ -188,22 +158,18 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	rules = table_rules(view);
 	d->service = port.service;
 	mode = dial_mode(&rules, &port, d->settings);
-	if (mode == MODE_OFF)
-		return DIAL_OFF;
-	if (settings_choose(d->settings) && !is_allowed(view, d->settings, &port))
-		return DIAL_LEFT_OUT;
-	if (port.stand_down)
-		return DIAL_STOOD_DOWN;
-	if ((port.flags & SERVICE_OWN_ADDRESS) &&
-	    attach_freshness(d->attachment, rules.stale_after_ms, d->pick.now_ms) == STALE)
-		return DIAL_STALE;
+	answer = rules_judge(view, &rules, &port, mode, mode != MODE_OFF && is_left_out(d, view, &port), d->pick.now_ms);
+	if (answer != RULES_OURS && answer != RULES_OBSERVED)
+		return (enum dial_reason)answer;
 	dial_take_port(d, view, &rules, (uint32_t)r, &port);
-	d->observed = mode == MODE_OBSERVE;
-	d->pick.may_try = !d->observed;
-	d->affinity_s = port.affinity_s;
-	if (port.affinity_s)
-		d->balance = BALANCE_HASH; /* whatever policy the process has: it must not be spread */
-	return mode == MODE_OBSERVE ? DIAL_OBSERVED : DIAL_OURS;
+	d->observed = answer == RULES_OBSERVED;
+	if (!d->observed)
+		d->pick.may_try = true;
+	if (port.affinity_s) {
+		d->affinity_s = port.affinity_s;
+		d->balance = RULES_PINNED;
+	}
+	return (enum dial_reason)answer;
 }
 
 bool dial_init(struct dial *d)
@@ -301,7 +267,7 @@ static int follow_generation(struct dial *d, const struct table_view *view)
 	if (r < 0)
 		return r;
 	memset(d->pick.tried, 0, sizeof(d->pick.tried));
-	take_endpoints(d, view, (uint32_t)r, &port);
+	rules_take_endpoints(&d->pick, view, (uint32_t)r, &port, d->v4);
 	return 0;
 }
 
@@ -327,10 +293,7 @@ bool dial_claim(struct dial *d, const struct candidate *candidate, int tries)
 
 static bool next(struct dial *d, struct candidate *ret_chosen)
 {
-	if (!d->affinity_s)
-		return pick_next(&d->pick, d->balance, ret_chosen);
-	d->pin = ledger_pin(d->pick.ledger, d->pick.cursor, d->v4, d->affinity_s, d->pick.now_ms);
-	return pick_pinned(&d->pick, d->pin.tag, ret_chosen);
+	return rules_next(&d->pick, d->balance, d->affinity_s, d->v4, &d->pin, ret_chosen);
 }
 
 /*

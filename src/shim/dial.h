@@ -10,22 +10,23 @@
 #include <stdint.h>
 
 #include "balance/balance.h"
+#include "balance/rules.h"
 #include "base/addr.h"
 #include "shim/attach.h"
 
 struct sockaddr;
 struct text;
 
-/* Why a dial goes where it goes. */
+/* Why a dial goes where it goes: as the rules say it, or because of what is not theirs. */
 enum dial_reason {
-	DIAL_OURS,
-	DIAL_OBSERVED,	  /* counted, not redirected */
-	DIAL_NO_TABLE,	  /* or one that is being written for too long, or damaged */
-	DIAL_NOT_SERVICE, /* the destination is no Service's */
-	DIAL_OFF,	  /* mode, FAIRDIAL */
-	DIAL_LEFT_OUT,	  /* FAIRDIAL_ONLY or FAIRDIAL_EXCEPT */
-	DIAL_STOOD_DOWN,  /* the table says why */
-	DIAL_STALE,	  /* the agent has been silent for too long, and the address works without us */
+	DIAL_OURS = RULES_OURS,
+	DIAL_OBSERVED = RULES_OBSERVED,
+	DIAL_OFF = RULES_OFF,
+	DIAL_LEFT_OUT = RULES_LEFT_OUT,
+	DIAL_STOOD_DOWN = RULES_STOOD_DOWN,
+	DIAL_STALE = RULES_STALE,
+	DIAL_NO_TABLE = RULES_ANSWERS, /* or one that is being written for too long, or damaged */
+	DIAL_NOT_SERVICE,	       /* the destination is no Service's */
 	DIAL_NO_ENDPOINT,
 	DIAL_NOT_TCP,
 	DIAL_IN_USE, /* the socket is connected, connecting or listening: the kernel ignores the address */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "balance/rules.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/scratch.h"
@@ -335,18 +336,6 @@ static void take_own_name(struct answer *answer, const struct table_service *ser
 	text_add(&own, service->name);
 }
 
-static enum fairdial_mode most_cautious(const struct table_rules *rules, const struct table_service *service,
-					const struct settings *s)
-{
-	uint32_t mode = s->mode;
-
-	if (rules->mode > mode)
-		mode = rules->mode;
-	if (service->policy.mode > mode)
-		mode = service->policy.mode;
-	return mode < MODE_COUNT ? (enum fairdial_mode)mode : MODE_OFF;
-}
-
 static bool is_ordered(const struct table_service *service)
 {
 	return (service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER;
@@ -354,7 +343,7 @@ static bool is_ordered(const struct table_service *service)
 
 /* Why its name is not answered, by its rules alone; NULL where it is. The words are those of a dial. */
 static const char *why_passed(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-			      const struct table_service *service, enum fairdial_mode mode)
+			      const struct table_service *service, uint8_t mode)
 {
 	struct table_rules rules = table_rules(view);
 
@@ -366,7 +355,7 @@ static const char *why_passed(const struct attachment *attachment, const struct 
 		return "the table is damaged";
 	if (service->stand_down)
 		return "the Service stands down";
-	if (attach_freshness(attachment, rules.stale_after_ms, clock_boot_ms()) != FRESH)
+	if (table_freshness(&attachment->table, rules.stale_after_ms, clock_boot_ms()) != FRESH)
 		return "the agent has been silent for too long to answer names";
 	if (!settings_allow(s, slice_of(service->name), slice_of(service->namespace)))
 		return "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT leaves this Service out";
@@ -378,7 +367,7 @@ static enum names_result judge(const struct attachment *attachment, const struct
 			       const struct table_service *service, const char **ret_why)
 {
 	struct table_rules rules = table_rules(view);
-	enum fairdial_mode mode = most_cautious(&rules, service, s);
+	uint8_t mode = rules_mode(rules.mode, service->policy.mode, s->mode);
 
 	*ret_why = why_passed(attachment, s, view, service, mode);
 	if (*ret_why)

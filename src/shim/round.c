@@ -132,7 +132,7 @@ static bool open_port(struct round *r)
 		p->mark = table_mark(&r->view);
 	}
 	return p->mode != MODE_OFF && !p->row.stand_down && move_is_asked_for(&p->row.policy) &&
-	       attach_freshness(r->attachment, p->rules.stale_after_ms, r->now_ms) == FRESH;
+	       table_freshness(&r->attachment->table, p->rules.stale_after_ms, r->now_ms) == FRESH;
 }
 
 static bool is_observed(const struct round *r)

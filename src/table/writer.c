@@ -110,7 +110,7 @@ static int take_directory(struct table_writer *w, struct report *why)
 	struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
 
 	if (mkdir(w->dir, 0755) < 0 && errno == ENOENT)
-		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist", w->dir);
+		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist: make that first", w->dir);
 	if (mkdir(w->dir, 0755) < 0 && errno != EEXIST)
 		return report(why, -errno, "cannot make the directory %s: %s", w->dir, strerror(errno));
 	w->dir_fd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -315,7 +315,8 @@ static int make_file(struct table_writer *w, uint64_t area_size, char *path, str
 	fill_head(w, head, area_size);
 	if (table_attach(ret_table, head, size) < 0) {
 		munmap(head, size);
-		r = report(why, -E2BIG, "a table of %llu KiB is too large", (unsigned long long)size / 1024);
+		r = report(why, -E2BIG, "a table of %llu KiB is too large: publish fewer services, at most %llu KiB",
+			   (unsigned long long)size / 1024, (unsigned long long)TABLE_MAX_SIZE / 1024);
 		goto fail;
 	}
 	close(fd);

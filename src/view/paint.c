@@ -67,7 +67,7 @@ static bool is_harmless(uint32_t c)
 	       !(c >= 0x2066 && c <= 0x2069);
 }
 
-void print_plain(const char *text)
+void print_plain_to(FILE *stream, const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
 
@@ -76,9 +76,28 @@ void print_plain(const char *text)
 		size_t len = read_character(at, &c);
 
 		if (len && is_harmless(c))
-			fwrite(at, 1, len, stdout);
+			fwrite(at, 1, len, stream);
 		else
-			putchar('?');
+			fputc('?', stream);
+		at += len ? len : 1;
+	}
+}
+
+void print_plain(const char *text)
+{
+	print_plain_to(stdout, text);
+}
+
+void make_utf8(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+
+	while (*at) {
+		uint32_t c;
+		size_t len = read_character(at, &c);
+
+		if (len == 0)
+			*at = '?';
 		at += len ? len : 1;
 	}
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum paint {
 	PAINT_HEAD,  /* bold: what begins a part, and the heads of columns */
@@ -33,6 +34,10 @@ const char *paint_off(void);
  * writing, and bytes that are no UTF-8 are '?'. Other text is as it is.
  */
 void print_plain(const char *text);
+void print_plain_to(FILE *stream, const char *text);
+
+/* For JSON, which takes no other: a '?' in place of each byte that is no UTF-8. */
+void make_utf8(char *text);
 
 /* "1234 ms", "12 s", "12 min". */
 void print_age(uint64_t ms);

@@ -14,8 +14,10 @@
 #include "balance/evenness.h"
 #include "base/clock.h"
 #include "ledger/mend.h"
+#include "table/freshness.h"
 #include "table/map.h"
 #include "table/table.h"
+#include "view/paint.h"
 
 static const char *const stand_down_reasons[STAND_DOWN_COUNT] = {
 	[STAND_DOWN_MESH] = "a mesh sidecar in this pod must see the ClusterIP",
@@ -29,17 +31,31 @@ static const char *protocol_name(uint8_t protocol)
 	return protocol == PROTOCOL_UDP ? "UDP" : protocol == PROTOCOL_SCTP ? "SCTP" : "TCP";
 }
 
-double evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
+static struct evenness sums_of(const struct snapshot_endpoint *endpoints, size_t count)
 {
 	struct evenness sums = { 0 };
 
 	for (size_t i = 0; i < count; i++)
 		if (endpoints[i].usable)
 			evenness_add(&sums, endpoints[i].score.dials);
+	return sums;
+}
+
+double evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
+{
+	const struct evenness sums = sums_of(endpoints, count);
+
 	return evenness(&sums);
 }
 
-/* A text that had to be cut may end within a character (RFC 3629), which JSON does not take. */
+double random_evenness_of(const struct snapshot_endpoint *endpoints, size_t count)
+{
+	const struct evenness sums = sums_of(endpoints, count);
+
+	return evenness_at_random(&sums);
+}
+
+/* A text that had to be cut may end within a character (RFC 3629), which JSON does not take, nor what else is no UTF-8. */
 static void cut_whole_characters(char *text)
 {
 	size_t len = strlen(text), at = len;
@@ -52,6 +68,7 @@ static void cut_whole_characters(char *text)
 	lead = (unsigned char)text[--at];
 	if (len - at < (size_t)(lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1))
 		text[at] = '\0';
+	make_utf8(text);
 }
 
 /* ---- copying ---- */
@@ -76,6 +93,7 @@ static int take_endpoints(const struct table_view *view, const struct table_port
 		to->weight = from.given_weight;
 		to->key = (struct ledger_key){ from.slot, from.tag };
 		table_string(view, from.zone, to->zone, sizeof(to->zone));
+		make_utf8(to->zone);
 	}
 	return 0;
 }
@@ -94,6 +112,7 @@ static int take_port(const struct table_view *view, uint32_t i, struct snapshot_
 	port->balance = policy ? policy->name : "?";
 	port->cursor = (struct ledger_key){ row.cursor, row.cursor_tag };
 	table_string(view, row.name, port->name, sizeof(port->name));
+	make_utf8(port->name);
 	return take_endpoints(view, &row, port);
 }
 
@@ -124,6 +143,8 @@ static int take_service(const struct table_view *view, const struct table_area *
 
 	memcpy(to->name, row->name, sizeof(to->name));
 	memcpy(to->namespace, row->namespace, sizeof(to->namespace));
+	make_utf8(to->name);
+	make_utf8(to->namespace);
 	to->mode = mode_names[mode_of(area->mode, row->policy.mode)];
 	to->observed = mode_of(area->mode, row->policy.mode) == MODE_OBSERVE && !row->stand_down;
 	to->policy = row->policy;
@@ -406,7 +427,7 @@ int snapshot_take(const char *dir, const struct trust *trust, const char *name, 
 	if (r < 0)
 		return r;
 	memset(to, 0, sizeof(*to));
-	r = check_whole(&table, why);
+	r = table_is_of_boot(&table) ? check_whole(&table, why) : -ESTALE;
 	if (r == 0)
 		r = take_table(&table, name, to);
 	if (r == 0) {

@@ -68,8 +68,9 @@ struct snapshot {
 
 /*
  * Reads DIR/table and DIR/ledger (or FAIRDIAL_LEDGER), after the counts of open connections have been mended where this user
- * may. `trust`: whose table counts (cli_trust). `name`, which may be NULL, is NAME or NAME.NAMESPACE. 0, or a negative errno; -EBADMSG with a reason where a
- * check of the whole table fails. The caller frees the snapshot.
+ * may. `trust`: whose table counts (cli_trust). `name`, which may be NULL, is NAME or NAME.NAMESPACE. 0, or a negative errno; -ESTALE
+ * where no shim believes it, as it is of an earlier boot; -EBADMSG with a reason where a check of the whole table fails. The caller
+ * frees the snapshot.
  */
 int snapshot_take(const char *dir, const struct trust *trust, const char *name, struct snapshot *ret_snapshot,
 		  struct report *report);
@@ -80,5 +81,8 @@ int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger
 
 /* Of the dials of those that may be dialed (balance/evenness.h). */
 double evenness_of(const struct snapshot_endpoint *endpoints, size_t count);
+
+/* What picking at random would have given for as many. */
+double random_evenness_of(const struct snapshot_endpoint *endpoints, size_t count);
 
 #endif

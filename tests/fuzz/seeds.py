@@ -55,6 +55,10 @@ def of_hand():
     write('inject', 'pod.yaml', 'kind: Pod\napiVersion: v1\nmetadata: {annotations: {fairdial.dev/mode: "on", fairdial.dev/services: a}}\n'
           'spec:\n  containers:\n  - &c {name: a, env: [{name: LD_PRELOAD, value: /x.so}]}\n  - <<: *c\n    name: b\n---\nkind: Service\n'
           'apiVersion: v1\nspec: {ports: [{port: 0o17}, {port: 1e3}]}\n')
+    write('metrics', 'accept', 'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,'
+          'text/plain;version=0.0.4;q=0.5,*/*;q=0.1')
+    write('metrics', 'listen', '[::1]:9898')
+    write('metrics', 'label', 'a"b\\c\n\u00e4\u20ac\U0001f600', b'\xff\xc3\xed\xa0\x80')
     write('inline', 'web', 'web:80=10.0.0.1:8080,10.0.0.2:8080')
     write('inline', 'several', 'web.shop:80=10.0.0.1:8080;db:3306=[fd00::1]:3306,10.0.0.3:3306')
     write('inline', 'wrong', 'web:0=;=,:[')

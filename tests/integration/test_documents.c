@@ -395,7 +395,7 @@ static void every_line_of_trace_in_the_documents_is_one_that_the_shim_writes(voi
 
 	(void)state;
 	assert_written(part_of(page("libfairdial.7"), ".Sh TRACE", ARGV(".Sh")), "libfairdial(7)", 14, trace);
-	assert_written(readme(), "README.md", 2, trace);
+	assert_written(readme(), "README.md", 1, trace);
 }
 
 /* ---- examples ---- */

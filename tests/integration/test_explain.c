@@ -498,7 +498,7 @@ static void a_stale_table_is_not_believed(void **state)
 	publish_objects(s, NULL, NULL, service_object("web", SERVICE_ADDRESS, ":80", NULL, NULL),
 			slice_object("web", 1, ":81", "127.0.0.2"), NULL);
 	make_stale(s, 1);
-	assert_passes(explained(s, WEB), "stale");
+	assert_says(s, "web", 1, "table: it is of an earlier boot of this machine");
 	make_stale(s, 0);
 	assert_passes(explained(s, WEB), "stale");
 	assert_non_null(strstr(explained_text(s, WEB), "agent silent for "));

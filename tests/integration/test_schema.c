@@ -58,10 +58,26 @@ static void status_fits_and_each_kind_of_mistake_is_refused(void **state)
 	assert_refused(text_of(root), "services/0/mode");
 }
 
+/* Else whatever comes would fit. */
+static void schema_that_leaves_open_what_may_be_there_is_refused(void **state)
+{
+	static const char loose[] = "{\"type\": \"object\", \"properties\": {\"a\": {}}}";
+	const char *schema = format("%s/loose.json", scratch_dir()), *tool = repository("tests/support/schema.py");
+	struct process *p;
+
+	(void)state;
+	write_file(schema, loose, sizeof(loose) - 1);
+	p = run_shell(NULL, "for p in python3 /usr/bin/python3; do $p -c 'import jsonschema' 2>/dev/null && exec $p -B %s %s %s; done",
+		      tool, schema, schema);
+	assert_int_equal(p->exit_status, 2);
+	assert_non_null(strstr(p->err_text, "# leaves open what else may be there"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(status_fits_and_each_kind_of_mistake_is_refused),
+		TEST(schema_that_leaves_open_what_may_be_there_is_refused),
 	};
 
 	return RUN_TESTS(tests);

@@ -445,6 +445,26 @@ static void status_tells_what_was_published(void **state)
 	assert_non_null(strstr(p->out_text, backends_address(b, 1)));
 }
 
+/* Nine dials of three endpoints in turn; of nine at random Jain's index is about 9 / (9 + 3 - 1). */
+static void status_tells_how_even_it_is_beside_what_chance_would_give(void **state)
+{
+	struct backends *b = backends_start(3, ONE_PORT);
+	struct services *s = services_of_web(b, "\"balance\": \"round_robin\"");
+	struct process *p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
+	json_t *port;
+
+	(void)state;
+	assert_clean(p);
+	assert_null(strstr(p->out_text, "evenness")); /* of nothing there is nothing to say */
+	assert_clean(run(s->env, built("helpers/dialer"), "--count", "9", SERVICE_ADDRESS, "80", NULL));
+	p = run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL);
+	assert_clean(p);
+	assert_non_null(strstr(p->out_text, "  port 80/TCP  round_robin  evenness 1.000, at random about 0.818\n"));
+	port = json_array_get(json_object_get(json_array_get(json_object_get(services_status(s), "services"), 0), "ports"), 0);
+	assert_int_equal(json_real_value(json_object_get(port, "evenness")) * 1000, 1000);
+	assert_int_equal(json_real_value(json_object_get(port, "evenness_random")) * 1000, 818);
+}
+
 static void status_of_one_service_tells_of_no_other(void **state)
 {
 	struct backends *b = backends_start(1, ONE_PORT);
@@ -500,6 +520,7 @@ int main(void)
 		TEST(bad_services_files_are_refused_and_the_table_stays),
 		TEST(kubernetes_list_on_stdin_is_published),
 		TEST(status_tells_what_was_published),
+		TEST(status_tells_how_even_it_is_beside_what_chance_would_give),
 		TEST(status_of_one_service_tells_of_no_other),
 		TEST(status_is_json_wherever_a_long_source_is_cut),
 	};

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What executes each command of each page, and what has to come of it.
+
+A row is a command as the page has it, word for word, and a case; where a page has it more than once, a list of cases in its order. A command
+without a row, and a row whose command is gone, are failures.
+"""
+
+import collections
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import cluster
+from sandbox import BIN, HERE, HOME, TREE, Failed, call, put_executable, wait_until
+
+
+class Skipped(Exception):
+    """Not to be executed on this machine: why."""
+
+
+# `before` and `after` are functions of the run (check.py): .item, .result, .shell, .world. `variant`: what is executed in its place.
+Case = collections.namedtuple('Case', 'status out err before after variant stub limit')
+
+
+def case(*, status=0, out='', err='', before=None, after=None, variant=None, stub=None, limit=120):
+    """`out`, `err`: patterns that have to be found there, one or a list. `stub`: why a part of it is not the real one."""
+    return Case(status, [out] if isinstance(out, str) else out, [err] if isinstance(err, str) else err, before, after, variant, stub, limit)
+
+
+# Executed by `where`, which has to hold `needle` on a line; `why` not here.
+Elsewhere = collections.namedtuple('Elsewhere', 'where needle why')
+
+
+def ci(needle, why='takes longer than a reader of this check waits'):
+    return Elsewhere('.ci/run', needle, why)
+
+
+def must(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+# ---- servers and programs ----
+
+
+def answers(address):
+    return subprocess.run(['curl', '-s', '--max-time', '5', 'http://{}:8080/'.format(address)], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def servers_answer(run):
+    for address in ('127.0.0.1', '127.0.0.2'):
+        wait_until('a server answers at ' + address, lambda a=address: answers(a))
+
+
+def servers_are_gone(run):
+    for address in ('127.0.0.1', '127.0.0.2'):
+        wait_until('the server at {} has ended'.format(address), lambda a=address: not answers(a))
+
+
+def both_answered(run):
+    must(sorted(run.result.out.split()) == ['server-1', 'server-2'], 'not one answer of each server:\n{}'.format(run.result))
+
+
+def is_built(run):
+    for name in ('libfairdial.so', 'fairdial'):
+        must(os.path.exists(os.path.join(TREE, 'build', name)), 'build/{} is not there'.format(name))
+
+
+def is_in_path(run):
+    os.symlink(HOME + '/.local/bin/fairdial', BIN + '/fairdial')
+    must(os.path.exists(HOME + '/.local/lib/libfairdial.so'), 'the shim is not installed')
+    call(BIN + '/fairdial', '--version')
+
+
+def compile_program(name, *compiler):
+    """The tests' own client, as the program of somebody else."""
+    if not shutil.which(compiler[0]):
+        raise Skipped('{} is not installed'.format(compiler[0]))
+    call(*compiler, '-D_GNU_SOURCE', '-o', os.path.join(TREE, name), 'tests/helpers/dialer.c', '-lpthread')
+
+
+def make_report(run):
+    compile_program('report', 'musl-gcc')
+
+
+def make_api(run):
+    if not shutil.which('go'):
+        raise Skipped('go is not installed')
+    with open(HOME + '/api.go', 'w') as file:
+        file.write('package main\nimport "net"\nfunc main() { net.Dial("tcp", "web:80") }\n')
+    call('go', 'build', '-o', TREE + '/api', HOME + '/api.go', env={'GOFLAGS': '-mod=mod', 'GOPROXY': 'off', 'GOCACHE': HOME + '/go'})
+
+
+def needs_file(path):
+    def check(run):
+        if not os.path.exists(path):
+            raise Skipped('{} is not installed'.format(path))
+    return check
+
+
+def needs_program(name):
+    def check(run):
+        if not shutil.which(name):
+            raise Skipped('{} is not installed'.format(name))
+    return check
+
+
+def all_say(mode):
+    def check(run):
+        found = call('fairdial', 'status', '--json', '--dir', '/tmp/shop', is_json=True)['services']
+        must({service['mode'] for service in found} == {mode}, 'not every Service is {}'.format(mode))
+    return check
+
+
+def with_own_ledger(run):
+    must(os.path.exists(HOME + '/ledger'), 'there is no ledger where FAIRDIAL_LEDGER says')
+
+
+def agent_was_started(run):
+    must(os.path.exists(HOME + '/auto/table'), 'no agent has made a table')
+
+
+# ---- the cluster ----
+
+
+def begin_cluster(run):
+    """Real kubectl, and a server that stands in for a cluster's."""
+    if run.world.cluster is None:
+        real = shutil.which('kubectl')
+        if not real:
+            raise Skipped('kubectl is not installed')
+        run.world.cluster = cluster.Cluster(real)
+
+
+def inject_web(run):
+    """What the pages say is so before them."""
+    begin_cluster(run)
+    if not run.world.cluster.agents():
+        injected = call('fairdial', 'inject', given=json.dumps(run.world.cluster.get('deployment', 'web')))
+        call(run.world.cluster.kubectl, 'apply', '-f', '-', given=injected)
+        run.world.cluster.roll()
+
+
+def web_is_injected(run):
+    spec = run.world.cluster.template()['spec']
+    must([c['name'] for c in spec.get('initContainers', [])] == ['fairdial-install', 'fairdial-agent'], 'the Deployment is not injected')
+    must({'name': 'LD_PRELOAD', 'value': '/opt/fairdial/libfairdial.so'} in spec['containers'][0]['env'], 'the program has no LD_PRELOAD')
+    must({'name': 'COLOUR', 'value': 'blue'} in spec['containers'][0]['env'], 'the program has lost a variable of its own')
+
+
+def web_is_as_before(run):
+    must('fairdial' not in json.dumps(run.world.cluster.template()), 'fairdial is left in the Deployment')
+    must(run.world.cluster.template()['spec'] == cluster.WEB['spec']['template']['spec'], 'the Deployment is not as before')
+    run.world.cluster.roll()
+
+
+def rolled_in_observe(run):
+    web_is_injected(run)
+    must(run.world.cluster.agents()[0]['image'] == 'REGISTRY/fairdial:0.1.0', 'the image is another one')
+    run.world.cluster.roll()
+    run.world.cluster.wait_for_mode('observe')
+    run.world.cluster.must_dial(False)
+
+
+def config_is_read(*modes):
+    def check(run):
+        run.world.cluster.sync_config()
+        if run.world.cluster.agent:
+            for mode in modes:
+                run.world.cluster.wait_for_mode(mode)
+            run.world.cluster.must_dial(modes[-1] == 'on')
+    return check
+
+
+def mysql_says_on(run):
+    """So that what follows has something to override."""
+    inject_web(run)
+    call(run.world.cluster.kubectl, 'annotate', '--overwrite', 'service', 'mysql', 'fairdial.dev/mode=on')
+    run.world.cluster.wait_for_mode('on')
+    run.world.cluster.must_dial(True)
+
+
+def mode_is(mode):
+    def check(run):
+        run.world.cluster.wait_for_mode(mode)
+        run.world.cluster.must_dial(mode == 'on')
+    return check
+
+
+def rights_are_there(run):
+    rules = run.world.cluster.get('role', 'fairdial')['rules']
+    must(sorted(r for rule in rules for r in rule['resources']) == ['endpointslices', 'services'], 'the Role is about something else')
+    must({v for rule in rules for v in rule['verbs']} == {'list', 'watch'}, 'the Role has other verbs than list and watch')
+    run.world.cluster.get('rolebinding', 'fairdial:default')
+
+
+def can_be_published(run):
+    call('fairdial', 'publish', '--services', '-', '--dir', HOME + '/list', given=run.result.out)
+    must('10.244.1.12:3306' in call('fairdial', 'status', '--dir', HOME + '/list'), 'the endpoints are not in the table')
+
+
+def put_web_yaml(run):
+    """As JSON, which is YAML."""
+    begin_cluster(run)
+    with open(TREE + '/web.yaml', 'w') as file:
+        json.dump(cluster.WEB, file)
+
+
+HELM = '''#!/bin/sh
+[ "$*" = "template shop ./chart" ] || { echo "helm: this stub was to be asked for ./chart, not: $*" >&2; exit 1; }
+echo ---
+cat web.yaml
+'''
+
+
+def put_helm(run):
+    put_web_yaml(run)
+    put_executable('helm', HELM)
+
+
+def put_docker(run):
+    put_executable('docker', '#!/bin/sh\nexec python3 {}/stub_docker.py "$@"\n'.format(HERE))
+
+
+def is_off_in_env(run):
+    must({'name': 'FAIRDIAL', 'value': 'off'} in run.world.cluster.template()['spec']['containers'][0]['env'], 'FAIRDIAL is not in the template')
+
+
+def mesh_is_ignored(run):
+    command = run.world.cluster.agents()[0]['command']
+    call('fairdial', *command[1:], '--help')
+    must(command[-1] == '--ignore-mesh', 'the agent has another command: {}'.format(command))
+    must(run.world.cluster.agents()[0]['image'], 'the rest of the container is gone')
+    annotations = run.world.cluster.template()['metadata']['annotations']
+    must(annotations['traffic.sidecar.istio.io/excludeOutboundPorts'] == '3306', 'the annotation is not there')
+    run.world.cluster.roll()
+    run.world.cluster.wait_for_mode('on')
+    run.world.cluster.must_dial(True)
+
+
+def workers_are_there(run):
+    found = run.world.cluster.get('statefulset', 'worker')
+    must(found['spec']['template']['spec']['initContainers'][1]['name'] == 'fairdial-agent', 'the StatefulSet has no agent')
+
+
+# ---- documents ----
+
+
+def services_are_accepted(run):
+    folder = '{}/document-{}'.format(HOME, run.item.line)
+    call('fairdial', 'publish', '--services', '-', '--dir', folder, given=run.item.text)
+    json.loads(run.item.text)
+
+
+def nginx_accepts(run):
+    needs_program('nginx')(run)
+    with open(HOME + '/nginx.conf', 'w') as file:
+        file.write(run.item.text + 'pid {0}/nginx.pid;\nevents {{}}\nhttp {{ access_log off; }}\n'.format(HOME))
+    done = subprocess.run(['nginx', '-t', '-e', 'stderr', '-p', HOME, '-c', HOME + '/nginx.conf'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    must(done.returncode == 0, 'nginx refuses it: {}'.format(done.stdout.decode()))
+
+
+def image_is_sound(run):
+    """Each file that a variable names is where COPY puts it, of the image that the README builds."""
+    copied = re.findall(r'^COPY --from=(\S+) (\S+) (\S+)$', run.item.text, re.M)
+    must(len(copied) == 1, 'it does not COPY from one image')
+    image, source, target = copied[0]
+    tree = os.path.join(HOME, 'images', image.replace('/', '_')) + source
+    must(os.path.isdir(tree), 'no page builds the image {}'.format(image))
+    shim = re.search(r'LD_PRELOAD=(\S+)', run.item.text).group(1)
+    must(shim.startswith(target), 'LD_PRELOAD is not below what was copied')
+    must(os.path.exists(os.path.join(tree, shim[len(target):])), 'the image has no {}'.format(shim))
+    for name in re.findall(r'FAIRDIAL_[A-Z]+', run.item.text):
+        with open(TREE + '/src/shim/settings.c') as file:
+            must('"{}"'.format(name) in file.read(), 'the shim does not know {}'.format(name))
+
+
+def is_written(run):
+    """The first line of the document is its name."""
+    name = re.match(r'# (\S+)\n', run.item.text)
+    must(name, 'the first line does not name the file')
+    with open(os.path.join(TREE, name.group(1)), 'w') as file:
+        file.write(run.item.text)
+
+
+# ---- the rows ----
+
+LOOPS = case(after=servers_answer)
+CURL = case(out=r'^server-[12]\n$')
+KUBECTL = 'no cluster here: kubectl is the real one, its server a stand-in'
+NO_POD = 'no pod runs here: what it would execute is executed in this sandbox, with the variables and mounts of the container'
+INJECT = 'kubectl get deployment web -o json | fairdial inject '
+CONFIGMAP = 'kubectl create configmap fairdial --from-file=services.json --dry-run=client -o yaml | kubectl apply -f -'
+
+README = {
+    'make deps && make': case(after=is_built, limit=900),
+    'for i in 1 2; do python3 examples/curl/backend.py 127.0.0.$i 8080 server-$i & done; sleep 1': LOOPS,
+    "build/fairdial run --service 'web:80=127.0.0.1:8080,127.0.0.2:8080' -- sh -c 'curl -s http://web/; curl -s http://web/'": case(after=both_answered),
+    'build/fairdial publish --services examples/services.json --dir /tmp/shop': case(out='published 2 services'),
+    'FAIRDIAL_DIR=/tmp/shop LD_PRELOAD=$PWD/build/libfairdial.so curl -s http://web/': CURL,
+    'build/fairdial status --dir /tmp/shop': case(out=[r'web .* mode on', r'127.0.0.[12]:8080 +0 +1 ']),
+    'make install': case(variant='make install PREFIX=$HOME/.local', after=is_in_path, limit=900),
+    'fairdial status --dir /tmp/shop': case(out='evenness'),
+    'fairdial explain --dir /tmp/shop web:80': case(out=[r'next +127.0.0.[12]:8080', 'candidates']),
+    'fairdial check --dir /tmp/shop curl': case(out='curl: covered'),
+    'fairdial status --coverage --dir /tmp/shop': case(out='connections'),
+    'FAIRDIAL_TRACE=dial FAIRDIAL_DIR=/tmp/shop LD_PRELOAD=$PWD/build/libfairdial.so curl -s http://web/': case(),
+    'kill $(jobs -p)': case(after=servers_are_gone),
+    'docker build -f examples/kubernetes/Dockerfile -t REGISTRY/fairdial:0.1.0 . && docker push REGISTRY/fairdial:0.1.0': case(
+        before=put_docker, out='pushed', stub='no container engine here: docker is a stub that reads the Dockerfile, and makes the tree that its image is'),
+    'echo \'{"defaults": {"mode": "observe"}}\' >services.json': case(),
+    CONFIGMAP: [
+        case(before=begin_cluster, out='configmap/fairdial created', after=config_is_read('observe'), stub=KUBECTL),
+        case(before=mysql_says_on, out='configmap/fairdial configured', after=config_is_read('off'), stub=KUBECTL)],
+    INJECT + '--role | kubectl apply -f -': case(out='role.*created', after=rights_are_there, stub=KUBECTL),
+    INJECT + '--image REGISTRY/fairdial:0.1.0 | kubectl diff -f -': case(status=1, out=r'\+ +value: /opt/fairdial/libfairdial.so', stub=KUBECTL),
+    INJECT + '--image REGISTRY/fairdial:0.1.0 | kubectl apply -f -': case(out='web configured', after=rolled_in_observe, stub=KUBECTL),
+    'kubectl exec deploy/web -- /opt/fairdial/bin/fairdial status': case(out=r'mysql.shop .* mode observe', stub=NO_POD),
+    'kubectl exec deploy/web -- /opt/fairdial/bin/fairdial status --coverage': case(out=r'connections', stub=NO_POD),
+    'kubectl annotate --overwrite service mysql fairdial.dev/mode=on': case(after=mode_is('on'), stub=KUBECTL),
+    'kubectl annotate --overwrite service mysql fairdial.dev/mode=off': case(after=mode_is('off'), stub=KUBECTL),
+    'echo \'{"mode": "off", "defaults": {"mode": "observe"}}\' >services.json': case(),
+    INJECT + '--remove | kubectl apply -f -': case(out='web configured', after=web_is_as_before, stub=KUBECTL),
+    'fairdial inject < web.yaml | kubectl apply -f -': case(before=put_web_yaml, after=web_is_injected, stub=KUBECTL),
+    'helm template shop ./chart | fairdial inject | kubectl apply -f -': case(
+        before=put_helm, after=web_is_injected, stub='no helm here: it is a stub that prints a chart of one Deployment'),
+    'kubectl get services,endpointslices -o json': case(after=can_be_published, stub=KUBECTL),
+    'fairdial help VERB': case(variant='for verb in run publish agent status explain check install inject; do fairdial help $verb || break; done', out='Options:'),
+    'json': case(after=services_are_accepted),
+    'make': case(after=is_built, limit=900),
+    'make deps': case(),
+    'make install PREFIX=$HOME/.local': case(after=lambda run: call(HOME + '/.local/bin/fairdial', '--version')),
+    'make help': case(out='check-readme'),
+    'make readme': case(out='README.md', limit=300),
+    'make check-readme': Elsewhere('Makefile', 'tests/readme/check.py', 'this is it'),
+    'make demo': ci('make demo'),
+    'make bench': ci('make bench'),
+    'make test': ci('make test', 'it runs all that there is'),
+    "make unit T=pick N='*weights*'": ci('make -j"$jobs" unit SAN=address', 'it builds the tests; there, all of them run'),
+    "make integration T=spread N='*curl*'": ci('make test', 'it builds the tests; there, all of them run'),
+    'make test-cluster STANDIN=1': ci('make test-cluster STANDIN=1'),
+    'KUBECONFIG=FILE make test-cluster': ci('make test-cluster STANDIN=1', 'no cluster here: the same suite, against a stand-in, which it reaches by a KUBECONFIG'),
+    'make test-differential': ci('make test-differential'),
+    'make test-aarch64': ci('test-aarch64'),
+    'make check-manifests': ci('make check-manifests'),
+    'make check-model': ci('make check-model'),
+    'make check-layers': ci('check-layers'),
+    'make check-elf': ci('make check-elf'),
+    'make check-hazards': ci('make check-hazards'),
+    '.ci/run': Elsewhere('.ci/run', 'make check-readme', 'it executes this'),
+}
+
+RECIPES = {
+    'fairdial install /opt/fairdial': case(after=lambda run: call('/opt/fairdial/bin/fairdial', '--version')),
+    'fairdial publish --services examples/services.json --dir /tmp/shop': [
+        case(out='published 2 services'),
+        case(out='published 2 services', after=all_say('on'))],
+    'for i in 1 2; do python3 examples/curl/backend.py 127.0.0.$i 8080 server-$i & done; sleep 1': LOOPS,
+    'export FAIRDIAL_DIR=/tmp/shop': case(),
+    'kubectl annotate --overwrite service mysql fairdial.dev/mode=off': case(before=begin_cluster, out='annotated', stub=KUBECTL),
+    'kubectl create configmap fairdial --from-literal=services.json=\'{"mode": "off"}\' --dry-run=client -o yaml | kubectl apply -f -': case(
+        out='configmap/fairdial', after=lambda run: run.world.cluster.sync_config(), stub=KUBECTL),
+    'sed \'1s/{/{ "mode": "off",/\' examples/services.json | fairdial publish --services - --dir /tmp/shop': case(
+        out='published 2 services', after=all_say('off')),
+    'kubectl set env deployment/web FAIRDIAL=off': case(before=inject_web, after=is_off_in_env, stub=KUBECTL),
+    INJECT + '--remove | kubectl apply -f -': case(out='web configured', stub=KUBECTL),
+    'dockerfile': case(after=image_is_sound),
+    'fairdial check ./report': case(before=make_report, out='report: covered'),
+    'fairdial run -- ./report web 80': case(before=make_report, out='connected|server'),
+    'readelf -V /opt/fairdial/libfairdial.so': case(out='^\nNo version information found in this file.'),
+    'readelf -d /opt/fairdial/libfairdial.so | grep -c NEEDED': case(status=1, out='^0\n$'),
+    'fairdial check java': case(before=needs_program('java'), out='java: covered'),
+    'nginx': case(after=nginx_accepts),
+    'env LD_PRELOAD=/opt/fairdial/libfairdial.so FAIRDIAL_DIR=/tmp/shop curl -s http://web/': CURL,
+    "fairdial run -- sh -c 'curl -s http://web/; curl -s http://web/'": case(after=both_answered),
+    'kubectl apply -f examples/kubernetes/sidecar/rbac.yaml -f examples/kubernetes/statefulset-client.yaml': case(
+        before=begin_cluster, out='statefulset.apps/worker created', after=workers_are_there, stub=KUBECTL),
+    'json': case(after=services_are_accepted),
+    'yaml': case(after=is_written),
+    'kubectl patch deployment web --patch-file beside-a-mesh.yaml': case(before=inject_web, after=mesh_is_ignored, stub=KUBECTL),
+    'LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2:/opt/fairdial/libfairdial.so curl -s http://web/': case(
+        before=needs_file('/usr/lib/x86_64-linux-gnu/libjemalloc.so.2'), out=r'^server-[12]\n$'),
+    'fairdial inject --existing-preload /usr/lib/x86_64-linux-gnu/libjemalloc.so.2 < web.yaml': case(
+        before=put_web_yaml, out='"/usr/lib/x86_64-linux-gnu/libjemalloc.so.2:/opt/fairdial/libfairdial.so"'),
+    'fairdial check ./api': case(before=make_api, status=1, out='go: a Go program'),
+    'kubectl annotate --overwrite service web fairdial.dev/balance=round_robin': case(out='annotated', stub=KUBECTL),
+    'FAIRDIAL_LEDGER=$HOME/ledger fairdial run -- curl -s http://web/': case(out=r'^server-[12]\n$', after=with_own_ledger),
+    "FAIRDIAL_SERVICES='web:80=127.0.0.1:8080,127.0.0.2:8080' FAIRDIAL_AUTOSTART=1 FAIRDIAL_WAIT=5s FAIRDIAL_DIR=$HOME/auto "
+    'LD_PRELOAD=/opt/fairdial/libfairdial.so curl -s http://web/': case(out=r'^server-[12]\n$', after=agent_was_started),
+    'kill $(jobs -p)': case(after=servers_are_gone),
+    'make demo': ci('make demo'),
+    'make check-readme': Elsewhere('Makefile', 'tests/readme/check.py', 'this is it'),
+}
+
+PAGES = {'README.md': README, 'examples/RECIPES.md': RECIPES}

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README's picture of a terminal: what the program itself prints of a small pod.
+
+    picture.py TOP BUILD     takes it anew, and puts it into TOP/README.md
+
+Three servers behind a Service `web`, one of which has ended, and two behind a Service `mysql`; programs that dial them, one after the other, and some that
+keep what they have.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import sandbox  # noqa: E402
+from sandbox import Failed, wait_until  # noqa: E402
+
+COMMAND = 'fairdial status'
+BEGIN, END = '<!-- picture:', '<!-- end of picture -->'
+
+WEB = ['10.244.1.11', '10.244.1.12', '10.244.2.13']
+MYSQL = ['10.244.1.21', '10.244.2.22']
+SERVICES = {'services': [
+    {'name': 'web', 'namespace': 'shop', 'addresses': ['10.96.0.10'], 'ports': [{'port': 80}], 'eject_for': '5m', 'endpoints': [a + ':8080' for a in WEB]},
+    {'name': 'mysql', 'namespace': 'shop', 'addresses': ['10.96.0.20'], 'ports': [{'port': 3306}], 'balance': 'round_robin',
+     'endpoints': [a + ':3306' for a in MYSQL]}]}
+
+# Connections that are kept until the end of its input.
+KEEP = '''import socket, sys
+kept = [socket.create_connection((sys.argv[1], int(sys.argv[2]))) for _ in range(int(sys.argv[3]))]
+print('kept', flush=True)
+sys.stdin.read()
+'''
+
+
+def is_of(item):
+    return item.page == 'README.md' and item.kind == 'console' and item.text == COMMAND
+
+
+def form(text):
+    """What stays of a text when numbers and the width of columns do not count."""
+    lines = [re.sub(r'[0-9]+(\.[0-9]+)*', '0', re.sub(r'[ \t]+', ' ', line.strip())) for line in text.strip().splitlines()]
+    return [re.sub(r'\b0 (ms|s|m|min)\b', '0 s', line) for line in lines]
+
+
+class Scene:
+    def __init__(self, top, build):
+        self.top, self.build, self.folder, self.children = top, build, tempfile.mkdtemp(prefix='fairdial-picture-'), []
+        self.servers = {}
+
+    def start(self, *argv, **more):
+        child = subprocess.Popen(argv, stderr=subprocess.DEVNULL, **more)
+        self.children.append(child)
+        return child
+
+    def serve(self, address, port):
+        subprocess.run(['ip', 'address', 'add', address + '/32', 'dev', 'lo'], check=True)
+        self.servers[address] = self.start(sys.executable, self.top + '/examples/curl/backend.py', address, str(port), 'x', stdout=subprocess.DEVNULL)
+        wait_until('a server answers at ' + address, lambda: self.dial('http://{}:{}/'.format(address, port), {}))
+
+    def env(self):
+        return {'FAIRDIAL_DIR': self.folder + '/run', 'LD_PRELOAD': self.build + '/libfairdial.so'}
+
+    def dial(self, url, env):
+        return subprocess.run(['curl', '-s', '--max-time', '10', url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              env=dict(os.environ, **env)).returncode == 0
+
+    def keep(self, host, port, count):
+        child = self.start(sys.executable, '-c', KEEP, host, str(port), str(count), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(os.environ, **self.env()))
+        if child.stdout.readline() != b'kept\n':
+            raise Failed('the picture: {} is not dialed'.format(host))
+
+    def play(self):
+        with open(self.folder + '/services.json', 'w') as file:
+            json.dump(SERVICES, file)
+        subprocess.run([self.build + '/fairdial', 'publish', '--services', 'services.json', '--dir', 'run'], cwd=self.folder, check=True,
+                       stdout=subprocess.DEVNULL)
+        for address in WEB:
+            self.serve(address, 8080)
+        for address in MYSQL:
+            self.serve(address, 3306)
+        self.keep('web', 80, 4)
+        self.keep('mysql', 3306, 6)
+        for _ in range(20):
+            self.dial('http://web/', self.env())
+        self.servers[WEB[2]].terminate()
+        self.servers[WEB[2]].wait()
+        for _ in range(20):
+            if not self.dial('http://web/', self.env()):
+                raise Failed('the picture: a dial has failed')
+
+    def shot(self):
+        done = subprocess.run([self.build + '/fairdial'] + COMMAND.split()[1:] + ['--dir', self.folder + '/run'], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, universal_newlines=True, check=True, cwd=self.folder)
+        return done.stdout.replace(self.folder + '/', '')
+
+    def end(self):
+        for child in self.children:
+            child.kill()
+            child.wait()
+        shutil.rmtree(self.folder)
+
+
+def taken(top, build):
+    scene = Scene(top, build)
+    try:
+        scene.play()
+        return scene.shot()
+    finally:
+        scene.end()
+
+
+def parts(page):
+    """Before the picture, it, and behind it."""
+    found = re.search(r'({}[^\n]*\n```console\n\$ {}\n)(.*?)(```\n{})'.format(re.escape(BEGIN), re.escape(COMMAND), re.escape(END)), page, re.S)
+    if not found:
+        raise Failed('the README has no place for the picture of "{}"'.format(COMMAND))
+    return page[:found.start(2)], found.group(2), page[found.end(2):]
+
+
+def check():
+    with open(sandbox.TREE + '/README.md') as file:
+        shown = parts(file.read())[1]
+    printed = taken(sandbox.TREE, sandbox.TREE + '/build')
+    if form(shown) != form(printed):
+        raise Failed('its form is another one now (make readme takes it anew); the README shows\n{}\nand the program prints\n{}'.format(shown, printed))
+
+
+def main():
+    top, build = [os.path.abspath(path) for path in sys.argv[1:]]
+    sandbox.enter()
+    subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+    path = os.path.join(top, 'README.md')
+    with open(path) as file:
+        before, _, behind = parts(file.read())
+    shot = taken(top, build)
+    with open(path, 'w') as file:
+        file.write(before + shot + behind)
+    print('README.md: the picture is taken anew')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (sandbox.Unusable, Failed) as error:
+        print('readme: {}'.format(error), file=sys.stderr)
+        sys.exit(1)
