@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manual pages and the README say what the tool, the shim and the sources say: verbs, options, keys, variables, trace. */
+/* The manual pages and the README say what the tool, the shim and the sources say: verbs, options, keys, variables, metrics, trace. */
 #include "support/testing.h"
 
 #include <ctype.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/policy.h"
+#include "metrics/metrics.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/process.h"
@@ -236,6 +237,22 @@ static void every_variable_is_in_a_manual_and_the_readme(void **state)
 	for (size_t i = 0; i < has.count; i++)
 		if (!strstr(text, format("`%s`", has.at[i])))
 			fail_msg("%s is not in the README", has.at[i]);
+}
+
+/* ---- metrics ---- */
+
+static void every_metric_is_in_the_manual_and_no_other(void **state)
+{
+	const char *part = part_of(page("fairdial.1"), ".Sh METRICS", ARGV(".Sh"));
+	size_t told = 0;
+
+	(void)state;
+	for (size_t i = 0; i < metrics_family_count; i++)
+		if (!strstr(part, format("\n.It Li %s\n", metrics_families[i].name)))
+			fail_msg("%s is not in fairdial(1)", metrics_families[i].name);
+	for (const char *at = strstr(part, "\n.It Li "); at; at = strstr(at + 1, "\n.It Li "))
+		told++;
+	assert_int_equal(told, metrics_family_count);
 }
 
 /* ---- the trace ---- */
@@ -471,6 +488,7 @@ int main(void)
 		TEST(every_option_is_in_the_manual_and_no_other),
 		TEST(every_policy_is_in_the_manual_and_the_readme_with_its_default),
 		TEST(every_variable_is_in_a_manual_and_the_readme),
+		TEST(every_metric_is_in_the_manual_and_no_other),
 		TEST(every_line_of_trace_in_the_documents_is_one_that_the_shim_writes),
 		TEST(every_services_file_of_the_manual_is_one),
 		TEST(every_recipe_of_the_manual_finds_something),
