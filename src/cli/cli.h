@@ -39,7 +39,8 @@ struct verb {
 	enum cli_operands operands;
 };
 
-extern const struct verb agent_verb, run_verb, publish_verb, status_verb, explain_verb, check_verb, install_verb, inject_verb;
+extern const struct verb agent_verb, run_verb, publish_verb, status_verb, top_verb, explain_verb, check_verb, install_verb,
+	inject_verb;
 
 /* The verbs in the order of the help; NULL behind the last. */
 const struct verb *cli_verb(size_t i);

@@ -19,10 +19,11 @@
 #include "cli/complete.h"
 #include "install/self.h"
 #include "table/mark.h"
+#include "top/screen.h"
 #include "view/paint.h"
 
-static const struct verb *const verbs[] = { &run_verb,	 &publish_verb, &agent_verb,   &status_verb,
-					    &explain_verb, &check_verb,   &install_verb, &inject_verb };
+static const struct verb *const verbs[] = { &run_verb,	   &publish_verb, &agent_verb,	 &status_verb, &top_verb,
+					    &explain_verb, &check_verb,	  &install_verb, &inject_verb };
 
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
 #define MAX_OPTIONS 32
@@ -286,10 +287,21 @@ bool cli_join(char **text, const char *more)
 
 static int print_version(void)
 {
-	const char *yaml = yaml_json_version(), *http = exporter_library();
+	const struct {
+		const char *name, *version;
+	} libraries[] = {
+		{ "libcurl", curl_version_info(CURLVERSION_NOW)->version },
+		{ "jansson", JANSSON_VERSION },
+		{ "libyaml", yaml_json_version() },
+		{ "libmicrohttpd", exporter_library() },
+		{ "ncurses", screen_version() },
+	};
 
-	printf("fairdial %s (libcurl %s, jansson %s%s%s%s%s)\n", FAIRDIAL_VERSION, curl_version_info(CURLVERSION_NOW)->version,
-	       JANSSON_VERSION, yaml ? ", libyaml " : "", yaml ? yaml : "", http ? ", libmicrohttpd " : "", http ? http : "");
+	printf("fairdial %s (", FAIRDIAL_VERSION);
+	for (size_t i = 0; i < sizeof(libraries) / sizeof(*libraries); i++)
+		if (libraries[i].version) /* NULL: built without it */
+			printf("%s%s %s", i ? ", " : "", libraries[i].name, libraries[i].version);
+	puts(")");
 	return EXIT_DONE;
 }
 

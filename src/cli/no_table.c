@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "table/layout.h"
 #include "table/mark.h"
+#include "view/snapshot.h"
 
 #define NAMED_MAX 4
 #define POD_DIR   "pod" /* of the pods that `fairdial inject` changes */
@@ -155,4 +156,10 @@ int no_table_fail(const struct verb *verb, const char *dir, int error, const cha
 	if (error == -EBADMSG && why[0]) /* what of it */
 		return cli_fail(verb, EXIT_FAILED, "%s/table: it is damaged (%s): publish it anew, or start its agent again", dir, why);
 	return cli_fail(verb, EXIT_FAILED, "%s/table: %s", dir, text ? text : no_table_why(error));
+}
+
+int no_service_fail(const struct verb *verb, const char *dir, const char *name, const struct snapshot *snapshot)
+{
+	return cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table, whose source is %s%s%s", name, dir, snapshot->source,
+			snapshot->trouble[0] ? "; " : "", snapshot->trouble);
 }

@@ -50,10 +50,9 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (r < 0)
 		return no_table_fail(verb, dir, r, why.text);
 	if (name && snapshot.service_count == 0) {
-		cli_fail(verb, EXIT_FAILED, "no service '%s' in %s/table, whose source is %s%s%s", name, dir, snapshot.source,
-			 snapshot.trouble[0] ? "; " : "", snapshot.trouble);
+		r = no_service_fail(verb, dir, name, &snapshot);
 		snapshot_free(&snapshot);
-		return EXIT_FAILED;
+		return r;
 	}
 	if (coverage)
 		r = coverage_report(dir, &snapshot, json);

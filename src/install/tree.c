@@ -17,6 +17,7 @@
 #include "install/closure.h"
 #include "install/launcher.h"
 #include "install/place.h"
+#include "install/terminfo.h"
 #include "launch/launch.h"
 
 #define SET_PREFIX "fairdial-"
@@ -337,6 +338,51 @@ static int put_file(struct work *w, int folder, const char *base, const char *na
 	return 0;
 }
 
+/* ---- descriptions of terminals ---- */
+
+/* Into a folder of its first letter, as ncurses looks for it. */
+static int put_terminal(struct work *w, int terminfo, const char *entry, const char *from)
+{
+	const char letter[] = { entry[0], '\0' };
+	int folder = place_folder(terminfo, letter), r;
+	char name[PATH_MAX];
+	struct bytes bytes;
+
+	snprintf(name, sizeof(name), LAUNCH_FOLDER "/" TERMINFO_FOLDER "/%s", entry);
+	if (folder < 0)
+		return refuse(w, folder, name);
+	r = map(w, from, &bytes);
+	if (r == 0) {
+		place_sweep(folder);
+		r = put_file(w, folder, entry + 2, name, &bytes, 0644);
+		w->done.files++;
+		w->done.bytes += bytes.size;
+		bytes_unmap(&bytes);
+	}
+	close(folder);
+	return r;
+}
+
+static int put_terminals(struct work *w)
+{
+	int terminfo = -1, r = 0;
+	const char *entry;
+
+	for (size_t i = 0; r == 0 && (entry = terminfo_entry(i)); i++) {
+		char from[PATH_MAX];
+
+		if (terminfo_find(w->install->tool, entry, from) < 0)
+			continue;
+		if (terminfo < 0)
+			r = open_folder(w, w->lib, TERMINFO_FOLDER, LAUNCH_FOLDER "/" TERMINFO_FOLDER, &terminfo);
+		if (r == 0)
+			r = put_terminal(w, terminfo, entry, from);
+	}
+	if (terminfo >= 0)
+		close(terminfo);
+	return r;
+}
+
 static int put_all(struct work *w)
 {
 	const struct bytes launcher = { launcher_begin, (size_t)(launcher_end - launcher_begin) };
@@ -347,6 +393,8 @@ static int put_all(struct work *w)
 	for (size_t i = 0; i < w->closure.count; i++)
 		w->done.bytes += w->contents[i].size;
 	r = put_set(w);
+	if (r == 0)
+		r = put_terminals(w);
 	if (r == 0)
 		r = put_link(w);
 	if (r == 0)

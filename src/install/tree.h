@@ -3,9 +3,10 @@
  * What `fairdial install` does: a tree (launch/launch.h) that runs in a container which has no C library, or another one.
  *
  * The tool, its libraries and their loader fit each other and no others, so they are one set, a folder whose name follows from
- * what is in it. It appears whole, by one rename; after it the link that says which set is the current one, then the launcher,
- * which needs the link; the shim is last, because whoever preloads it may start what lies beside it. Each step leaves a tree
- * that works, so a process that starts in between, or after an install that was killed, has the old set or the new one.
+ * what is in it. It appears whole, by one rename; after it descriptions of terminals (terminfo.h), which fit any set; then the
+ * link that says which set is the current one, then the launcher, which needs the link; the shim is last, because whoever
+ * preloads it may start what lies beside it. Each step leaves a tree that works, so a process that starts in between, or after
+ * an install that was killed, has the old set or the new one.
  *
  * The set that was current stays until another one is installed: processes may be about to load from it. Older ones go, and
  * who runs from one keeps what is mapped. Who installs into one folder at the same time waits for the other (flock(2)).

@@ -8,6 +8,7 @@
  *	DIR/lib/SET/LOADER              the loader of the C library that the tool was linked with,
  *	DIR/lib/SET/fairdial            the tool,
  *	DIR/lib/SET/...                 and the libraries that it needs
+ *	DIR/lib/terminfo/x/xterm, ...   descriptions of terminals, for `fairdial top`
  *	DIR/libfairdial.so              the shim
  *
  * The launcher reads the link once and starts SET/LOADER --library-path SET SET/fairdial ARG..., so that a process has all its

@@ -193,7 +193,8 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 	memcpy(to->source, area.source, sizeof(to->source));
 	to->source[sizeof(to->source) - 1] = '\0';
 	cut_whole_characters(to->source);
-	to->age_ms = clock_wall_ms() > area.published_ms ? clock_wall_ms() - area.published_ms : 0;
+	to->mark = table_mark(view);
+	to->published_ms = area.published_ms;
 	to->services = calloc((size_t)n + 1, sizeof(*to->services));
 	if (!to->services)
 		return -ENOMEM;
@@ -300,26 +301,49 @@ static void find_shared(const struct endpoint_list *list)
 	}
 }
 
-static bool endpoint_at(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key)
+/* Backends of several Services once: the mend's list has no two alike, and the order of addresses. */
+static int keep_backends(struct snapshot *snapshot, const struct endpoint_list *list)
 {
-	const struct endpoint_list *list = of;
+	size_t n = 0;
 
-	*ret_addr = list->at[i].endpoint->addr;
-	*ret_key = list->at[i].endpoint->key;
+	snapshot->backends = calloc(list->count + 1, sizeof(*snapshot->backends));
+	if (!snapshot->backends)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->count; i++)
+		if (n == 0 || !addr_equal(&snapshot->backends[n - 1]->addr, &list->at[i].endpoint->addr))
+			snapshot->backends[n++] = list->at[i].endpoint;
+	snapshot->backend_count = n;
+	return 0;
+}
+
+/* Who shares what with whom, and who is to be mended: as long as the table stays the same. */
+static int relate_endpoints(struct snapshot *snapshot)
+{
+	struct endpoint_list list = { 0 };
+	int r = collect_endpoints(snapshot, &list);
+
+	if (r == 0) {
+		find_shared(&list);
+		r = keep_backends(snapshot, &list);
+	}
+	free(list.at);
+	return r;
+}
+
+static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key)
+{
+	struct snapshot_endpoint *const *backends = of;
+
+	*ret_addr = backends[i]->addr;
+	*ret_key = backends[i]->key;
 	return true;
 }
 
-/* Backends of several Services once: the mend's list has no two alike, and the order of addresses. Uses the list up. */
-static void mend_counts(const struct ledger *ledger, struct endpoint_list *list)
+static void mend_counts(const struct ledger *ledger, const struct snapshot *snapshot)
 {
-	struct endpoint_list once = { list->at, 0 };
-	struct mend_list mend_list = { &once, 0, endpoint_at };
+	struct mend_list list = { snapshot->backends, (uint32_t)snapshot->backend_count, backend_at };
 
-	for (size_t i = 0; i < list->count; i++)
-		if (once.count == 0 || !addr_equal(&once.at[once.count - 1].endpoint->addr, &list->at[i].endpoint->addr))
-			once.at[once.count++] = list->at[i];
-	mend_list.count = (uint32_t)once.count;
-	mend(ledger, &mend_list, clock_boot_ms());
+	mend(ledger, &list, clock_boot_ms());
 }
 
 int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger_opening opening, struct ledger *ret_ledger)
@@ -344,21 +368,15 @@ static int open_ledger(const char *dir, const struct trust *trust, struct ledger
 	return r;
 }
 
-static int take_scores(const char *dir, const struct trust *trust, struct snapshot *snapshot)
+static void take_scores(const char *dir, const struct trust *trust, struct snapshot *snapshot)
 {
-	struct endpoint_list list = { 0 };
 	struct ledger ledger = { 0 };
 	bool writable = false;
-	int r = 0;
+	int r = open_ledger(dir, trust, &ledger, &writable); /* without one all numbers are 0 */
 
-	r = open_ledger(dir, trust, &ledger, &writable); /* without one all numbers are 0 */
 	snapshot->ledger_error = r == -ENOENT ? 0 : r;
-	r = collect_endpoints(snapshot, &list);
-	if (r == 0)
-		find_shared(&list);
-	if (r == 0 && writable)
-		mend_counts(&ledger, &list);
-	free(list.at);
+	if (writable)
+		mend_counts(&ledger, snapshot);
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		for (size_t j = 0; j < snapshot->services[i].port_count; j++) {
 			struct snapshot_port *port = &snapshot->services[i].ports[j];
@@ -369,7 +387,6 @@ static int take_scores(const char *dir, const struct trust *trust, struct snapsh
 			port->moves = ledger_moves(&ledger, port->cursor);
 		}
 	ledger_close(&ledger);
-	return r;
 }
 
 /* ---- the whole ---- */
@@ -379,6 +396,8 @@ static void take_note(const struct table *table, struct snapshot *to)
 	uint64_t now = clock_boot_ms();
 	struct table_note note;
 
+	to->has_note = false;
+	to->trouble[0] = '\0';
 	if (table_note(table, &note) < 0 || note.alive_ms == 0)
 		return;
 	to->has_note = true;
@@ -392,9 +411,10 @@ static void take_note(const struct table *table, struct snapshot *to)
 static void take_head(const struct table *table, struct snapshot *to)
 {
 	const struct table_head *head = table_head(table);
-	uint64_t now = clock_boot_ms();
+	uint64_t now = clock_boot_ms(), wall = clock_wall_ms();
 
 	to->is_static = head->flags & TABLE_STATIC;
+	to->age_ms = wall > to->published_ms ? wall - to->published_ms : 0;
 	if (to->is_static)
 		return;
 	to->age_ms = now > head->heartbeat_ms ? now - head->heartbeat_ms : 0;
@@ -430,14 +450,48 @@ int snapshot_take(const char *dir, const struct trust *trust, const char *name, 
 	r = table_is_of_boot(&table) ? check_whole(&table, why) : -ESTALE;
 	if (r == 0)
 		r = take_table(&table, name, to);
+	if (r == 0)
+		r = relate_endpoints(to);
 	if (r == 0) {
 		take_head(&table, to);
-		r = take_scores(dir, trust, to);
+		take_scores(dir, trust, to);
 	}
 	table_unmap(&table);
 	if (r < 0)
 		snapshot_free(to);
 	return r;
+}
+
+static bool says_the_same(const struct table *table, const struct snapshot *snapshot)
+{
+	struct table_view view;
+
+	return table_begin(table, &view) && table_mark(&view) == snapshot->mark && table_end(&view);
+}
+
+int snapshot_renew(const char *dir, const struct trust *trust, const char *name, struct snapshot *snapshot, struct report *why)
+{
+	struct snapshot newer;
+	struct table table;
+	int r = table_map(dir, trust, &table, NULL);
+	bool is_same;
+
+	if (r < 0)
+		return r;
+	is_same = says_the_same(&table, snapshot);
+	if (is_same) {
+		take_head(&table, snapshot);
+		take_scores(dir, trust, snapshot);
+	}
+	table_unmap(&table);
+	if (is_same)
+		return 0;
+	r = snapshot_take(dir, trust, name, &newer, why);
+	if (r < 0)
+		return r;
+	snapshot_free(snapshot);
+	*snapshot = newer;
+	return 1;
 }
 
 void snapshot_free(struct snapshot *snapshot)
@@ -451,5 +505,6 @@ void snapshot_free(struct snapshot *snapshot)
 		free(service->addresses);
 	}
 	free(snapshot->services);
+	free(snapshot->backends);
 	memset(snapshot, 0, sizeof(*snapshot));
 }

@@ -54,6 +54,7 @@ struct snapshot_service {
 struct snapshot {
 	bool is_static, alive; /* alive: its list is vouched for */
 	uint64_t generation, age_ms, stale_after_ms;
+	uint64_t mark, published_ms; /* for snapshot_renew */
 	bool has_note;	   /* the writer tells of itself: */
 	uint64_t silent_ms; /* since the process last said that it lives */
 	uint64_t delay_ms;  /* of the last change, from its cause to the table; UINT64_MAX: unknown */
@@ -64,6 +65,8 @@ struct snapshot {
 	struct snapshot_service *services;
 	size_t service_count; /* those that were asked for */
 	size_t all_count;     /* behind them, the others of the table */
+	struct snapshot_endpoint **backends; /* of all, each address once, in their order: for snapshot_renew */
+	size_t backend_count;
 };
 
 /*
@@ -75,6 +78,13 @@ struct snapshot {
 int snapshot_take(const char *dir, const struct trust *trust, const char *name, struct snapshot *ret_snapshot,
 		  struct report *report);
 void snapshot_free(struct snapshot *snapshot);
+
+/*
+ * Makes a snapshot of the same `dir`, `trust` and `name` a newer one. While the table says what it said, which a look at its head
+ * tells, its numbers alone are read again: 0. Otherwise it is taken anew, with a check of the whole: 1. A negative errno as
+ * above: then it stays as it was.
+ */
+int snapshot_renew(const char *dir, const struct trust *trust, const char *name, struct snapshot *snapshot, struct report *report);
 
 /* The ledger that belongs to a table in `dir`, or FAIRDIAL_LEDGER. As ledger_open. */
 int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger_opening opening, struct ledger *ret_ledger);

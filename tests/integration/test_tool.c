@@ -35,6 +35,11 @@ static void usage_errors_exit_with_2_and_one_line(void **state)
 		ARGV("publish", "--services", "x", "--nonsense"),
 		ARGV("publish", "--services", "x", "--dir", "y", "surplus"),
 		ARGV("status", "--nonsense"),
+		ARGV("top", "--json"),
+		ARGV("top", "--once", "--sort", "colour"),
+		ARGV("top", "--once", "--interval", "soon"),
+		ARGV("top", "--once", "--interval", "1ms"),
+		ARGV("top", "--once", "web", "surplus"),
 	};
 	const char *argv[8];
 
@@ -80,7 +85,7 @@ static void assert_help_reads_well(const char *help)
 
 static void help_of_every_verb_exits_with_0(void **state)
 {
-	const char *const verbs[] = { "run", "publish", "agent", "status", "explain", "install", "inject" };
+	const char *const verbs[] = { "run", "publish", "agent", "status", "top", "explain", "install", "inject" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {

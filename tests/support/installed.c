@@ -81,7 +81,7 @@ void assert_tree_of(const char *tool, const char *dir)
 
 unsigned sets_in(const char *dir)
 {
-	return (unsigned)lines_of(run_shell(NULL, "find %s/lib -mindepth 1 -maxdepth 1 -type d", dir)->out_text);
+	return (unsigned)lines_of(run_shell(NULL, "find %s/lib -mindepth 1 -maxdepth 1 -type d -name 'fairdial-*'", dir)->out_text);
 }
 
 unsigned leftovers_in(const char *dir)
