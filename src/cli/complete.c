@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "inspect/processes.h"
 #include "table/table.h"
+#include "top/choices.h"
 
 struct question {
 	int count;
@@ -172,6 +173,12 @@ static void offer_modes(const struct question *q)
 	offer_list(q, mode_names, "mode");
 }
 
+static void offer_sort_keys(const struct question *q)
+{
+	for (int key = 0; key < SORT_COUNT; key++)
+		offer(q, sort_key_name((enum sort_key)key), "key");
+}
+
 static void end_files(const struct question *q)
 {
 	end("files", q->skip);
@@ -191,6 +198,7 @@ static const struct {
 	{ "FILE", NULL, end_files },	   { "FILE|-", NULL, end_files },     { "[-]FILE", NULL, end_files },
 	{ "PATH", NULL, end_files },	   { "DIR", NULL, end_directories },  { "PID", offer_processes, NULL },
 	{ "POLICY", offer_balances, NULL }, { "MODE", offer_modes, NULL },
+	{ "KEY", offer_sort_keys, NULL },
 };
 
 static void offer_alternatives(const struct question *q, const char *argument)

@@ -103,6 +103,8 @@ static void assert_completes(struct process *p, const struct services *s)
 	assert_becomes(p, "fairdial run --balance ro", "fairdial run --balance round_robin ");
 	assert_becomes(p, "fairdial run --balance=ro", "fairdial run --balance=round_robin ");
 	assert_becomes(p, "fairdial run --service=a:1=b --ba", "fairdial run --service=a:1=b --balance ");
+	assert_becomes(p, "fairdial top --sort ra", "fairdial top --sort rate ");
+	assert_becomes(p, "fairdial top we", "fairdial top web.shop ");
 	assert_becomes(p, "fairdial agent --mode ob", "fairdial agent --mode observe ");
 	assert_becomes(p, format("fairdial run --services %s/serv", s->root), format("fairdial run --services %s ", s->file));
 	assert_becomes(p, format("fairdial run --services=%s/serv", s->root), format("fairdial run --services=%s ", s->file));
