@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manual pages and the README say what the tool, the shim and the sources say: verbs, options, keys, variables, metrics, trace. */
+/* Manual pages and README say what tool, shim and sources say: verbs, options, keys, variables, metrics, trace; and examples run. */
 #include "support/testing.h"
 
 #include <ctype.h>
@@ -481,6 +481,56 @@ static void every_recipe_of_the_manual_finds_something(void **state)
 	assert_true(count >= 4);
 }
 
+/* The paths and servers of an example, with those that are here in their places. */
+static char *at_home(const char *text, const struct services *s, const struct backends *b)
+{
+	const char *const places[][2] = {
+		{ "/tmp/shop", format("%s/shop", s->root) },
+		{ "/usr/local/lib/libfairdial.so", built("libfairdial.so") },
+		{ "examples/services.json", s->file },
+		{ "127.0.0.1:8080,127.0.0.2:8080", format("%s:%d", backends_address(b, 0), backends_port(b, 0)) },
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		for (const char *at = strstr(text, places[i][0]); at; at = strstr(text, places[i][0]))
+			text = format("%.*s%s%s", (int)(at - text), text, places[i][1], at + strlen(places[i][0]));
+	return format("%s", text);
+}
+
+/* What it takes is not here: a cluster, a database, a trace. */
+static bool is_of_elsewhere(const char *text)
+{
+	return strstr(text, "kubectl") || strstr(text, "mysqldump") || strstr(text, "/tmp/trace");
+}
+
+static size_t run_examples(const char *name)
+{
+	const char *at = part_of(page(name), ".Sh EXAMPLES", ARGV(".Sh"));
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	const char *const *env = ARGV(format("PATH=%s:%s", built(""), getenv("PATH")), format("FAIRDIAL_DIR=%s", s->dir));
+	size_t count = 0;
+
+	for (char *text = next_display(&at); text; text = next_display(&at)) {
+		struct process *p;
+
+		if (is_of_elsewhere(text))
+			continue;
+		p = run_shell(env, "set -e\n%s", at_home(text, s, b));
+		if (p->exit_status != 0)
+			fail_msg("%s(exit status %d) %s%s", text, p->exit_status, p->out_text, p->err_text);
+		count++;
+	}
+	return count;
+}
+
+static void every_example_of_the_manuals_runs(void **state)
+{
+	(void)state;
+	assert_true(run_examples("fairdial.1") >= 4);
+	assert_true(run_examples("libfairdial.7") >= 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +541,7 @@ int main(void)
 		TEST(every_metric_is_in_the_manual_and_no_other),
 		TEST(every_line_of_trace_in_the_documents_is_one_that_the_shim_writes),
 		TEST(every_services_file_of_the_manual_is_one),
+		TEST(every_example_of_the_manuals_runs),
 		TEST(every_recipe_of_the_manual_finds_something),
 	};
 
