@@ -92,6 +92,9 @@ $(BUILD)/shim/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SHIM_CFLAGS) $(if $(is_clang)$(COVERAGE),,-Wstack-usage=$(call stack_limit,$<)) -MMD -MP -c -o $@ $<
 
+# It says which version this is.
+$(BUILD)/shim/src/shim/version.o: $(firstword $(MAKEFILE_LIST))
+
 $(BUILD)/fairdial-launcher: src/launch/launch.c src/launch/launch.h $(wildcard src/base/*.h)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)

@@ -67,6 +67,8 @@ needs "another SONAME, or none" grep -Fq '(SONAME)             Library soname: [
 	rule "its name for the loader is libfairdial.so"
 needs "no build-id in a segment" awk '/NT_GNU_BUILD_ID/ { f = 1 } END { exit !f }' "$scratch/notes" |
 	rule "it has a build-id"
+needs "no note of the owner fairdial with a text" grep -Eq '^ +fairdial +0x0*[1-9a-f]' "$scratch/notes" |
+	rule "it tells its version without being run"
 
 # ---- what it asks of the loader ----
 

@@ -2,7 +2,6 @@
 /* fairdial top: what status shows, live, drawn as bars. */
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "base/duration.h"
 #include "cli/cli.h"
 #include "cli/no_table.h"
+#include "cli/print_json.h"
 #include "install/self.h"
 #include "install/terminfo.h"
 #include "top/choices.h"
@@ -132,16 +132,6 @@ static void sleep_ms(uint32_t ms)
 		;
 }
 
-static int print_json(const struct frame *frame)
-{
-	json_t *root = top_json(frame);
-	int r = root ? json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : -1;
-
-	json_decref(root);
-	putchar('\n');
-	return r < 0 ? -ENOMEM : 0;
-}
-
 static int print_frame(const struct verb *verb, const struct arguments *a, const struct snapshot *snapshot,
 		       const struct rates *rates)
 {
@@ -149,11 +139,9 @@ static int print_frame(const struct verb *verb, const struct arguments *a, const
 	int r = frame_make(&frame, snapshot, rates, &a->choices);
 
 	if (r == 0)
-		r = a->json ? print_json(&frame) : plain_print(&frame, width_of_output());
+		r = a->json ? print_json(top_json(&frame)) : plain_print(&frame, width_of_output());
 	frame_free(&frame);
-	if (r < 0 || fflush(stdout) != 0)
-		return cli_fail(verb, EXIT_FAILED, "cannot write: %s", r < 0 ? "out of memory" : strerror(errno));
-	return EXIT_DONE;
+	return r < 0 ? cli_fail(verb, EXIT_FAILED, "cannot write: out of memory") : cli_finish(verb, EXIT_DONE);
 }
 
 static int show_once(const struct verb *verb, const struct arguments *a, const struct live_source *source,

@@ -268,7 +268,7 @@ int elf_identify(const struct elf_source *source, struct elf_kind *ret_kind)
 
 static long read_fd(const void *of, uint64_t offset, void *buf, size_t size)
 {
-	ssize_t n = offset > INT64_MAX ? 0 : pread(*(const int *)of, buf, size, (off_t)offset);
+	ssize_t n = offset > INT64_MAX - size ? 0 : pread(*(const int *)of, buf, size, (off_t)offset);
 
 	return n < 0 ? -errno : n;
 }

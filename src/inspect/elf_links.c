@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/elf_links.h"
 
+#include <ctype.h>
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "inspect/elf.h"
+#include "inspect/elf_code.h"
+
+#define OWNER "fairdial" /* of the shim's note: src/shim/version.c */
 
 enum {
 	MOST_HEADERS = 1024,
 	MOST_SECTIONS = 4096,
 	MOST_SYMBOLS = 1 << 20,
 	MOST_STRINGS = 32 << 20,
-	MOST_NOTES = 1 << 16,
 	MOST_CODE = 256 << 20,
+	MOST_READ = 1 << 30, /* altogether: a file may name the same bytes a thousand times */
+	DEEPBIND = 8, /* RTLD_DEEPBIND of glibc; musl has none */
+	LEAST_READ = 4096, /* what a small one counts as: each is a system call */
 	PIECE = 1 << 16,
-	NEAR = 32, /* bytes of code between the number of a system call and the call */
 };
 
 /* One file while it is looked at. */
@@ -26,16 +32,22 @@ struct look {
 	Elf64_Ehdr file;
 	Elf64_Shdr *sections;
 	struct elf_links links;
+	bool has_runpath;
+	struct code_calls loads; /* of dlopen */
+	uint64_t was_read;
 	uint8_t piece[PIECE];
 };
 
 /* All of it, or -EBADMSG. */
-static int read_whole(int fd, uint64_t offset, void *buf, size_t size)
+static int read_whole(struct look *look, uint64_t offset, void *buf, size_t size)
 {
 	size_t len = 0;
 
+	look->was_read += size > LEAST_READ ? size : LEAST_READ;
+	if (look->was_read > MOST_READ)
+		return -EFBIG;
 	while (len < size) {
-		ssize_t n = offset > INT64_MAX - size ? 0 : pread(fd, (char *)buf + len, size - len, (off_t)(offset + len));
+		ssize_t n = offset > INT64_MAX - size ? 0 : pread(look->fd, (char *)buf + len, size - len, (off_t)(offset + len));
 
 		if (n <= 0)
 			return n < 0 ? -errno : -EBADMSG;
@@ -79,16 +91,46 @@ static void take_symbols(struct look *look, size_t bytes, const char *strings, s
 	}
 }
 
-static void take_needed(struct look *look, size_t bytes, const char *strings, size_t size)
+static void add_needed(struct elf_links *links, const char *name)
 {
-	for (size_t at = 0; at + sizeof(Elf64_Dyn) <= bytes; at += sizeof(Elf64_Dyn)) {
-		Elf64_Dyn entry;
+	size_t len = strlen(name) + 1;
 
-		memcpy(&entry, look->piece + at, sizeof(entry));
-		if (entry.d_tag == DT_NULL)
-			return;
-		if (entry.d_tag == DT_NEEDED && entry.d_un.d_val < size)
-			look->links.needs_uring |= strncmp(strings + entry.d_un.d_val, "liburing.so", 11) == 0;
+	links->needs_uring |= strncmp(name, "liburing.so", 11) == 0;
+	if (len > sizeof(links->needed) - links->needed_len) {
+		links->is_cut = true;
+		return;
+	}
+	memcpy(links->needed + links->needed_len, name, len);
+	links->needed_len += len;
+}
+
+static void take_search(struct elf_links *links, const char *dirs)
+{
+	links->is_cut |= (size_t)snprintf(links->search, sizeof(links->search), "%s", dirs) >= sizeof(links->search);
+}
+
+/* One row of the dynamic section; false at its end. */
+static bool take_dynamic(struct look *look, const Elf64_Dyn *row, const char *strings, size_t size)
+{
+	const char *text = row->d_un.d_val < size ? strings + row->d_un.d_val : "";
+
+	if (row->d_tag == DT_NEEDED)
+		add_needed(&look->links, text);
+	else if (row->d_tag == DT_RUNPATH || (row->d_tag == DT_RPATH && !look->has_runpath)) /* ld.so(8) */
+		take_search(&look->links, text);
+	look->has_runpath |= row->d_tag == DT_RUNPATH;
+	return row->d_tag != DT_NULL;
+}
+
+static void take_dynamics(struct look *look, size_t bytes, const char *strings, size_t size)
+{
+	bool more = true;
+
+	for (size_t at = 0; more && at + sizeof(Elf64_Dyn) <= bytes; at += sizeof(Elf64_Dyn)) {
+		Elf64_Dyn row;
+
+		memcpy(&row, look->piece + at, sizeof(row));
+		more = take_dynamic(look, &row, strings, size);
 	}
 }
 
@@ -101,7 +143,7 @@ static char *read_strings(struct look *look, const Elf64_Shdr *section, size_t *
 	if (!strings || strings->sh_size == 0 || strings->sh_size > MOST_STRINGS)
 		return NULL;
 	at = malloc(strings->sh_size + 1);
-	if (!at || read_whole(look->fd, strings->sh_offset, at, strings->sh_size) < 0) {
+	if (!at || read_whole(look, strings->sh_offset, at, strings->sh_size) < 0) {
 		free(at);
 		return NULL;
 	}
@@ -122,9 +164,9 @@ static int take_rows(struct look *look, const Elf64_Shdr *section)
 	for (uint64_t at = 0; r == 0 && at < size && at < most; at += step) {
 		size_t some = size - at < step ? size - at : step;
 
-		r = read_whole(look->fd, section->sh_offset + at, look->piece, some);
+		r = read_whole(look, section->sh_offset + at, look->piece, some);
 		if (r == 0 && section->sh_type == SHT_DYNAMIC)
-			take_needed(look, some, strings, strings_size);
+			take_dynamics(look, some, strings, strings_size);
 		else if (r == 0)
 			take_symbols(look, some, strings, strings_size);
 	}
@@ -132,31 +174,54 @@ static int take_rows(struct look *look, const Elf64_Shdr *section)
 	return r;
 }
 
-/* ---- the build's number ---- */
+/* ---- relocations ---- */
 
-static void take_notes(struct look *look, const Elf64_Shdr *section)
+/* Whether a row of the symbols that `section` is linked to has the name dlopen. */
+static bool is_dlopen(struct look *look, const Elf64_Shdr *section, uint64_t row)
 {
-	size_t size = section->sh_size < MOST_NOTES ? section->sh_size : MOST_NOTES, at = 0;
-	Elf64_Nhdr note;
+	const Elf64_Shdr *symbols = section->sh_link < look->file.e_shnum ? &look->sections[section->sh_link] : NULL;
+	const Elf64_Shdr *strings = symbols && symbols->sh_link < look->file.e_shnum ? &look->sections[symbols->sh_link] : NULL;
+	char name[sizeof("dlopen")] = "";
+	Elf64_Sym symbol;
 
-	if (read_whole(look->fd, section->sh_offset, look->piece, size) < 0)
-		return;
-	while (at + sizeof(note) <= size) {
-		uint64_t name, value;
+	return strings && read_whole(look, symbols->sh_offset + row * sizeof(symbol), &symbol, sizeof(symbol)) == 0 &&
+	       read_whole(look, strings->sh_offset + symbol.st_name, name, sizeof(name)) == 0 &&
+	       memcmp(name, "dlopen", sizeof(name)) == 0;
+}
 
-		memcpy(&note, look->piece + at, sizeof(note));
-		name = ((uint64_t)note.n_namesz + 3) & ~3ull;
-		value = ((uint64_t)note.n_descsz + 3) & ~3ull;
-		at += sizeof(note);
-		if (name > size - at || value > size - at - name)
-			return;
-		if (note.n_type == NT_GNU_BUILD_ID && name == 4 && memcmp(look->piece + at, "GNU", 4) == 0)
-			for (size_t i = 0; i < note.n_descsz && i < sizeof(look->links.build_id) / 2; i++) {
-				look->links.build_id[2 * i] = "0123456789abcdef"[look->piece[at + 4 + i] >> 4];
-				look->links.build_id[2 * i + 1] = "0123456789abcdef"[look->piece[at + 4 + i] & 15];
-			}
-		at += name + value;
+static void take_relocations(struct look *look, const Elf64_Shdr *section, size_t bytes)
+{
+	for (size_t at = 0; at + sizeof(Elf64_Rela) <= bytes && look->loads.slot_count < CODE_SLOTS; at += sizeof(Elf64_Rela)) {
+		Elf64_Rela row;
+		uint64_t type;
+
+		memcpy(&row, look->piece + at, sizeof(row));
+		type = ELF64_R_TYPE(row.r_info);
+		if ((type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT) && is_dlopen(look, section, ELF64_R_SYM(row.r_info)))
+			look->loads.slots[look->loads.slot_count++] = row.r_offset;
 	}
+}
+
+/* Where the address of dlopen goes, of a file that calls it. */
+static int take_slots(struct look *look)
+{
+	const size_t step = PIECE / sizeof(Elf64_Rela) * sizeof(Elf64_Rela);
+	int r = 0;
+
+	if (look->file.e_machine != EM_X86_64 || !(look->links.imports & NAME_DLOPEN))
+		return 0;
+	for (size_t i = 0; r == 0 && i < look->file.e_shnum; i++) {
+		const Elf64_Shdr *section = &look->sections[i];
+
+		for (uint64_t at = 0; r == 0 && section->sh_type == SHT_RELA && at < section->sh_size; at += step) {
+			size_t some = section->sh_size - at < step ? section->sh_size - at : step;
+
+			r = read_whole(look, section->sh_offset + at, look->piece, some);
+			if (r == 0)
+				take_relocations(look, section, some);
+		}
+	}
+	return r;
 }
 
 static int take_sections(struct look *look)
@@ -171,70 +236,134 @@ static int take_sections(struct look *look)
 	look->sections = calloc(count, sizeof(Elf64_Shdr));
 	if (!look->sections)
 		return -ENOMEM;
-	r = read_whole(look->fd, look->file.e_shoff, look->sections, count * sizeof(Elf64_Shdr));
+	r = read_whole(look, look->file.e_shoff, look->sections, count * sizeof(Elf64_Shdr));
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		const Elf64_Shdr *section = &look->sections[i];
 
-		if (section->sh_type == SHT_NOTE)
-			take_notes(look, section);
 		if (section->sh_type == SHT_DYNSYM || section->sh_type == SHT_DYNAMIC)
 			r = take_rows(look, section);
 		look->links.has_names |= section->sh_type == SHT_DYNSYM;
 	}
+	if (r == 0)
+		r = take_slots(look);
 	free(look->sections);
 	return r;
 }
 
 /* ---- code ---- */
 
-/* x86-64: mov $42,%eax … syscall. */
-static bool dials_x86(const uint8_t *code, size_t len)
+static void take_calls(struct look *look, const uint8_t *code, size_t len, uint64_t address)
 {
-	static const uint8_t number[] = { 0xb8, 42, 0, 0, 0 }, call[] = { 0x0f, 0x05 };
+	bool is_x86 = look->file.e_machine == EM_X86_64;
 
-	for (const uint8_t *at = code; (at = memmem(at, len - (size_t)(at - code), call, sizeof(call))); at++) {
-		size_t before = (size_t)(at - code) < NEAR ? (size_t)(at - code) : NEAR;
-
-		if (memmem(at - before, before, number, sizeof(number)))
-			return true;
-	}
-	return false;
+	(void)address;
+	look->links.has_bare_connect |= code_makes_call(is_x86, code, len, is_x86 ? 42 : 203);
+	look->links.has_bare_uring |= code_makes_call(is_x86, code, len, 426); /* io_uring_enter, on every machine */
 }
 
-/* aarch64: mov x8 or w8,#203 … svc #0. */
-static bool dials_arm(const uint8_t *code, size_t len)
+static void take_stubs(struct look *look, const uint8_t *code, size_t len, uint64_t address)
 {
-	size_t since = NEAR;
-
-	for (size_t at = 0; at + 4 <= len; at += 4) {
-		uint32_t word;
-
-		memcpy(&word, code + at, sizeof(word));
-		since = (word & 0x7fffffffu) == 0x52801968u ? 0 : since + 4;
-		if (word == 0xd4000001u && since <= NEAR)
-			return true;
-	}
-	return false;
+	code_find_stubs(&look->loads, code, len, address);
 }
 
-static int take_code(struct look *look, const Elf64_Phdr *segment)
+static void take_loads(struct look *look, const uint8_t *code, size_t len, uint64_t address)
+{
+	look->links.loads_deep |= code_passes_bit(&look->loads, code, len, address, DEEPBIND);
+}
+
+static int walk_code(struct look *look, const Elf64_Phdr *segment, void (*take)(struct look *, const uint8_t *, size_t, uint64_t))
 {
 	uint64_t size = segment->p_filesz < MOST_CODE ? segment->p_filesz : MOST_CODE;
 
 	/* Pieces overlap, so that what is cut by one is whole in the next. */
-	for (uint64_t at = 0; at < size && !look->links.has_bare_connect; at += PIECE - 2 * NEAR) {
+	for (uint64_t at = 0; at < size; at += PIECE - 2 * CODE_NEAR) {
 		size_t some = size - at < PIECE ? size - at : PIECE;
-		int r = read_whole(look->fd, segment->p_offset + at, look->piece, some);
+		int r = read_whole(look, segment->p_offset + at, look->piece, some);
 
 		if (r < 0)
 			return r;
-		look->links.has_bare_connect = look->file.e_machine == EM_X86_64 ? dials_x86(look->piece, some)
-										  : dials_arm(look->piece, some);
+		take(look, look->piece, some, segment->p_vaddr + at);
 	}
 	return 0;
 }
 
-static int take_segments(struct look *look)
+/* ---- notes ---- */
+
+static void take_build_id(struct elf_links *links, const uint8_t *value, size_t size)
+{
+	for (size_t i = 0; i < size && i < sizeof(links->build_id) / 2; i++) {
+		links->build_id[2 * i] = "0123456789abcdef"[value[i] >> 4];
+		links->build_id[2 * i + 1] = "0123456789abcdef"[value[i] & 15];
+	}
+}
+
+/* Nothing but what a version is made of, or none: whoever wrote the file, it goes to terminals. */
+static void take_version(struct elf_links *links, const uint8_t *value, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size && len < sizeof(links->version) - 1 && (isalnum(value[len]) || memchr(".-+~", value[len], 4)))
+		len++;
+	if (len < size && value[len] == '\0')
+		memcpy(links->version, value, len);
+}
+
+static void take_note(struct elf_links *links, uint32_t type, const uint8_t *owner, size_t owner_size, const uint8_t *value,
+		      size_t size)
+{
+	if (type == NT_GNU_BUILD_ID && owner_size == 4 && memcmp(owner, "GNU", 4) == 0)
+		take_build_id(links, value, size);
+	if (type == NT_VERSION && owner_size == sizeof(OWNER) && memcmp(owner, OWNER, sizeof(OWNER)) == 0)
+		take_version(links, value, size);
+}
+
+static int take_notes(struct look *look, const Elf64_Phdr *segment)
+{
+	size_t size = segment->p_filesz < PIECE ? segment->p_filesz : PIECE, at = 0;
+	int r = read_whole(look, segment->p_offset, look->piece, size);
+
+	while (r == 0 && at + sizeof(Elf64_Nhdr) <= size) {
+		Elf64_Nhdr note;
+		uint64_t owner, value;
+
+		memcpy(&note, look->piece + at, sizeof(note));
+		owner = ((uint64_t)note.n_namesz + 3) & ~3ull;
+		value = ((uint64_t)note.n_descsz + 3) & ~3ull;
+		at += sizeof(note);
+		if (owner > size - at || value > size - at - owner)
+			return 0;
+		take_note(&look->links, note.n_type, look->piece + at, note.n_namesz, look->piece + at + owner, note.n_descsz);
+		at += owner + value;
+	}
+	return r;
+}
+
+/* ---- segments ---- */
+
+static bool is_code(const Elf64_Phdr *segment)
+{
+	return segment->p_type == PT_LOAD && (segment->p_flags & PF_X);
+}
+
+static int take_segment(struct look *look, const Elf64_Phdr *segment)
+{
+	if (segment->p_type == PT_NOTE)
+		return take_notes(look, segment);
+	return is_code(segment) ? walk_code(look, segment, take_calls) : 0;
+}
+
+/* Stubs may lie behind the code that calls them: they are looked for first, in all of it. */
+static int take_stubs_of(struct look *look, const Elf64_Phdr *segment)
+{
+	return is_code(segment) ? walk_code(look, segment, take_stubs) : 0;
+}
+
+static int take_loads_of(struct look *look, const Elf64_Phdr *segment)
+{
+	return is_code(segment) ? walk_code(look, segment, take_loads) : 0;
+}
+
+static int walk_segments(struct look *look, int (*take)(struct look *, const Elf64_Phdr *))
 {
 	int r = 0;
 
@@ -243,9 +372,21 @@ static int take_segments(struct look *look)
 	for (size_t i = 0; r == 0 && i < look->file.e_phnum; i++) {
 		Elf64_Phdr segment;
 
-		r = read_whole(look->fd, look->file.e_phoff + i * sizeof(segment), &segment, sizeof(segment));
-		if (r == 0 && segment.p_type == PT_LOAD && (segment.p_flags & PF_X))
-			r = take_code(look, &segment);
+		r = read_whole(look, look->file.e_phoff + i * sizeof(segment), &segment, sizeof(segment));
+		if (r == 0)
+			r = take(look, &segment);
+	}
+	return r;
+}
+
+static int take_segments(struct look *look)
+{
+	int r = walk_segments(look, take_segment);
+
+	if (r == 0 && look->loads.slot_count) {
+		r = walk_segments(look, take_stubs_of);
+		if (r == 0)
+			r = walk_segments(look, take_loads_of);
 	}
 	return r;
 }
@@ -270,7 +411,7 @@ int elf_links_fd(int fd, struct elf_links *ret_links)
 
 	if (r == 0) {
 		look->fd = fd;
-		r = read_whole(fd, 0, &look->file, sizeof(look->file));
+		r = read_whole(look, 0, &look->file, sizeof(look->file));
 	}
 	if (r == 0 && !is_of_this_machine(&look->file))
 		r = -ENOTSUP;

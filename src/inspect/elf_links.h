@@ -4,7 +4,10 @@
  * to them, and whether its code dials past them. Of files for this machine alone.
  *
  * As elf.h: the file may be anybody's, and is read in pieces, each bounded. A file without section headers tells nothing of its
- * names. Thread-safe.
+ * names. Damage in one place is damage of all: nothing is told then. Thread-safe.
+ *
+ * What cannot be seen: a number that comes from memory or from far away (Go's, and that of most assemblers' tables), code that
+ * is made while the program runs (a JIT), and what libraries do that it loads.
  */
 #ifndef FAIRDIAL_INSPECT_ELF_LINKS_H
 #define FAIRDIAL_INSPECT_ELF_LINKS_H
@@ -26,11 +29,21 @@ struct elf_links {
 	bool has_names;            /* the next two are known */
 	unsigned imports, defines; /* of enum elf_name */
 	bool needs_uring;          /* liburing.so among the libraries that it names */
-	bool has_bare_connect;     /* an instruction that enters the kernel, with connect's number set just before */
+	char needed[4096];         /* these libraries: each with its NUL */
+	size_t needed_len;
+	char search[1024]; /* where it wants them looked for: DT_RUNPATH, else DT_RPATH */
+	bool is_cut;       /* one of these two was longer */
+	/* Instructions that enter the kernel, with the call's number set just before: hints, as elf_code.h says. */
+	bool has_bare_connect, has_bare_uring;
+	bool loads_deep; /* dlopen is called with RTLD_DEEPBIND, as a constant; told of x86-64 code alone */
 	char build_id[2 * 32 + 1]; /* hexadecimal; "": it has none */
+	char version[32];          /* of libfairdial.so, by its own note; fit for a terminal; "": it has none */
 };
 
-/* 0; -ENOTSUP for a file of another machine; -EBADMSG; or an error of pread(2). The file stays open and where it is. */
+/*
+ * 0; -ENOTSUP for a file of another machine; -EBADMSG; -EFBIG where there is too much to read; or an error of pread(2). The file
+ * stays open and where it is.
+ */
 int elf_links_fd(int fd, struct elf_links *ret_links);
 
 #endif

@@ -10,10 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "inspect/libraries.h"
 #include "inspect/mapped.h"
 #include "inspect/preloads.h"
 #include "inspect/processes.h"
 #include "inspect/program.h"
+#include "inspect/table_facts.h"
 
 enum severity { SEVERITY_OK, SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_BLOCKER, SEVERITIES };
 
@@ -33,22 +35,9 @@ struct findings {
 	size_t count;
 };
 
-/* The table that it uses, or will. */
-struct table_facts {
-	const char *dir; /* fit for a terminal */
-	int error;	 /* 0, or why there is none that can be read: -ENOENT, -EPERM, -EPROTO, -EBADMSG, … */
-	bool is_static, is_alive, is_stale;
-	uint64_t age_ms;
-	size_t services, on, stand_down; /* how many; of these, whose mode is on; of all, that stand down */
-	/* Of one that runs: */
-	bool is_mapped;
-	bool is_replaced; /* another one is in the place of the one that it has mapped */
-	bool is_removed;  /* or none */
-	bool is_other;	  /* not the one that was asked for */
-};
-
 struct check_facts {
-	uint32_t euid; /* who asks, and would start it */
+	uint32_t euid;	       /* who asks, and would start it */
+	bool gains_no_privileges; /* nor does what this user starts (PR_SET_NO_NEW_PRIVS) */
 	/* One of the two. */
 	const struct program *program;
 	const struct process_seen *process;
@@ -56,8 +45,9 @@ struct check_facts {
 
 	const struct program_file *file; /* NULL: not to be seen */
 	const char *arguments;           /* fit for a terminal; "": none */
-	const char *wrapper;             /* it runs others: its name; NULL: not that is known */
+	const struct program_wrapper *wrapper; /* it runs others; NULL: not that is known */
 	const struct preloads *preloads;
+	const struct libraries *libraries; /* that it lacks */
 	struct environment environment;
 	bool autostarts;
 
@@ -67,6 +57,7 @@ struct check_facts {
 	struct shim_file shim;
 	bool shim_is_readable;	/* by who asks */
 	bool shim_is_named;	/* by LD_PRELOAD */
+	const char *shim_version; /* fit for a terminal; "": it does not tell */
 	int shim_is_same_build; /* as the tool's: 1, 0; -1: not known */
 	bool shim_is_replaced, shim_is_removed; /* since it was mapped */
 

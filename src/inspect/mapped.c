@@ -2,9 +2,12 @@
 #include "inspect/mapped.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -13,6 +16,7 @@ enum {
 	MOST_LIST = 64 << 20,
 	MOST_ENVIRONMENT = 8 << 20,
 	MOST_COMMAND = 4096,
+	MOST_STATUS = 1 << 20, /* the groups of a user may be many, and stand before what we look for */
 	LISTENS = 0x0a, /* TCP_LISTEN, as /proc/net/tcp writes it */
 };
 
@@ -27,11 +31,26 @@ static bool ends_with(struct slice path, const char *end)
 	return path.len >= len && memcmp(path.at + path.len - len, end, len) == 0;
 }
 
-static void take_file(struct mapped_file *file, struct slice path, uint64_t inode, bool is_removed)
+/* Digits up to a byte that is none; no sign, no blank. */
+static uint64_t number_of(struct slice digits, unsigned base)
 {
+	char text[24];
+
+	snprintf(text, sizeof(text), "%.*s", (int)(digits.len < sizeof(text) ? digits.len : sizeof(text) - 1), digits.at);
+	return strtoull(text, NULL, (int)base);
+}
+
+static void take_file(struct mapped_file *file, struct slice range, struct slice inode, struct slice path, bool is_removed)
+{
+	struct slice end = range, begin = slice_cut(&end, '-');
+
+	if (path.len >= sizeof(file->path) || !end.at)
+		return;
 	file->is_mapped = true;
 	file->is_removed = is_removed;
-	file->inode = inode;
+	file->begin = number_of(begin, 16);
+	file->end = number_of(end, 16);
+	file->inode = number_of(inode, 10);
 	snprintf(file->path, sizeof(file->path), "%.*s", (int)path.len, path.at);
 }
 
@@ -41,27 +60,53 @@ static void take_file(struct mapped_file *file, struct slice path, uint64_t inod
  */
 void mapped_take_line(struct mapped *mapped, const char *line, size_t len)
 {
-	struct slice rest = { line, len }, access, inode, path;
+	struct slice rest = { line, len }, range = slice_word(&rest), access = slice_word(&rest), inode, path;
 	bool is_removed;
-	char digits[24];
 
-	slice_word(&rest);
-	access = slice_word(&rest);
 	slice_word(&rest);
 	slice_word(&rest);
 	inode = slice_word(&rest);
 	path = slice_trim(rest);
-	if (access.len < 4 || inode.len >= sizeof(digits) || path.len == 0 || path.at[0] != '/')
+	if (access.len < 4 || path.len == 0 || path.at[0] != '/')
 		return;
 	is_removed = ends_with(path, REMOVED);
 	if (is_removed)
 		path.len -= strlen(REMOVED);
-	memcpy(digits, inode.at, inode.len);
-	digits[inode.len] = '\0';
 	if (access.at[2] == 'x' && ends_with(path, "/libfairdial.so"))
-		take_file(&mapped->shim, path, strtoull(digits, NULL, 10), is_removed);
+		take_file(&mapped->shim, range, inode, path, is_removed);
 	if (access.at[3] == 's' && ends_with(path, "/table") && (!mapped->table.is_mapped || !is_removed))
-		take_file(&mapped->table, path, strtoull(digits, NULL, 10), is_removed);
+		take_file(&mapped->table, range, inode, path, is_removed);
+}
+
+/* The kernel writes paths as they are for who reads them: of a process in a chroot with that folder in front. */
+static void strip_root(struct mapped_file *file, const char *root)
+{
+	size_t len = strlen(root);
+
+	if (len > 1 && strncmp(file->path, root, len) == 0 && file->path[len] == '/')
+		memmove(file->path, file->path + len, strlen(file->path + len) + 1);
+}
+
+static void strip_roots(int process, struct mapped *mapped)
+{
+	char root[PATH_MAX];
+	ssize_t n = readlinkat(process, "root", root, sizeof(root) - 1);
+
+	root[n < 0 ? 0 : n] = '\0';
+	strip_root(&mapped->shim, root);
+	strip_root(&mapped->table, root);
+}
+
+int mapped_open(int process, const struct mapped_file *file)
+{
+	char name[64];
+	int fd;
+
+	if (!file->is_mapped)
+		return -ENOENT;
+	snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, file->begin, file->end);
+	fd = openat(process, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
 
 static void take_lines(struct proc_bytes *bytes, void (*take)(struct mapped *, const char *, size_t), struct mapped *mapped)
@@ -152,7 +197,8 @@ int mapped_take(int process, bool (*is_mesh)(uint16_t port), struct mapped *mapp
 	mapped->is_read = proc_read(process, "maps", MOST_MAPS, &bytes) == 0;
 	if (mapped->is_read)
 		take_lines(&bytes, mapped_take_line, mapped);
-	if (proc_read(process, "status", MOST_COMMAND, &bytes) == 0)
+	strip_roots(process, mapped);
+	if (proc_read(process, "status", MOST_STATUS, &bytes) == 0)
 		take_lines(&bytes, take_status_line, mapped);
 	if (proc_read(process, "net/tcp", MOST_LIST, &bytes) == 0)
 		take_mesh(&bytes, is_mesh, mapped);

@@ -15,6 +15,7 @@ struct mapped_file {
 	bool is_mapped;
 	bool is_removed; /* no name leads to it any more: it was deleted, or another one was put in its place */
 	uint64_t inode;
+	uint64_t begin, end; /* addresses of the part that was seen */
 	char path[PATH_MAX]; /* in the process's file system; not fit for a terminal */
 };
 
@@ -30,6 +31,12 @@ struct mapped {
 /* `process` is a descriptor of /proc/PID; `is_mesh` tells a mesh's port. What cannot be read stays empty. 0, or -ENOMEM. */
 int mapped_take(int process, bool (*is_mesh)(uint16_t port), struct mapped *ret);
 void mapped_free(struct mapped *mapped);
+
+/*
+ * The very file that is mapped, also where another one is in its place; for reading. A descriptor, which the caller closes, or a
+ * negative errno: -EPERM without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE on the host.
+ */
+int mapped_open(int process, const struct mapped_file *file);
 
 /* Pure: one line of maps, without its newline. */
 void mapped_take_line(struct mapped *mapped, const char *line, size_t len);

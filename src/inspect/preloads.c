@@ -45,7 +45,8 @@ static void add(int root, struct slice path, bool is_of_file, struct preloads *a
 	slash = strrchr(p->path, '/');
 	p->is_shim = strcmp(slash ? slash + 1 : p->path, SHIM) == 0;
 	p->is_of_file = is_of_file;
-	look(root, p);
+	if (path.len < sizeof(p->path)) /* else that is another file's name */
+		look(root, p);
 	all->count++;
 }
 

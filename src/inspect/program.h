@@ -31,15 +31,17 @@ struct program_file {
 struct program_step {
 	char from[256], to[256];
 	bool by_env;	 /* env(1) looked it up */
+	bool by_command; /* likewise, and was given it as an argument: there is no script */
 	bool by_default; /* a text without #!, which shells and execvp(3) give to /bin/sh */
 };
 
 struct program {
 	char path[PATH_MAX]; /* of the file that the kernel runs in the end; not fit for a terminal */
 	char shown[256];     /* the same, fit for one */
-	struct program_step steps[PROGRAM_STEPS];
-	size_t step_count;
-	bool drops_preload; /* env -i, or -u LD_PRELOAD, on the way */
+	struct program_step steps[2 * PROGRAM_STEPS];
+	size_t step_count, scripts; /* scripts: of these, since the last program that was given as an argument */
+	char *const *arguments;	    /* of the program; the caller's */
+	bool drops_preload; /* env -i, -u LD_PRELOAD, or another LD_PRELOAD, on the way */
 	struct program_file file;
 	bool lacks_loader; /* the one that it names is not there */
 };
@@ -47,16 +49,26 @@ struct program {
 /* Of an open file. */
 void program_file_take(int fd, struct program_file *ret_file);
 
-/* As execvp(3) finds it. 0, -ENOENT, or -EACCES where there is one that may not be executed. */
+/*
+ * As execvp(3) finds it. 0, -ENOENT, or where there is one that may not be executed: -EACCES, -EROFS for a mount without, -EISDIR,
+ * -EINVAL for a device, a pipe or a socket.
+ */
 int program_find(const char *name, char ret_path[PATH_MAX]);
 
 /*
- * 0; -ENOENT, -EACCES; -ENOEXEC where it is neither a program nor a text; -ELOOP for too many scripts. On failure `ret->shown`
- * tells what is missing, and the steps how it came to that.
+ * Of a command, NULL at its end; what env(1) is given to run is followed too. 0; what program_find tells; -ENOEXEC where it is
+ * neither a program nor a text; -ELOOP for too many scripts. On failure `ret->shown` tells what is missing, and the steps how it
+ * came to that.
  */
-int program_look(const char *name, struct program *ret);
+int program_look(char *const *command, struct program *ret);
 
-/* A program that runs others, by the end of its path: "sh", "env", "timeout"; NULL: none that is known. */
-const char *program_wrapper(const char *path);
+/* What is known of programs that run others, by the ends of their paths. */
+struct program_wrapper {
+	const char *name;
+	bool is_elsewhere; /* what it runs is not its child, or has other files: LD_PRELOAD does not get there by itself */
+};
+
+/* NULL: none that is known. */
+const struct program_wrapper *program_wrapper(const char *path);
 
 #endif

@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 
-/* A name for the file and no more (O_PATH): to open a stranger's pipe or device could wait, or do something. */
-static int open_name_in(int root, const char *path)
+/* To open a stranger's pipe or device could wait, or do something. */
+int file_name_in(int root, const char *path)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
 	long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
@@ -54,7 +54,7 @@ static void take_kind(int name, struct shim_file *file)
 
 void shim_file_look(int root, const char *path, struct shim_file *file)
 {
-	int name = open_name_in(root, path);
+	int name = file_name_in(root, path);
 	struct statvfs mount;
 	struct stat st;
 
@@ -76,7 +76,7 @@ void shim_file_look(int root, const char *path, struct shim_file *file)
 
 int file_identify_in(int root, const char *path, struct file_id *ret_id)
 {
-	int name = open_name_in(root, path), r;
+	int name = file_name_in(root, path), r;
 	struct stat st;
 
 	if (name < 0)
@@ -90,7 +90,7 @@ int file_identify_in(int root, const char *path, struct file_id *ret_id)
 
 int file_open_in(int root, const char *path)
 {
-	int name = open_name_in(root, path), r;
+	int name = file_name_in(root, path), r;
 	struct stat st;
 
 	if (name < 0)

@@ -34,6 +34,9 @@ struct shim_file {
  */
 void shim_file_look(int root, const char *path, struct shim_file *ret_file);
 
+/* A name for what is there, of whatever kind, and no more (O_PATH): a descriptor, which the caller closes, or a negative errno. */
+int file_name_in(int root, const char *path);
+
 /* A file there by device and inode; 0, or a negative errno. Opens nothing. */
 int file_identify_in(int root, const char *path, struct file_id *ret_id);
 

@@ -87,7 +87,7 @@ static json_t *group_json(const struct frame_group *g)
 			   "addresses", addresses_json(s), "mode", s->mode, "stands_down", text_or_null(s->stand_down));
 	port = json_pack("{s:o, s:o, s:s?, s:s?, s:f, s:f}", "port", p ? json_integer(p->port) : json_null(), "port_name",
 			 p ? text_or_null(p->name) : json_null(), "protocol", p ? p->protocol : NULL, "balance",
-			 p ? p->balance : NULL, "evenness", g->evenness, "evenness_at_random", g->at_random);
+			 p ? p->balance : NULL, "evenness", g->evenness, "evenness_random", g->at_random);
 	object = joined(joined(object, port), sums_json(&g->sums));
 	json_object_set_new(object, "endpoints", json_array());
 	return object;

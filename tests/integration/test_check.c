@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `fairdial check`: real programs and processes of each kind, what is found of them, and what the answer is. Each is asked for as
- * JSON, which is held against tests/data/check-schema.json, and as text, which has to say the same.
+ * JSON, which is held against tests/data/schemas/check.json, and as text, which has to say the same.
  */
 #include "support/testing.h"
 
 #include <arpa/inet.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include "support/compile.h"
 #include "support/namespaces.h"
 #include "support/process.h"
+#include "support/schema.h"
 #include "support/services.h"
 #include "support/tun.h"
 #include "table/layout.h"
@@ -28,7 +30,7 @@ enum { LIMIT_MS = 20000, NOBODY = 65534, MANY = 10000 };
 
 #define PRELOAD(path) format("LD_PRELOAD=%s", path)
 
-/* ---- the schema ---- */
+/* ---- JSON ---- */
 
 static void forget(void *json)
 {
@@ -44,42 +46,6 @@ static json_t *parsed(const char *text, const char *what)
 		fail_msg("%s: no JSON: %s\n%s", what, error.text, text);
 	after_test(forget, json);
 	return json;
-}
-
-/* "string|null": a type, or a text of that value. */
-static bool is_one_of(const char *types, const json_t *value)
-{
-	const char *name = json_is_null(value)	    ? "null"
-			   : json_is_boolean(value) ? "boolean"
-			   : json_is_integer(value) ? "integer"
-						    : "string";
-	char *list = format("|%s|", types);
-
-	if (json_is_boolean(value) && strstr(list, json_is_true(value) ? "|true|" : "|false|"))
-		return true;
-	if (json_is_string(value) && strstr(list, format("|%s|", json_string_value(value))))
-		return true;
-	return !json_is_object(value) && !json_is_array(value) && strstr(list, format("|%s|", name));
-}
-
-static void assert_fits(const json_t *schema, const json_t *value, const char *where)
-{
-	const char *key;
-	json_t *inner;
-	size_t i;
-
-	if (json_is_string(schema)) {
-		if (!is_one_of(json_string_value(schema), value))
-			fail_msg("%s is not %s", where, json_string_value(schema));
-	} else if (json_is_array(schema)) {
-		assert_true(json_is_array(value));
-		json_array_foreach(value, i, inner)
-			assert_fits(json_array_get(schema, 0), inner, where);
-	} else {
-		assert_int_equal(json_object_size(schema), json_object_size(value));
-		json_object_foreach((json_t *)schema, key, inner)
-			assert_fits(inner, json_object_get(value, key), key);
-	}
 }
 
 /* ---- questions ---- */
@@ -109,13 +75,12 @@ static struct process *ask(const struct question *q, const char *what)
 static json_t *check_as(const struct question *q, const char *what)
 {
 	struct process *p = ask(q, format("--json %s", what)), *text = ask(q, what);
-	const char *schema = read_file(repository("tests/data/check-schema.json"), NULL);
 	json_t *report, *covered;
 
 	if (p->err_length || p->exit_status > 1)
 		fail_msg("check %s: %d, %s", what, p->exit_status, p->err_text);
 	report = parsed(p->out_text, what);
-	assert_fits(parsed(schema, "schema"), report, "the report");
+	assert_fits_schema("check", p->out_text);
 	covered = json_object_get(report, "covered");
 	assert_int_equal(p->exit_status, json_is_true(covered) ? 0 : 1);
 	assert_int_equal(text->exit_status, p->exit_status);
@@ -361,6 +326,95 @@ static void missing_loader_is_found(void **state)
 	assert_non_null(strstr(text_of(assert_found(report, "loader-missing", "blocker"), "what"), "/lib/ld-nowhere.so.1"));
 }
 
+static void library_that_is_nowhere_is_found(void **state)
+{
+	const char *lib = program_of("gcc", "int f(void) { return 0; }", "-shared -fPIC -Wl,-soname,libnowhere.so.1");
+	const char *source = "int f(void); int main(void) { return f(); }", *folder = format("%.*s", (int)(strlen(lib) - 2), lib);
+	const char *program = program_of("gcc", source, lib), *of_musl = NULL;
+	struct services *s = table();
+	struct question q = { .env = s->env };
+
+	(void)state;
+	assert_clean(run_shell(NULL, "cp %s %s/libnowhere.so.1", lib, folder));
+	assert_covered(check(program), false);
+	assert_non_null(strstr(text_of(assert_found(check(program), "library-missing", "blocker"), "what"), "libnowhere.so.1"));
+	assert_covered(check(program_of("gcc", source, format("%s -Wl,-rpath,%s", lib, folder))), true);
+	assert_covered(check(program_of("gcc", source, format("%s -Wl,--disable-new-dtags,-rpath,%s", lib, folder))), true);
+	q.env = with_env(s->env, format("LD_LIBRARY_PATH=/nowhere:%s", folder), NULL);
+	assert_covered(check_as(&q, program), true);
+	if (program_exists("musl-gcc"))
+		of_musl = program_of("musl-gcc", source, lib);
+	if (of_musl) {
+		assert_found(check(of_musl), "library-missing", "blocker");
+		assert_covered(check_as(&q, of_musl), true);
+	}
+}
+
+/* What the loader of glibc finds, it says itself. */
+static void library_that_the_loader_finds_is_not_missed(void **state)
+{
+	static const char *const origins[] = { "$ORIGIN", "${ORIGIN}/x/../.", "/nowhere:$ORIGIN/sub/.." };
+	const char *lib = program_of("gcc", "int f(void) { return 0; }", "-shared -fPIC -Wl,-soname,libnowhere.so.1");
+	const char *source = "int f(void); int main(void) { return f(); }";
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		const char *program = program_of("gcc", source, format("%s '-Wl,-rpath,%s'", lib, origins[i]));
+		const char *folder = format("%.*s", (int)(strlen(program) - 2), program);
+
+		assert_clean(run_shell(NULL, "cd %s && mkdir -p sub x && cp %s libnowhere.so.1 && ./p", folder, lib));
+		assert_covered(check(program), true);
+	}
+	assert_covered(check("curl"), true);
+	assert_covered(check("python3"), true);
+}
+
+/* Its head alone: that is all there is to look at. */
+static void program_of_32_bits_is_not_covered(void **state)
+{
+	Elf32_Ehdr head = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, EV_CURRENT }, .e_type = ET_EXEC,
+			    .e_machine = EM_386, .e_version = EV_CURRENT, .e_ehsize = sizeof(head) };
+	const char *program = format("%s/old", scratch_dir());
+	json_t *report;
+
+	(void)state;
+	write_file(program, &head, sizeof(head));
+	assert_int_equal(chmod(program, 0755), 0);
+	report = check(program);
+	assert_covered(report, false);
+	assert_non_null(strstr(text_of(assert_found(report, "other-machine", "blocker"), "what"), "x86 (32 bits)"));
+}
+
+/* setpriv(1) makes it so for what it starts: a mark on a file does nothing then, but capabilities still keep the loader off. */
+static void marks_without_effect_are_notes(void **state)
+{
+	struct services *s = table();
+	struct question q = { .env = s->env, .before = "setpriv --no-new-privs" };
+	const char *program;
+	json_t *report;
+
+	(void)state;
+	need_root();
+	if (!program_exists("setpriv"))
+		skip_because("setpriv is not installed");
+	program = copy_of(dialer(), "lifted", 0755);
+	assert_int_equal(chown(program, 1, 1), 0);
+	assert_int_equal(chmod(program, 04755), 0);
+	report = check_as(&q, program);
+	assert_found(report, "no-new-privileges", "note");
+	assert_covered(report, true);
+}
+
+/* The filter of container runtimes: what is not on their list is EPERM. */
+static void check_works_under_a_filter_of_system_calls(void **state)
+{
+	struct services *s = table();
+	struct question q = { .env = s->env, .before = format("%s container", built("helpers/confine")) };
+
+	(void)state;
+	assert_covered(check_as(&q, dialer()), true);
+}
+
 /* ---- how it dials ---- */
 
 static void calls_past_the_shim_are_found(void **state)
@@ -392,9 +446,33 @@ static void bare_connect_in_the_code_is_found(void **state)
 	assert_found(check(program_of("gcc", source, "")), "bare-connect", "warning");
 }
 
+/* However the compiler calls it, and whatever else is passed: the newline is 10 too. */
+static void loading_of_objects_past_the_shim_is_found(void **state)
+{
+#if defined(__x86_64__)
+	static const char source[] = "#include <dlfcn.h>\n#include <string.h>\n"
+				     "int main(int c, char **v) { return !strchr(v[0], 10) + !dlopen(v[1], FLAGS); }";
+	static const char *const ways[] = { "-O0", "-O2", "-O2 -fno-plt", "-O2 -fcf-protection=full -Wl,-z,lazy", "-no-pie" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		json_t *deep = check(program_of("gcc", source, format("%s '-DFLAGS=RTLD_LAZY | RTLD_DEEPBIND' -ldl", ways[i])));
+		json_t *plain = check(program_of("gcc", source, format("%s '-DFLAGS=RTLD_NOW | RTLD_GLOBAL' -ldl", ways[i])));
+
+		assert_found(deep, "deepbind", "warning");
+		assert_partly(deep);
+		assert_found(plain, "dlopen", "note");
+		assert_covered(plain, true);
+	}
+#else
+	(void)state;
+	skip_because("the flags of a call are told of x86-64 code alone");
+#endif
+}
+
 static void loading_of_objects_is_noted(void **state)
 {
-	static const char source[] = "#include <dlfcn.h>\nint main(void) { return !dlopen(\"x\", RTLD_NOW | RTLD_DEEPBIND); }";
+	static const char source[] = "#include <dlfcn.h>\nint main(void) { return !dlopen(\"x\", RTLD_NOW); }";
 	static const char apart[] = "#include <dlfcn.h>\nint main(void) { return !dlmopen(LM_ID_NEWLM, \"x\", RTLD_NOW); }";
 	json_t *report = check(program_of("gcc", source, "-ldl"));
 
@@ -432,6 +510,82 @@ static void script_that_clears_its_environment_is_not_covered(void **state)
 	(void)state;
 	assert_covered(check(script("#!/usr/bin/env -S -i sh\n")), false);
 	assert_found(check(script("#!/usr/bin/env -S -u LD_PRELOAD sh\n")), "preload-lost", "blocker");
+}
+
+static void command_of_env_is_followed(void **state)
+{
+	json_t *report = check(format("env A=1 -u B %s --x", dialer()));
+
+	(void)state;
+	assert_covered(report, true);
+	assert_string_equal(text_of(report, "subject"), dialer());
+	assert_found(report, "script", "note");
+	assert_null(find(report, "wrapper"));
+	assert_found(check(format("env -i %s", dialer())), "preload-lost", "blocker");
+	assert_found(check(format("env - %s", dialer())), "preload-lost", "blocker");
+	assert_found(check(format("env LD_PRELOAD= %s", dialer())), "preload-lost", "blocker");
+	assert_null(find(check(format("env LD_PRELOAD=/x/libfairdial.so %s", dialer())), "preload-lost"));
+	assert_covered(check(format("env env B=2 env %s", dialer())), true);
+	assert_found(check("env"), "wrapper", "note");
+	assert_error(ask(NULL, "env no-such-program"), 1);
+}
+
+/* As the kernel and env(1) have it, of one word behind the program's name, or of none. */
+static void first_lines_are_read_as_they_are_run(void **state)
+{
+	const char *program = dialer();
+
+	(void)state;
+	assert_covered(check(script(format("#! \t%s \t-x y\n", program))), true);
+	assert_covered(check(script(format("#!%s", program))), true);
+	assert_covered(check(script(format("#!/usr/bin/env -S%s -x\n", program))), true);
+	assert_covered(check(script(format("#!/usr/bin/env --split-string=%s -x\n", program))), true);
+	assert_error(ask(NULL, script(format("#!%s\r\n", program))), 1);
+	assert_error(ask(NULL, script(format("#!/usr/bin/env %s -x\n", program))), 1);
+	assert_error(ask(NULL, script("#!\n")), 1);
+	assert_error(ask(NULL, script(format("#!/%0300d\n", 0))), 1);
+}
+
+static void scripts_of_scripts_are_followed_as_far_as_the_kernel_goes(void **state)
+{
+	const char *path = dialer();
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		path = script(format("#!%s\n", path));
+	assert_covered(check(path), true);
+	for (int i = 0; i < 4; i++)
+		path = script(format("#!%s\n", path));
+	assert_error(ask(NULL, path), 1);
+}
+
+/* What a package's own starter runs is not its child, or has other files. */
+static void programs_that_run_others_elsewhere_are_warned_of(void **state)
+{
+	static const char *const names[] = { "flatpak", "bwrap", "sudo", "docker" };
+	const char *dir = scratch_dir(), *link = format("%s/app", dir);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *wrapper = copy_of(dialer(), names[i], 0755);
+
+		assert_found(check(wrapper), "wrapper-elsewhere", "warning");
+		assert_found(check(script(format("#!%s run app\n", wrapper))), "wrapper-elsewhere", "warning");
+	}
+	assert_int_equal(symlink(copy_of(dialer(), "snap", 0755), link), 0);
+	assert_non_null(strstr(text_of(assert_found(check(link), "wrapper-elsewhere", "warning"), "what"), "snap"));
+}
+
+static void busybox_is_told_by_its_own_file(void **state)
+{
+	json_t *report;
+
+	(void)state;
+	if (!program_exists("busybox"))
+		skip_because("busybox is not installed");
+	report = check("busybox wget x");
+	assert_found(report, "wrapper", "note");
+	assert_true(find(report, "static") || find(report, "dynamic"));
 }
 
 static void shell_with_a_command_is_noted(void **state)
@@ -518,6 +672,19 @@ static void other_preloads_are_told(void **state)
 
 /* ---- the environment and the table ---- */
 
+/* Holds a connection until the test ends. */
+static struct process *held(struct services *s, const struct backends *b, const char *const *env)
+{
+	struct start start = { .argv = ARGV(dialer(), "--hold", s ? SERVICE_ADDRESS : backends_address(b, 0),
+					    s ? "80" : format("%d", backends_port(b, 0))),
+			       .env = env,
+			       .interactive = true };
+	struct process *p = process_start(&start);
+
+	process_expect(p, "ready\n", LIMIT_MS);
+	return p;
+}
+
 static void switches_are_found(void **state)
 {
 	struct services *s = table();
@@ -570,6 +737,46 @@ static void table_whose_agent_is_silent_is_found(void **state)
 	assert_partly(check_as(&q, dialer()));
 }
 
+static void table_of_another_boot_is_none(void **state)
+{
+	struct services *s = table();
+	struct question q = { .env = s->env };
+	struct table_head *head;
+	size_t size;
+	char *bytes = read_file(s->table, &size);
+
+	(void)state;
+	head = (void *)bytes;
+	head->flags &= ~(uint64_t)TABLE_STATIC;
+	head->heartbeat_ms = clock_boot_ms();
+	memset(head->boot_id, 1, sizeof(head->boot_id));
+	head->sum = table_sum(0, head, offsetof(struct table_head, sum) / 8);
+	write_file(s->table, bytes, size);
+	assert_found(check_as(&q, dialer()), "table-of-other-boot", "warning");
+	assert_partly(check_as(&q, dialer()));
+}
+
+/* Whoever asks from elsewhere knows nothing of the connections that a ledger counts. */
+static void ledger_is_left_as_it_is(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	struct process *p = held(s, b, s->env);
+	struct question q = { .before = "unshare -n" };
+	size_t size, size_after;
+	char *before, *after;
+
+	(void)state;
+	before = read_file(s->ledger, &size);
+	if (run(NULL, "unshare", "-n", "true", NULL)->exit_status)
+		skip_because("no network namespace of its own");
+	assert_found(check_as(&q, format("--pid %d", (int)p->pid)), "covered", "ok");
+	assert_found(check_as(&q, format("--dir %s %s", s->dir, dialer())), "table", "ok");
+	after = read_file(s->ledger, &size_after);
+	assert_int_equal(size, size_after);
+	assert_memory_equal(before, after, size);
+}
+
 static void table_of_many_services_is_read(void **state)
 {
 	static const struct place place = { "127.0.0.1", 9 };
@@ -593,19 +800,6 @@ static void table_of_many_services_is_read(void **state)
 }
 
 /* ---- processes ---- */
-
-/* Holds a connection until the test ends. */
-static struct process *held(struct services *s, const struct backends *b, const char *const *env)
-{
-	struct start start = { .argv = ARGV(dialer(), "--hold", s ? SERVICE_ADDRESS : backends_address(b, 0),
-					    s ? "80" : format("%d", backends_port(b, 0))),
-			       .env = env,
-			       .interactive = true };
-	struct process *p = process_start(&start);
-
-	process_expect(p, "ready\n", LIMIT_MS);
-	return p;
-}
 
 static json_t *check_pid(pid_t pid)
 {
@@ -692,6 +886,92 @@ static void process_whose_shim_is_replaced_or_gone_is_told(void **state)
 	assert_found(check_pid(p->pid), "shim-removed", "note");
 }
 
+/* A copy whose note tells another version of the same length. */
+static const char *shim_of_version(const char *version)
+{
+	static const char owner[] = "fairdial\0\0\0";
+	const char *copy = copy_of(built("libfairdial.so"), "libfairdial.so", 0755);
+	size_t size;
+	char *bytes = read_file(copy, &size), *note = memmem(bytes, size, owner, sizeof(owner));
+
+	assert_int_equal(strlen(version), strlen(FAIRDIAL_VERSION));
+	assert_non_null(note);
+	assert_string_equal(note + sizeof(owner), FAIRDIAL_VERSION);
+	memcpy(note + sizeof(owner), version, strlen(version));
+	write_file(copy, bytes, size);
+	assert_int_equal(chmod(copy, 0755), 0);
+	return copy;
+}
+
+static void version_of_the_shim_is_told_and_held_against_the_tool(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	const char *other = shim_of_version("9.8.7"), *text;
+	struct process *p = held(s, b, with_env(s->env, PRELOAD(other), NULL));
+	struct question q = { .env = with_env(s->env, PRELOAD(other), NULL) };
+	json_t *report = check_pid(p->pid);
+
+	(void)state;
+	assert_covered(report, true);
+	assert_string_equal(text_of(json_object_get(report, "shim"), "version"), "9.8.7");
+	text = text_of(assert_found(report, "other-version", "note"), "what");
+	assert_non_null(strstr(text, "9.8.7"));
+	assert_non_null(strstr(text, FAIRDIAL_VERSION));
+	assert_non_null(strstr(ask(NULL, format("--pid %d", (int)p->pid))->out_text, ", version 9.8.7, build "));
+	assert_found(check_as(&q, dialer()), "other-version", "note");
+	assert_null(find(check(dialer()), "other-version"));
+}
+
+/* The file that is mapped is asked, not the one in its place: as root, whom the kernel lets. */
+static void version_is_that_of_the_mapped_file(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	const char *other = shim_of_version("9.8.7");
+	struct process *p = held(s, b, with_env(s->env, PRELOAD(other), NULL));
+
+	(void)state;
+	need_root();
+	if (run_shell(NULL, "cat /proc/%d/map_files/* >/dev/null", (int)p->pid)->exit_status)
+		skip_because("what a process has mapped may not be opened here");
+	assert_clean(run_shell(NULL, "cp %s %s.new && mv %s.new %s", built("libfairdial.so"), other, other, other));
+	assert_string_equal(text_of(json_object_get(check_pid(p->pid), "shim"), "version"), "9.8.7");
+	assert_int_equal(unlink(other), 0);
+	assert_string_equal(text_of(json_object_get(check_pid(p->pid), "shim"), "version"), "9.8.7");
+}
+
+/* Links in its file system do not lead into ours, and its paths are its own. */
+static void process_in_a_root_of_its_own_is_looked_at_there(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	const char *root, *program = compiled_for_musl("dialer", "");
+	struct start start;
+	struct process *p;
+	json_t *report;
+
+	(void)state;
+	need_root();
+	root = format("%s/root", s->root);
+	assert_clean(run_shell(NULL,
+			       "set -e; cd %s; mkdir -p root/lib root/opt root/real; cp %s root/dialer; cp %s root/opt; "
+			       "cp -L /lib/ld-musl-*.so.1 root/lib; cp -p %s/table root/real; ln -s /real root/link",
+			       s->root, program, built("libfairdial.so"), s->dir));
+	start = (struct start){ .argv = ARGV("/dialer", "--hold", SERVICE_ADDRESS, "80"),
+				.env = with_env(s->env, "LD_PRELOAD=/opt/libfairdial.so", "FAIRDIAL_DIR=/link", NULL),
+				.interactive = true,
+				.root = root };
+	p = process_start(&start);
+	process_expect(p, "ready\n", LIMIT_MS);
+	report = check_pid(p->pid);
+	assert_string_equal(text_of(json_object_get(report, "shim"), "path"), "/opt/libfairdial.so");
+	assert_true(json_is_true(json_object_get(json_object_get(report, "table"), "mapped")));
+	assert_true(json_is_true(json_object_get(json_object_get(report, "table"), "readable")));
+	assert_found(report, "table", "ok");
+	assert_covered(report, true);
+}
+
 static void first_process_of_a_namespace_is_told(void **state)
 {
 	struct services *s = table();
@@ -757,6 +1037,40 @@ static void mistakes_are_one_line(void **state)
 	assert_error(ask(NULL, "--pid 2147483647"), 1);
 }
 
+/* A pipe is not opened: nobody writes into it. */
+static void what_is_no_file_is_refused(void **state)
+{
+	const char *dir = scratch_dir(), *pipe = format("%s/pipe", dir);
+	struct process *p;
+
+	(void)state;
+	assert_int_equal(mkfifo(pipe, 0755), 0);
+	p = ask(NULL, pipe);
+	assert_error(p, 1);
+	assert_non_null(strstr(p->err_text, "no regular file"));
+	p = ask(NULL, dir);
+	assert_error(p, 1);
+	assert_non_null(strstr(p->err_text, "directory"));
+	p = ask(NULL, format("/usr/bin/env %s", pipe));
+	assert_error(p, 1);
+	assert_error(ask(NULL, copy_of(dialer(), "plain", 0644)), 1);
+	assert_error(ask(NULL, "''"), 1);
+	assert_error(ask(NULL, format("%s/pipe/x", dir)), 1);
+}
+
+static void pipe_in_the_place_of_a_file_is_not_waited_for(void **state)
+{
+	struct services *s = services_open();
+	const char *pipe = format("%s/libfairdial.so", scratch_dir());
+	struct question q = { .env = s->env };
+
+	(void)state;
+	assert_int_equal(mkfifo(pipe, 0755), 0);
+	assert_int_equal(mkfifo(s->table, 0644), 0);
+	assert_found(check_as(&q, dialer()), "table-unreadable", "warning");
+	assert_found(check_with_shim(pipe, 0), "no-object", "blocker");
+}
+
 static void names_are_safe_on_a_terminal(void **state)
 {
 	const char *program = copy_of(dialer(), "a\033[31mb", 0755);
@@ -805,13 +1119,24 @@ int main(int argc, char **argv)
 		TEST(file_capabilities_are_found),
 		TEST(program_that_cannot_be_read_is_covered_in_part),
 		TEST(missing_loader_is_found),
+		TEST(library_that_is_nowhere_is_found),
+		TEST(library_that_the_loader_finds_is_not_missed),
+		TEST(program_of_32_bits_is_not_covered),
+		TEST(marks_without_effect_are_notes),
+		TEST(check_works_under_a_filter_of_system_calls),
 		TEST(calls_past_the_shim_are_found),
 		TEST(bare_connect_in_the_code_is_found),
 		TEST(loading_of_objects_is_noted),
+		TEST(loading_of_objects_past_the_shim_is_found),
 		TEST(script_is_followed_to_what_runs_it),
 		TEST(script_whose_program_is_static_is_not_covered),
 		TEST(script_that_clears_its_environment_is_not_covered),
 		TEST(shell_with_a_command_is_noted),
+		TEST(command_of_env_is_followed),
+		TEST(first_lines_are_read_as_they_are_run),
+		TEST(scripts_of_scripts_are_followed_as_far_as_the_kernel_goes),
+		TEST(programs_that_run_others_elsewhere_are_warned_of),
+		TEST(busybox_is_told_by_its_own_file),
 		TEST(shim_that_cannot_be_loaded_is_found),
 		TEST(shim_that_this_user_cannot_read_is_found),
 		TEST(shim_on_a_mount_without_execution_is_found),
@@ -820,13 +1145,20 @@ int main(int argc, char **argv)
 		TEST(missing_and_damaged_tables_are_found),
 		TEST(table_whose_agent_is_silent_is_found),
 		TEST(table_of_many_services_is_read),
+		TEST(table_of_another_boot_is_none),
+		TEST(ledger_is_left_as_it_is),
 		TEST(process_with_the_shim_is_covered),
 		TEST(process_without_the_shim_is_not_covered),
 		TEST(process_whose_table_is_replaced_or_gone_is_told),
 		TEST(process_of_another_user_is_judged_by_what_it_trusts),
 		TEST(process_whose_shim_is_replaced_or_gone_is_told),
+		TEST(version_of_the_shim_is_told_and_held_against_the_tool),
+		TEST(version_is_that_of_the_mapped_file),
+		TEST(process_in_a_root_of_its_own_is_looked_at_there),
 		TEST(first_process_of_a_namespace_is_told),
 		TEST(mistakes_are_one_line),
+		TEST(what_is_no_file_is_refused),
+		TEST(pipe_in_the_place_of_a_file_is_not_waited_for),
 		TEST(names_are_safe_on_a_terminal),
 		TEST(colours_are_for_terminals),
 		TEST(mesh_is_found),

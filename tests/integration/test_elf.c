@@ -18,6 +18,7 @@ enum { CANNOT_READ = 2, MOST_ROWS = 64 };
 #define RULE_KIND	 "a shared object: ELF64, little-endian, of the machine it was built for"
 #define RULE_NAME	 "its name for the loader is libfairdial.so"
 #define RULE_BUILD_ID	 "it has a build-id"
+#define RULE_VERSION	 "it tells its version without being run"
 #define RULE_NEEDS	 "it needs no library"
 #define RULE_PATH	 "it has no search path"
 #define RULE_ASKS	 "it asks for no version of a symbol"
@@ -61,7 +62,11 @@ static const char sound_source[] =
 	"#ifndef START\n"
 	"#define START __attribute__((constructor)) static void start(void) { __asm__ volatile(\"\"); }\n"
 	"#endif\n"
-	"HELPER DIAL START\n"
+	"#ifndef NOTE\n"
+	"#define NOTE __asm__(\".section .note.fairdial,\\\"a\\\",%note\\n.balign 4\\n.long 9,2,1\\n\" \\\n"
+	"\".asciz \\\"fairdial\\\"\\n.balign 4\\n.asciz \\\"1\\\"\\n.balign 4\\n.previous\");\n"
+	"#endif\n"
+	"HELPER DIAL START NOTE\n"
 	"static int inner(void) { return 1; }\n"
 	"int (*volatile const inners[])(void) __attribute__((visibility(\"hidden\"))) = { inner, inner };\n";
 
@@ -86,6 +91,7 @@ static const struct breach breaches[] = {
 	{ .name = "a_file_that_is_no_shared_object_is_named", .rules = { RULE_KIND }, .is_executable = true },
 	{ .name = "another_soname_is_named", .rules = { RULE_NAME }, .flags = "-Wl,-soname,libother.so" },
 	{ .name = "no_build_id_is_named", .rules = { RULE_BUILD_ID }, .flags = "-Wl,--build-id=none" },
+	{ .name = "no_version_is_named", .rules = { RULE_VERSION }, .source = "#define NOTE\n" },
 	{ .name = "a_library_that_is_needed_is_named", .rules = { RULE_NEEDS }, .flags = "-Wl,--no-as-needed %s/libneeded.so" },
 	{ .name = "a_filter_is_named", .rules = { RULE_NEEDS }, .flags = "-Wl,-f,libneeded.so" },
 	{ .name = "a_search_path_is_named", .rules = { RULE_PATH }, .flags = "-Wl,-rpath,/nowhere" },
