@@ -228,11 +228,11 @@ check-manifests: $(OUT)/fairdial ## check all Kubernetes manifests against the A
 
 # Real kubectl, in a sandbox of namespaces; MANIFEST_PYTHON, because its server judges manifests where it can.
 .PHONY: check-readme
-check-readme: all ## execute every command of README.md and examples/RECIPES.md
+check-readme: all ## execute every command of README.md and of the pages in examples
 	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/readme/check.py $(CURDIR) $(OUT)
 
 .PHONY: readme
-readme: all ## take the terminal picture of README.md anew
+readme: all ## take the pictures of a terminal in README.md anew
 	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/readme/picture.py $(CURDIR) $(OUT)
 
 # STANDIN=1: without a cluster, against a small stand-in for its API.

@@ -351,7 +351,7 @@ int explain_take(const char *dir, const struct snapshot *snapshot, const struct 
 	to->service = question->service;
 	to->dialer = *dialer;
 	to->ports = calloc(question->service->port_count + 1, sizeof(*to->ports));
-	if (to->ports && snapshot_open_ledger(dir, &trust, LEDGER_READ, &l.ledger) < 0)
+	if (to->ports && snapshot_open_ledger(dir, &trust, LEDGER_COPY, &l.ledger) < 0)
 		l.ledger.base = NULL;
 	r = to->ports ? take_generation(&l, question, to) : -ENOMEM;
 	drop_copy(&l);

@@ -76,9 +76,9 @@ int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint
 	return 0;
 }
 
-static int map_file(int fd, size_t size, int prot, const uint8_t boot_id[16], struct ledger *ret_ledger)
+static int map_file(int fd, size_t size, int flags, const uint8_t boot_id[16], struct ledger *ret_ledger)
 {
-	void *base = sys_mmap(size, prot, MAP_SHARED, fd);
+	void *base = sys_mmap(size, PROT_READ | PROT_WRITE, flags, fd);
 	int r;
 
 	if (sys_mmap_failed(base))
@@ -283,12 +283,12 @@ static bool is_of_this_boot(const struct opening *o, const struct ledger *ledger
 /* What there is, and whether it is to be replaced: -EUCLEAN. `mine`: by us. */
 static int map_existing(struct opening *o, int fd, bool mine, struct ledger *ret_ledger)
 {
-	int prot = o->options->opening == LEDGER_READ ? PROT_READ : PROT_READ | PROT_WRITE;
+	int flags = o->options->opening == LEDGER_COPY ? MAP_PRIVATE : MAP_SHARED;
 	size_t size = (size_t)o->st.st_size;
 	int r = -EBADMSG;
 
 	if (size >= sizeof(struct ledger_head))
-		r = map_file(fd, size, prot, o->boot_id, ret_ledger);
+		r = map_file(fd, size, flags, o->boot_id, ret_ledger);
 	if (r == 0 && !is_of_this_boot(o, ret_ledger)) {
 		ledger_close(ret_ledger);
 		r = -EBADMSG;
@@ -308,7 +308,7 @@ static int map_existing(struct opening *o, int fd, bool mine, struct ledger *ret
 static int open_existing(struct opening *o, struct ledger *ret_ledger)
 {
 	const struct trust *trust = o->options->trust;
-	int access = o->options->opening == LEDGER_READ ? O_RDONLY : O_RDWR;
+	int access = o->options->opening == LEDGER_COPY ? O_RDONLY : O_RDWR;
 	int fd = sys_openat(AT_FDCWD, o->path, access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
 	bool mine;
 	int r;

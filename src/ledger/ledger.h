@@ -33,7 +33,7 @@ struct ledger_key {
 enum ledger_opening {
 	LEDGER_MAKE,	 /* make it where there is none */
 	LEDGER_EXISTING, /* -ENOENT then */
-	LEDGER_READ,	 /* likewise, and the mapping is for reading: nothing may be claimed or told */
+	LEDGER_COPY,	 /* likewise, and for reading alone: what is told there, or mended, stays with the caller */
 };
 
 struct ledger_options {

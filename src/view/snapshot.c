@@ -358,24 +358,17 @@ int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger
 	return ledger_open(path, &options, ret_ledger);
 }
 
-static int open_ledger(const char *dir, const struct trust *trust, struct ledger *ret_ledger, bool *ret_writable)
-{
-	int r = snapshot_open_ledger(dir, trust, LEDGER_EXISTING, ret_ledger);
-
-	*ret_writable = r == 0;
-	if (r == -EACCES || r == -EROFS)
-		r = snapshot_open_ledger(dir, trust, LEDGER_READ, ret_ledger);
-	return r;
-}
-
+/*
+ * Mended in a copy of our own: the one of the programs is for those to mend who live in their network namespace, and whoever looks may
+ * live in another, with other sockets. A keeper has done it already.
+ */
 static void take_scores(const char *dir, const struct trust *trust, struct snapshot *snapshot)
 {
 	struct ledger ledger = { 0 };
-	bool writable = false;
-	int r = open_ledger(dir, trust, &ledger, &writable); /* without one all numbers are 0 */
+	int r = snapshot_open_ledger(dir, trust, LEDGER_COPY, &ledger); /* without one all numbers are 0 */
 
 	snapshot->ledger_error = r == -ENOENT ? 0 : r;
-	if (writable)
+	if (r == 0 && !ledger_is_kept(&ledger, clock_boot_ms()))
 		mend_counts(&ledger, snapshot);
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		for (size_t j = 0; j < snapshot->services[i].port_count; j++) {

@@ -70,8 +70,8 @@ struct snapshot {
 };
 
 /*
- * Reads DIR/table and DIR/ledger (or FAIRDIAL_LEDGER), after the counts of open connections have been mended where this user
- * may. `trust`: whose table counts (cli_trust). `name`, which may be NULL, is NAME or NAME.NAMESPACE. 0, or a negative errno; -ESTALE
+ * Reads DIR/table and DIR/ledger (or FAIRDIAL_LEDGER), of whose counts of open connections a copy is mended by the sockets that can be
+ * seen here: both files stay as they are. `trust`: whose table counts (cli_trust). `name`, which may be NULL, is NAME or NAME.NAMESPACE. 0, or a negative errno; -ESTALE
  * where no shim believes it, as it is of an earlier boot; -EBADMSG with a reason where a check of the whole table fails. The caller
  * frees the snapshot.
  */

@@ -470,6 +470,27 @@ static void status_tells_how_even_it_is_beside_what_chance_would_give(void **sta
 	assert_int_equal(json_real_value(json_object_get(port, "evenness_random")) * 1000, 818);
 }
 
+/* Who looks may live in another network namespace, where none of the programs' sockets are. */
+static void status_leaves_the_ledger_as_it_is(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+	const char *path = format("%s/ledger", s->dir);
+	size_t size, size_after;
+	char *before, *after;
+	json_t *port;
+
+	(void)state;
+	assert_clean(run(s->env, built("helpers/dialer"), "--count", "3", SERVICE_ADDRESS, "80", NULL));
+	before = read_file(path, &size);
+	port = json_array_get(json_object_get(json_array_get(json_object_get(services_status(s), "services"), 0), "ports"), 0);
+	for (size_t i = 0; i < 2; i++) /* all were closed, which the ledger does not know yet */
+		assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(port, "endpoints"), i), "active")), 0);
+	after = read_file(path, &size_after);
+	assert_int_equal(size, size_after);
+	assert_memory_equal(before, after, size);
+}
+
 static void status_of_one_service_tells_of_no_other(void **state)
 {
 	struct backends *b = backends_start(1, ONE_PORT);
@@ -526,6 +547,7 @@ int main(void)
 		TEST(kubernetes_list_on_stdin_is_published),
 		TEST(status_tells_what_was_published),
 		TEST(status_tells_how_even_it_is_beside_what_chance_would_give),
+		TEST(status_leaves_the_ledger_as_it_is),
 		TEST(status_of_one_service_tells_of_no_other),
 		TEST(status_is_json_wherever_a_long_source_is_cut),
 	};

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""check.py TOP BUILD: executes every command of README.md and examples/RECIPES.md, in their order, in a sandbox, and tells what came of each.
+"""check.py TOP BUILD: executes every command of the pages of cases.py, in their order, in a sandbox, and tells what came of each.
 
 cases.py says what has to. A command that no case executes is a failure, and so is a case whose command is on no page.
 """
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -62,7 +63,7 @@ def paired(items, rows):
     """(item, case or None) for each, and the rows that are left over."""
     used, pairs = collections.Counter(), []
     for item in items:
-        row = rows.get(key_of(item))
+        row = rows.get(key_of(item)) or next((row for form, row in cases.FORMS if re.match(form, item.text)), None)
         if isinstance(row, list):
             row = row[used[key_of(item)]] if used[key_of(item)] < len(row) else None
         used[key_of(item)] += 1
@@ -75,9 +76,12 @@ def paired(items, rows):
 
 
 def compare_shown(item, result):
-    """What a console shows is what was printed, but for numbers and the width of columns."""
-    printed = result.out if not result.err else result.err + result.out
-    if picture.form(printed) != picture.form(item.shown):
+    """
+    What a console shows is what was printed, but for numbers, the width of columns, and the order of lines: which endpoint comes
+    first is the policy's to say.
+    """
+    printed = result.err + result.out
+    if set(picture.form(printed)) != set(picture.form(item.shown)):
         raise Failed('the page shows\n{}\nand it prints\n{}'.format(item.shown, printed))
 
 
@@ -144,8 +148,14 @@ def check_page(page, world, count):
         except cases.Skipped as why:
             count.skipped.append('{}: {}'.format(item.text.splitlines()[0], why))
             count.tell('skip', item, '   ({})'.format(why))
+        except sandbox.Stuck as failure:
+            count.fail(item, failure)
+            print('FAIL      {}  the rest of the page is not executed'.format(page))
+            break
         except Failed as failure:
             count.fail(item, failure)
+        except Exception:  # what a case met that it did not expect
+            count.fail(item, traceback.format_exc())
     shell.close()
     for text in left:
         count.failed += 1
@@ -165,8 +175,10 @@ def check_claims(count):
 def main():
     top, build = sys.argv[1:]
     sandbox.enter()
+    import mistakes  # which needs this module whole
     sandbox.prepare(top, build)
     world, count = World(), Count()
+    mistakes.all_are_seen()
     for page in cases.PAGES:
         check_page(page, world, count)
     check_claims(count)
@@ -182,8 +194,9 @@ def main():
 
 
 if __name__ == '__main__':
+    sys.modules['check'] = sys.modules['__main__']
     try:
         sys.exit(main())
-    except (sandbox.Unusable, markdown.Unreadable) as error:
+    except (sandbox.Unusable, markdown.Unreadable, Failed) as error:
         print('check-readme: {}'.format(error), file=sys.stderr)
         sys.exit(1)

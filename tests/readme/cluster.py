@@ -8,10 +8,14 @@ import os
 import subprocess
 import sys
 
-from sandbox import HERE, HOME, TREE, Failed, call, put_executable, wait_until
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'cluster'))
+
+import api  # noqa: E402  from that folder
+from sandbox import HERE, HOME, TREE, Failed, call, put_executable, wait_until  # noqa: E402
 
 PODS = ['10.244.1.11', '10.244.1.12']
 CONFIG = HOME + '/etc-fairdial'
+ACCOUNT = '/run/secrets/kubernetes.io/serviceaccount'  # /var/run is /run
 
 WEB = {'apiVersion': 'apps/v1', 'kind': 'Deployment', 'metadata': {'name': 'web', 'namespace': 'shop'}, 'spec': {
     'selector': {'matchLabels': {'app': 'web'}}, 'template': {'metadata': {'labels': {'app': 'web'}}, 'spec': {
@@ -47,9 +51,12 @@ class Cluster:
         config['contexts'][0]['context']['namespace'] = 'shop'
         with open(HOME + '/kubeconfig.json', 'w') as file:
             json.dump(config, file)
+        self.api = api.Api(api.Credentials(config, folder))
         put_executable('kubectl', KUBECTL.format(python=sys.executable, here=HERE, real=real_kubectl))
         self.kubectl = real_kubectl
-        self.create({'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': 'shop'}}, WEB, *mysql())
+        self.create({'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': 'shop'}}, WEB, *mysql(), {
+            'apiVersion': 'v1', 'kind': 'ServiceAccount', 'metadata': {'name': 'default', 'namespace': 'shop'}}, {
+            'apiVersion': 'v1', 'kind': 'Service', 'metadata': {'name': 'web', 'namespace': 'shop'}, 'spec': {'ports': [{'port': 80}]}})
         for i, address in enumerate(PODS):
             call('ip', 'address', 'add', address + '/32', 'dev', 'lo')
             self.start('python3', 'examples/curl/backend.py', address, '3306', 'mysql-{}'.format(i + 1))
@@ -63,7 +70,7 @@ class Cluster:
 
     def create(self, *objects):
         for o in objects:
-            call(self.kubectl, 'create', '-f', '-', given=json.dumps(o))
+            call(self.kubectl, 'create', '--validate=false', '-f', '-', given=json.dumps(o))
 
     def get(self, kind, name):
         return call(self.kubectl, '-n', 'shop', 'get', kind, name, '-o', 'json', is_json=True)
@@ -74,27 +81,41 @@ class Cluster:
     def agents(self):
         return [c for c in self.template()['spec'].get('initContainers', []) if c['name'] == 'fairdial-agent']
 
+    def give_account(self):
+        """The token of the pod's account, which may do what the Roles say, and no more."""
+        token = self.api.request('POST', self.api.path('ServiceAccount', 'shop', 'default', 'token'), {})['status']['token']
+        os.makedirs(ACCOUNT, exist_ok=True)
+        for name, text in (('token', token), ('namespace', 'shop'), ('ca.crt', open(HOME + '/api/cert.pem').read())):
+            with open(os.path.join(ACCOUNT, name), 'w') as file:
+                file.write(text)
+        return {'KUBERNETES_SERVICE_HOST': '127.0.0.1', 'KUBERNETES_SERVICE_PORT': str(self.api.url.port)}
+
     def roll(self):
         """A pod of what the Deployment says now: what inject put there is executed, but for the image."""
         if self.agent:
             self.agent.terminate()
             self.agent.wait()
             self.agent = None
+        os.makedirs('/run/fairdial', exist_ok=True)  # the volume
         for container in self.template()['spec'].get('initContainers', []):
             command = [word.replace('/bin/fairdial', TREE + '/build/fairdial').replace('/etc/fairdial', CONFIG) for word in container['command']]
             if container.get('restartPolicy') == 'Always':
-                self.agent = self.start(*command, env={
-                    'FAIRDIAL_DIR': '/run/fairdial/pod', 'POD_NAME': 'web-1', 'POD_NAMESPACE': 'shop', 'POD_IP': '10.244.9.9', 'POD_IPS': '10.244.9.9',
-                    'HOST_IP': '192.0.2.1', 'NODE_NAME': 'node-1', 'KUBECONFIG': HOME + '/kubeconfig.json'})
+                self.agent = self.start(*command, env=dict(
+                    self.give_account(), FAIRDIAL_DIR='/run/fairdial/pod', POD_NAME='web-1', POD_NAMESPACE='shop', POD_IP='10.244.9.9',
+                    POD_IPS='10.244.9.9', HOST_IP='192.0.2.1', NODE_NAME='node-1'))
             else:
                 call(*command)
 
     def sync_config(self):
         """What a kubelet does with the volume, within a minute or so."""
         for name, text in self.get('configmap', 'fairdial')['data'].items():
-            with open(CONFIG + '/.new', 'w') as file:
-                file.write(text)
-            os.rename(CONFIG + '/.new', os.path.join(CONFIG, name))
+            self.write_config(name, text)
+
+    @staticmethod
+    def write_config(name, text):
+        with open(CONFIG + '/.new', 'w') as file:
+            file.write(text)
+        os.rename(CONFIG + '/.new', os.path.join(CONFIG, name))
 
     def mode(self, service='mysql'):
         """As the table says; None: it is not there."""
@@ -105,7 +126,7 @@ class Cluster:
         return found[0]['mode'] if found else None
 
     def wait_for_mode(self, mode, service='mysql'):
-        wait_until('{} is {} in the table (it is {})'.format(service, mode, self.mode(service)), lambda: self.mode(service) == mode)
+        wait_until('{} is {} in the table (it is {})'.format(service, mode, self.mode(service)), lambda: self.mode(service) == mode, 20)
 
     def dial(self):
         """What answers a shimmed dial of the Service's address: the name of a pod, or '' where there is no kube-proxy to take it."""

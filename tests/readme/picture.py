@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's picture of a terminal: what the program itself prints of a small pod.
+"""The README's pictures of a terminal: what the program itself prints of a small pod, and what make prints.
 
-    picture.py TOP BUILD     takes it anew, and puts it into TOP/README.md
+    picture.py TOP BUILD                   takes them anew, and puts them into TOP/README.md
+    picture.py TOP BUILD --show COMMAND    prints one
 
-Three servers behind a Service `web`, one of which has ended, and two behind a Service `mysql`; programs that dial them, one after the other, and some that
+The pod: three servers behind a Service `web`, one of which has ended, and two behind a Service `mysql`; programs that dial them, one after the other, and some that
 keep what they have.
 """
 
@@ -21,14 +22,16 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import sandbox  # noqa: E402
 from sandbox import Failed, wait_until  # noqa: E402
 
-COMMAND = 'fairdial status'
+STATUS, HELP = 'fairdial status', 'make help'
+COMMANDS = [STATUS, HELP]
 BEGIN, END = '<!-- picture:', '<!-- end of picture -->'
 
 WEB = ['10.244.1.11', '10.244.1.12', '10.244.2.13']
 MYSQL = ['10.244.1.21', '10.244.2.22']
 SERVICES = {'services': [
-    {'name': 'web', 'namespace': 'shop', 'addresses': ['10.96.0.10'], 'ports': [{'port': 80}], 'eject_for': '5m', 'endpoints': [a + ':8080' for a in WEB]},
-    {'name': 'mysql', 'namespace': 'shop', 'addresses': ['10.96.0.20'], 'ports': [{'port': 3306}], 'balance': 'round_robin',
+    {'name': 'web', 'namespace': 'shop', 'addresses': ['10.96.0.10'], 'ports': [{'port': 80}], 'balance': 'round_robin', 'eject_for': '5m',
+     'endpoints': [a + ':8080' for a in WEB]},
+    {'name': 'mysql', 'namespace': 'shop', 'addresses': ['10.96.0.20'], 'ports': [{'port': 3306}], 'balance': 'least_conn',
      'endpoints': [a + ':3306' for a in MYSQL]}]}
 
 # Connections that are kept until the end of its input.
@@ -40,11 +43,12 @@ sys.stdin.read()
 
 
 def is_of(item):
-    return item.page == 'README.md' and item.kind == 'console' and item.text == COMMAND
+    return item.page == 'README.md' and item.kind == 'console' and item.text in COMMANDS
 
 
 def form(text):
     """What stays of a text when numbers and the width of columns do not count."""
+    text = re.sub(r'^[0-9]{4}-[0-9-]+T[0-9:.]+Z ', '', text, flags=re.M)  # of a trace
     lines = [re.sub(r'[0-9]+(\.[0-9]+)*', '0', re.sub(r'[ \t]+', ' ', line.strip())) for line in text.strip().splitlines()]
     return [re.sub(r'\b0 (ms|s|m|min)\b', '0 s', line) for line in lines]
 
@@ -87,16 +91,23 @@ class Scene:
             self.serve(address, 3306)
         self.keep('web', 80, 4)
         self.keep('mysql', 3306, 6)
-        for _ in range(20):
-            self.dial('http://web/', self.env())
+        self.dial_web(26)
         self.servers[WEB[2]].terminate()
         self.servers[WEB[2]].wait()
-        for _ in range(20):
+        turns = 0
+        while 'ejected' not in self.shot():
+            self.dial_web(1)
+            turns += 1
+            if turns > len(WEB):
+                raise Failed('the picture: no dial has met the server that has ended')
+
+    def dial_web(self, count):
+        for _ in range(count):
             if not self.dial('http://web/', self.env()):
                 raise Failed('the picture: a dial has failed')
 
     def shot(self):
-        done = subprocess.run([self.build + '/fairdial'] + COMMAND.split()[1:] + ['--dir', self.folder + '/run'], stdout=subprocess.PIPE,
+        done = subprocess.run([self.build + '/fairdial'] + STATUS.split()[1:] + ['--dir', self.folder + '/run'], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True, check=True, cwd=self.folder)
         return done.stdout.replace(self.folder + '/', '')
 
@@ -107,7 +118,9 @@ class Scene:
         shutil.rmtree(self.folder)
 
 
-def taken(top, build):
+def taken(command, top, build):
+    if command == HELP:
+        return subprocess.run(command.split() + ['--no-print-directory'], cwd=top, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
     scene = Scene(top, build)
     try:
         scene.play()
@@ -116,33 +129,43 @@ def taken(top, build):
         scene.end()
 
 
-def parts(page):
-    """Before the picture, it, and behind it."""
-    found = re.search(r'({}[^\n]*\n```console\n\$ {}\n)(.*?)(```\n{})'.format(re.escape(BEGIN), re.escape(COMMAND), re.escape(END)), page, re.S)
+def parts(page, command):
+    """Before a picture, it, and behind it."""
+    found = re.search(r'({}[^\n]*\n```console\n\$ {}\n)(.*?)(```\n{})'.format(re.escape(BEGIN), re.escape(command), re.escape(END)), page, re.S)
     if not found:
-        raise Failed('the README has no place for the picture of "{}"'.format(COMMAND))
+        raise Failed('the README has no place for the picture of "{}"'.format(command))
     return page[:found.start(2)], found.group(2), page[found.end(2):]
 
 
-def check():
+def check(command):
     with open(sandbox.TREE + '/README.md') as file:
-        shown = parts(file.read())[1]
-    printed = taken(sandbox.TREE, sandbox.TREE + '/build')
-    if form(shown) != form(printed):
-        raise Failed('its form is another one now (make readme takes it anew); the README shows\n{}\nand the program prints\n{}'.format(shown, printed))
+        shown = parts(file.read(), command)[1]
+    # In a network of its own.
+    env = {k: v for k, v in os.environ.items() if k != sandbox.INSIDE}
+    done = subprocess.run([sys.executable, sandbox.HERE + '/picture.py', sandbox.TREE, sandbox.TREE + '/build', '--show', command], env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    if done.returncode != 0:
+        raise Failed(done.stderr)
+    if form(shown) != form(done.stdout):
+        raise Failed('its form is another one now (make readme takes it anew); the README shows\n{}\nand this is printed\n{}'.format(shown, done.stdout))
 
 
 def main():
-    top, build = [os.path.abspath(path) for path in sys.argv[1:]]
+    top, build = [os.path.abspath(path) for path in sys.argv[1:3]]
     sandbox.enter()
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+    if sys.argv[3:4] == ['--show']:
+        print(taken(sys.argv[4], top, build), end='')
+        return
     path = os.path.join(top, 'README.md')
     with open(path) as file:
-        before, _, behind = parts(file.read())
-    shot = taken(top, build)
+        page = file.read()
+    for command in COMMANDS:
+        before, _, behind = parts(page, command)
+        page = before + taken(command, top, build) + behind
     with open(path, 'w') as file:
-        file.write(before + shot + behind)
-    print('README.md: the picture is taken anew')
+        file.write(page)
+    print('README.md: its pictures are taken anew')
 
 
 if __name__ == '__main__':

@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 INSIDE = 'FAIRDIAL_README_INSIDE'
 
 TREE, HOME, BIN = '/tmp/fairdial', '/tmp/home', '/tmp/bin'
+HERE = TREE + '/tests/readme'  # the tree itself may lie where this /tmp is now
 # What of the build a clean `make` needs not make again.
 BUILT = ['libfairdial.so', 'fairdial', 'fairdial-launcher', 'libcore.a', 'shim', 'tool/src']
 
@@ -27,6 +27,10 @@ class Unusable(Exception):
 
 class Failed(Exception):
     """A claim of a page is not so: what, in a few lines."""
+
+
+class Stuck(Failed):
+    """A command that does not end: what follows it in its shell cannot be executed."""
 
 
 # ---- namespaces ----
@@ -62,7 +66,7 @@ def cover(path):
         if os.path.islink(below):
             os.symlink(os.readlink(below), above)
         elif os.path.isdir(below):
-            os.mkdir(above)
+            os.makedirs(above, exist_ok=True)
             mount('--bind', below, above)
 
 
@@ -77,6 +81,7 @@ def prepare(top, build):
     cover('/run')
     for folder in (HOME, BIN):
         os.mkdir(folder)
+    os.environ['PATH'] = BIN + ':' + os.environ['PATH']
     copy_tree('/proc/self/fd/{}'.format(kept), '/proc/self/fd/{}'.format(built))
 
 
@@ -113,18 +118,17 @@ class Shell:
         os.mkdir(self.folder)
         os.makedirs(HOME, exist_ok=True)
         reads, writes = os.pipe()
-        env = {'PATH': BIN + ':/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': HOME, 'LANG': 'C.UTF-8',
+        env = {'PATH': os.environ['PATH'], 'HOME': HOME, 'LANG': 'C.UTF-8',
                'TERM': 'dumb', 'KUBECONFIG': HOME + '/kubeconfig.json'}
-        for key in ('CC', 'JOBS', 'MAKEFLAGS'):
-            if key == 'CC' and os.environ.get(key):
-                env[key] = os.environ[key]
-        self.process = subprocess.Popen(['bash', '--norc', '--noprofile'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                        env=env, cwd=TREE, pass_fds=(writes,), start_new_session=True)
+        if os.environ.get('CC'):
+            env['CC'] = os.environ['CC']
+        self.process = subprocess.Popen(['bash', '--norc', '--noprofile'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, env=env, cwd=TREE, pass_fds=(writes,), start_new_session=True)
         os.close(writes)
         self.reads, self.writes_fd = reads, writes
         self.run('set -o pipefail')
 
-    def run(self, text, limit=120):
+    def run(self, text, limit=60):
         """`limit` in seconds is a bound, not an expectation."""
         self.count += 1
         base = '{}/{}'.format(self.folder, self.count)
@@ -137,7 +141,7 @@ class Shell:
         with open(base + '.out', errors='replace') as out, open(base + '.err', errors='replace') as err:
             result = Result(status, out.read(), err.read())
         if status is None:
-            raise Failed('it has not ended after {} s\n{}'.format(limit, result))
+            raise Stuck('it has not ended after {} s\n{}'.format(limit, result))
         return result
 
     def status(self, deadline):
@@ -147,20 +151,20 @@ class Shell:
                 return None
             piece = os.read(self.reads, 100)
             if not piece:
-                raise Failed('the shell ended')
+                raise Stuck('the shell ended')
             said += piece
         return int(said)
 
     def close(self):
-        self.process.stdin.close()
         try:
             os.killpg(self.process.pid, signal.SIGTERM)
         except ProcessLookupError:
             pass
         self.process.wait()
+        self.process.stdin.close()
 
 
-def wait_until(what, is_so, limit=60):
+def wait_until(what, is_so, limit=30):
     """For events; a limit that is met is a failure."""
     deadline = time.monotonic() + limit
     while True:

@@ -7,6 +7,7 @@
 import copy
 import json
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'cluster'))
@@ -110,6 +111,12 @@ def merged(old, patch):
     return result
 
 
+def selects(selector, labels, plain=standin.selects):
+    """Besides what the suite's agents ask for: `KEY in (A,B)`, alone, as an agent of a few Services does."""
+    found = re.match(r'(\S+) in \(([^)]*)\)$', selector or '')
+    return labels.get(found.group(1)) in found.group(2).split(',') if found else plain(selector, labels)
+
+
 class Handler(standin.Handler):
     def body(self):
         if 'protobuf' in (self.headers.get('Content-Type') or ''):
@@ -151,5 +158,5 @@ class Handler(standin.Handler):
 
 
 if __name__ == '__main__':
-    standin.Handler = Handler
+    standin.Handler, standin.selects = Handler, selects
     standin.main()

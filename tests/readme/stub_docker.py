@@ -18,7 +18,7 @@ IMAGES = os.path.join(os.environ['HOME'], 'images')
 
 
 def path_of(name):
-    return os.path.join(IMAGES, name.replace('/', '_'))
+    return os.path.join(IMAGES, re.sub('[/:]', '_', name))
 
 
 def fail(what):

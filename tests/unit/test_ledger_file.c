@@ -104,11 +104,11 @@ static void nothing_is_made_where_only_an_existing_one_is_wanted(void **state)
 
 	(void)state;
 	assert_int_equal(try_open(path, LEDGER_EXISTING), -ENOENT);
-	assert_int_equal(try_open(path, LEDGER_READ), -ENOENT);
+	assert_int_equal(try_open(path, LEDGER_COPY), -ENOENT);
 	assert_int_equal(files_in(dir), 0);
 	write_file(path, "hello", 5);
 	assert_int_equal(try_open(path, LEDGER_EXISTING), -EBADMSG);
-	assert_int_equal(try_open(path, LEDGER_READ), -EBADMSG);
+	assert_int_equal(try_open(path, LEDGER_COPY), -EBADMSG);
 	assert_int_equal(files_in(dir), 1);
 }
 
@@ -123,7 +123,7 @@ static void reading_needs_no_permission_to_write(void **state)
 	assert_int_equal(open_ledger(path, ROWS, LEDGER_MAKE, &ledger), 0);
 	ledger_claim(&ledger, key);
 	ledger_close(&ledger);
-	assert_int_equal(open_ledger(path, 10 * ROWS, LEDGER_READ, &ledger), 0); /* too small, and taken as it is */
+	assert_int_equal(open_ledger(path, 10 * ROWS, LEDGER_COPY, &ledger), 0); /* too small, and taken as it is */
 	assert_int_equal(ledger_load(&ledger, key, 1000).active, 1);
 	ledger_close(&ledger);
 	if (geteuid() != 0)
@@ -132,7 +132,7 @@ static void reading_needs_no_permission_to_write(void **state)
 	assert_int_equal(chmod(path, 0644), 0);
 	pid = fork();
 	if (pid == 0) {
-		if (setuid(STRANGER) < 0 || open_ledger(path, ROWS, LEDGER_READ, &ledger) < 0)
+		if (setuid(STRANGER) < 0 || open_ledger(path, ROWS, LEDGER_COPY, &ledger) < 0)
 			_exit(1);
 		_exit(ledger_load(&ledger, key, 1000).active == 1 ? 0 : 2);
 	}
@@ -279,7 +279,7 @@ static void one_of_the_version_before_is_kept(void **state)
 	open_older_ledger(path, ROWS, &ledger);
 	inode = inode_of(path);
 	ledger_claim(&ledger, key);
-	for (int opening = LEDGER_MAKE; opening <= LEDGER_READ; opening++)
+	for (int opening = LEDGER_MAKE; opening <= LEDGER_COPY; opening++)
 		assert_int_equal(try_open(path, (enum ledger_opening)opening), 0);
 	assert_true(inode_of(path) == inode);
 	assert_int_equal(active_in(path), 1);
@@ -299,7 +299,7 @@ static void what_others_own_is_not_taken_and_not_replaced(void **state)
 	if (chown(path, STRANGER, (gid_t)-1) < 0)
 		skip_because("only root can give files away");
 	inode = inode_of(path);
-	for (int opening = LEDGER_MAKE; opening <= LEDGER_READ; opening++)
+	for (int opening = LEDGER_MAKE; opening <= LEDGER_COPY; opening++)
 		assert_int_equal(try_open(path, (enum ledger_opening)opening), -EPERM);
 	assert_int_equal(ledger_open(path, &options, &ledger),
 			 0); /* the shim's owner may; too small, but not ours to replace */
@@ -320,7 +320,7 @@ static void what_is_no_file_is_refused(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_true(try_open(path, LEDGER_MAKE) < 0);
-	assert_true(try_open(path, LEDGER_READ) < 0);
+	assert_true(try_open(path, LEDGER_COPY) < 0);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_true(try_open(path, LEDGER_MAKE) < 0);
