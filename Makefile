@@ -83,6 +83,7 @@ CLI_OBJ := $(CLI_SRC:%.c=$(OUT)/tool/%.o)
 SUPPORT_OBJ := $(patsubst %.c,$(OUT)/tool/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,%,$(wildcard tests/integration/test_*.c))
+MAN_PAGES := $(wildcard src/man/*.[1-8])
 HELPERS := $(patsubst tests/helpers/%.c,%,$(wildcard tests/helpers/*.c))
 
 .PHONY: all
@@ -184,6 +185,10 @@ check-layers: $(BUILD)/libfairdial.so ## prove who may include whom
 .PHONY: check-hazards
 check-hazards: ## prove that each known hazard has a test
 	$(Q)sh tests/check_hazards.sh
+
+.PHONY: check-man
+check-man: ## check the manual pages with man and mandoc
+	$(Q)sh tests/check_man.sh $(MAN_PAGES)
 
 .PHONY: check-elf
 check-elf: $(BUILD)/libfairdial.so ## prove what any loader and host may rely on in the shim

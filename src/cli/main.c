@@ -16,6 +16,7 @@
 #include "agent/yaml_json.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/complete.h"
 #include "install/self.h"
 #include "table/mark.h"
 #include "top/screen.h"
@@ -36,6 +37,11 @@ static const struct verb *const verbs[] = { &run_verb,	   &publish_verb, &agent_
 
 #define HELP_WIDTH   100
 #define OPTION_WIDTH 34
+
+const struct verb *cli_verb(size_t i)
+{
+	return i < VERBS ? verbs[i] : NULL;
+}
 
 /* ---- help ---- */
 
@@ -352,6 +358,8 @@ int main(int argc, char **argv)
 		return cli_finish(NULL, help(argv[2]));
 	if (strcmp(argv[1], "--version") == 0)
 		return cli_finish(NULL, print_version());
+	if (strcmp(argv[1], "__complete") == 0)
+		return complete(argc - 2, argv + 2);
 	verb = find_verb(argv[1]);
 	return verb->run(verb, argc - 1, argv + 1);
 }
