@@ -324,6 +324,20 @@ void policy_merge(struct table_policy *policy, const struct table_policy *from)
 			policy_take(policy, from, &policy_keys[i]);
 }
 
+const char *policy_origin_name(enum policy_origin origin)
+{
+	static const char *const names[ORIGIN_COUNT] = {
+		[ORIGIN_DEFAULT] = "default",
+		[ORIGIN_ANNOTATION] = "annotation",
+		[ORIGIN_FILE] = "file",
+		[ORIGIN_ENVIRONMENT] = "environment",
+		[ORIGIN_OPTION] = "option",
+		[ORIGIN_MISREAD] = "annotation not understood",
+	};
+
+	return origin < ORIGIN_COUNT ? names[origin] : "?";
+}
+
 char *policy_print(const struct table_policy *policy, const struct policy_key *key, char buf[POLICY_TEXT])
 {
 	struct text out = text_into(buf, POLICY_TEXT);

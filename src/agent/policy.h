@@ -67,6 +67,9 @@ void policy_take(struct table_policy *policy, const struct table_policy *from, c
 
 enum policy_origin policy_origin_of(const struct table_policy *policy, const struct policy_key *key);
 
+/* "annotation"; for scripts too: never changes. */
+const char *policy_origin_name(enum policy_origin origin);
+
 /* The value as a user would write it. Returns `buf`. */
 #define POLICY_TEXT 32
 char *policy_print(const struct table_policy *policy, const struct policy_key *key, char buf[POLICY_TEXT]);

@@ -48,6 +48,24 @@ static inline enum rules_answer rules_judge(const struct table_view *view, const
 	return mode == MODE_OBSERVE ? RULES_OBSERVED : RULES_OURS;
 }
 
+/*
+ * The same of the name of a Service, which is believed for less long: a Service that is made anew has another address. With it the
+ * address of a pod is dialed, where the Service is a headless one.
+ */
+static inline enum rules_answer rules_judge_names(const struct table_view *view, const struct table_rules *rules,
+						  uint32_t stand_down, uint8_t mode, bool left_out, uint64_t now_ms)
+{
+	if (mode == MODE_OFF)
+		return RULES_OFF;
+	if (left_out)
+		return RULES_LEFT_OUT;
+	if (stand_down)
+		return RULES_STOOD_DOWN;
+	if (table_freshness(view->table, rules->stale_after_ms, now_ms) != FRESH)
+		return RULES_STALE;
+	return mode == MODE_OBSERVE ? RULES_OBSERVED : RULES_OURS;
+}
+
 /* enum balance; `own`: the process's, or -1. */
 static inline uint8_t rules_balance(const struct table_port *port, int own)
 {
@@ -56,6 +74,12 @@ static inline uint8_t rules_balance(const struct table_port *port, int own)
 
 /* Of a dial (a list of names is not pinned) whom sessionAffinity pins: it is not spread, whatever policy the process has. */
 #define RULES_PINNED BALANCE_HASH
+
+/* Policies that compare open connections, whose counts have to be true (ledger/mend.h). */
+static inline bool rules_by_load(uint8_t balance)
+{
+	return balance == BALANCE_LEAST_CONN || balance == BALANCE_P2C;
+}
 
 static inline struct ledger_verdict rules_verdict(const struct table_policy *policy)
 {

@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fairdial explain: where a dial would go now, why there, and why not elsewhere. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/explain.h"
-#include "cli/explain_target.h"
+#include "cli/explain_json.h"
 #include "cli/no_table.h"
-#include "inspect/proc_files.h"
+#include "explain/dialer.h"
+#include "explain/explain.h"
+#include "explain/target.h"
 
-#define TRIES		 16	   /* while a writer publishes */
-#define MOST_ENVIRONMENT (8 << 20) /* the kernel takes 6 MiB, with the arguments */
-
-extern char **environ;
+#define TRIES 16 /* while a writer publishes */
 
 enum { OPT_JSON, OPT_PID, OPT_FD, OPT_DIR };
 
@@ -25,7 +21,8 @@ static const struct cli_option options[] = {
 	[OPT_JSON] = { "json", NULL, "one JSON object" },
 	[OPT_PID] = { "pid", "PID", "instead: the connections of this process, a line each, by its environment" },
 	[OPT_FD] = { "fd", "N", "of these, the one of this descriptor, in full" },
-	[OPT_DIR] = { "dir", "DIR", "where the table is (default: $FAIRDIAL_DIR, else where the shim looks)" },
+	[OPT_DIR] = { "dir", "DIR", "where the table is (default: $FAIRDIAL_DIR, of the process where there is one; else where "
+				    "the shim looks)" },
 	{ 0 },
 };
 
@@ -35,82 +32,12 @@ struct job {
 	const char *operand, *given_dir;
 	int pid, fd; /* 0, -1: not asked for */
 	bool json;
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], shim[PATH_MAX];
+	struct explain_place place;
 	struct environment environment;
 	struct explain_dialer dialer;
 	struct snapshot snapshot;
 };
-
-/* ---- whose environment ---- */
-
-static int own_environment(struct environment *ret)
-{
-	size_t len = 0, at = 0;
-	char *bytes;
-	int r;
-
-	for (char **entry = environ; entry && *entry; entry++)
-		len += strlen(*entry) + 1;
-	bytes = malloc(len + 1);
-	if (!bytes)
-		return -ENOMEM;
-	for (char **entry = environ; entry && *entry; entry++) {
-		memcpy(bytes + at, *entry, strlen(*entry) + 1);
-		at += strlen(*entry) + 1;
-	}
-	r = environment_parse(bytes, at, ret);
-	free(bytes);
-	return r;
-}
-
-/* Another host name than ours: its hashes are not ours either. What cannot be read is taken to be the same. */
-static bool has_other_host(int process)
-{
-	char own[64] = "", its[64] = "";
-	ssize_t n = readlink("/proc/self/ns/uts", own, sizeof(own) - 1), m = readlinkat(process, "ns/uts", its, sizeof(its) - 1);
-
-	return n > 0 && m > 0 && strcmp(own, its) != 0;
-}
-
-static int process_environment(struct job *j)
-{
-	struct proc_bytes bytes = { 0 };
-	char path[32];
-	int process, r;
-
-	snprintf(path, sizeof(path), "/proc/%d", j->pid);
-	process = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (process < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	r = proc_read(process, "environ", MOST_ENVIRONMENT, &bytes);
-	if (r >= 0)
-		r = environment_parse(bytes.at, bytes.len, &j->environment);
-	j->dialer.other_host = has_other_host(process);
-	free(bytes.at);
-	close(process);
-	return r;
-}
-
-static int fail_process(const struct job *j, int error)
-{
-	switch (error) {
-	case -ESRCH:
-		return cli_fail(j->verb, EXIT_FAILED, "process %d: there is none that can be seen here: see ps", j->pid);
-	case -EACCES:
-	case -EPERM:
-		return cli_fail(j->verb, EXIT_FAILED, "process %d: it is another user's: ask as that user, or as root", j->pid);
-	case -EBADF:
-		return cli_fail(j->verb, EXIT_FAILED, "process %d: it has no descriptor %d: ask without --fd for those it has",
-				j->pid, j->fd);
-	case -ENOTCONN:
-		return cli_fail(j->verb, EXIT_FAILED,
-				"process %d: descriptor %d is no open TCP connection of this network namespace: ask without --fd "
-				"for those it has",
-				j->pid, j->fd);
-	default:
-		return cli_fail(j->verb, EXIT_FAILED, "process %d: cannot look at it: %s", j->pid, strerror(-error));
-	}
-}
 
 /* ---- a Service ---- */
 
@@ -123,7 +50,7 @@ static int explain_service(struct job *j)
 
 	if (r < 0)
 		return cli_fail(j->verb, r == -EINVAL ? EXIT_USAGE : EXIT_FAILED, "%s", why);
-	r = explain_take(j->dir, &j->snapshot, &question, &j->dialer, &explanation);
+	r = explain_take(&j->place, &j->snapshot, &question, &j->dialer, &explanation);
 	if (r < 0)
 		return r;
 	if (j->json)
@@ -136,39 +63,74 @@ static int explain_service(struct job *j)
 
 /* ---- a process ---- */
 
-static void free_told(struct explanation *told, size_t count)
+static int fail_process(const struct job *j, int error)
 {
-	for (size_t i = 0; i < count; i++)
-		explain_free(&told[i]);
-	free(told);
+	switch (error) {
+	case -ESRCH:
+		return cli_fail(j->verb, EXIT_FAILED, "process %d: there is none that can be seen here: see ps", j->pid);
+	case -EACCES:
+	case -EPERM:
+		return cli_fail(j->verb, EXIT_FAILED,
+				"process %d: it is another user's, or hides itself: ask as that user, or as root", j->pid);
+	case -EBADF:
+		return cli_fail(j->verb, EXIT_FAILED, "process %d: it has no descriptor %d: ask without --fd for those it has",
+				j->pid, j->fd);
+	case -ENOTSOCK:
+		return cli_fail(j->verb, EXIT_FAILED, "process %d: descriptor %d is no socket: ask without --fd for those that are",
+				j->pid, j->fd);
+	case -ENOTCONN:
+		return cli_fail(j->verb, EXIT_FAILED,
+				"process %d: descriptor %d is no open TCP connection of this network namespace: ask without --fd "
+				"for those it has",
+				j->pid, j->fd);
+	default:
+		return cli_fail(j->verb, EXIT_FAILED, "process %d: cannot look at it: %s", j->pid, strerror(-error));
+	}
 }
 
-/* Those to one port and family share one. */
-static int tell_each(const struct job *j, struct explain_connections *all, struct explanation **ret_told, size_t *ret_count)
-{
-	struct explanation *told = calloc(all->count + 1, sizeof(*told));
-	size_t count = 0;
-	int r = told ? 0 : -ENOMEM;
+/* Explanations, of which connections to one port and family share one. */
+struct told {
+	struct explanation *at;
+	size_t count;
+};
 
+static void free_told(struct told *told)
+{
+	for (size_t i = 0; i < told->count; i++)
+		explain_free(&told->at[i]);
+	free(told->at);
+}
+
+static size_t find_told(const struct told *told, const struct explain_connection *c)
+{
+	size_t i = 0;
+
+	while (i < told->count &&
+	       (told->at[i].ports[0].seen != c->port || told->at[i].ports[0].families[0].v4 != c->peer.is_v4))
+		i++;
+	return i;
+}
+
+/* What is told is freed by the caller, also where it fails. */
+static int tell_each(const struct job *j, struct explain_connections *all, struct told *told)
+{
+	int r = 0;
+
+	told->at = calloc(all->count + 1, sizeof(*told->at));
+	if (!told->at)
+		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < all->count; i++) {
 		struct explain_connection *c = &all->at[i];
 		struct explain_question question = { c->service, c->port, true, c->peer.is_v4 };
 
-		for (c->told = 0; c->told < count; c->told++)
-			if (told[c->told].ports[0].seen == c->port && told[c->told].ports[0].families[0].v4 == c->peer.is_v4)
-				break;
-		if (c->told == count)
-			r = explain_take(j->dir, &j->snapshot, &question, &j->dialer, &told[count]);
-		if (r == 0 && c->told == count)
-			count++;
+		c->told = find_told(told, c);
+		if (c->told < told->count)
+			continue;
+		r = explain_take(&j->place, &j->snapshot, &question, &j->dialer, &told->at[told->count]);
+		if (r == 0)
+			told->count++;
 	}
-	if (r < 0) {
-		free_told(told, count);
-		return r;
-	}
-	*ret_told = told;
-	*ret_count = count;
-	return 0;
+	return r;
 }
 
 static int fail_unknown(const struct job *j, const struct explain_connection *c)
@@ -181,42 +143,44 @@ static int fail_unknown(const struct job *j, const struct explain_connection *c)
 			j->fd, j->pid, addr_print(&c->peer, text), j->dir);
 }
 
+static int print_connections(const struct job *j, const struct explain_connections *all, const struct told *told)
+{
+	if (j->json)
+		return explain_print_connections_json(all, told->at);
+	if (j->fd >= 0)
+		explain_print_connection(all, told->at);
+	else
+		explain_print_connections(all, told->at);
+	return 0;
+}
+
 static int explain_process(struct job *j)
 {
 	struct explain_connections all;
-	struct explanation *told;
-	size_t count;
-	int r = explain_connections(j->dir, &j->snapshot, j->pid, j->fd, &all);
+	struct told told = { 0 };
+	int r = explain_connections(&j->place, &j->snapshot, j->pid, j->fd, &all);
 
 	if (r < 0)
 		return fail_process(j, r);
-	if (j->fd >= 0 && !all.at[0].service) {
+	j->dialer.unspread = all.unspread;
+	if (j->fd >= 0 && !all.at[0].service)
 		r = fail_unknown(j, &all.at[0]);
-		explain_connections_free(&all);
-		return r;
-	}
-	r = tell_each(j, &all, &told, &count);
-	if (r == 0) {
-		if (j->json)
-			r = explain_print_connections_json(&all, told);
-		else if (j->fd >= 0)
-			explain_print_connection(&all, told);
-		else
-			explain_print_connections(&all, told);
-		free_told(told, count);
-	}
+	else
+		r = tell_each(j, &all, &told);
+	if (r == 0)
+		r = print_connections(j, &all, &told);
+	free_told(&told);
 	explain_connections_free(&all);
 	return r;
 }
 
-/* ---- the verb ---- */
+/* ---- the table ---- */
 
 /* An exit code, or a negative errno; -EAGAIN: the table changed meanwhile. */
 static int explain(struct job *j)
 {
 	struct report why = { .text = "" };
-	struct trust trust = cli_trust();
-	int r = snapshot_take(j->dir, &trust, NULL, &j->snapshot, &why);
+	int r = snapshot_take(j->dir, &j->place.trust, NULL, &j->snapshot, &why);
 
 	if (r < 0)
 		return no_table_fail(j->verb, j->dir, r, why.text);
@@ -237,6 +201,8 @@ static int explain_until_whole(struct job *j)
 		return cli_fail(j->verb, EXIT_FAILED, "%s/table: cannot explain it: %s", j->dir, strerror(-r));
 	return cli_finish(j->verb, (enum exit_code)r);
 }
+
+/* ---- the verb ---- */
 
 static bool parse_number(const char *text, int least, int *ret)
 {
@@ -277,37 +243,71 @@ static int parse_options(struct job *j, int argc, char **argv)
 	return 0;
 }
 
+/* Whose dial it is. 0, or an exit code. */
+static int find_dialer(struct job *j)
+{
+	int r = j->pid ? dialer_of_process(j->pid, &j->environment, &j->dialer) : dialer_of_caller(&j->environment, &j->dialer);
+
+	if (r < 0 && j->pid)
+		return fail_process(j, r);
+	if (r < 0)
+		return cli_fail(j->verb, EXIT_FAILED, "cannot read the environment: %s", strerror(-r));
+	return 0;
+}
+
+/* Where it looks: the ledger too is that process's. 0, or an exit code. */
+static int find_place(struct job *j)
+{
+	const struct environment *env = &j->environment;
+
+	if (j->pid && !j->given_dir && env->sets_dir && !env->dir)
+		return cli_fail(j->verb, EXIT_FAILED,
+				"process %d: its FAIRDIAL_DIR is no absolute path: name the directory with --dir", j->pid);
+	if (j->pid && (env->ledger ? setenv("FAIRDIAL_LEDGER", env->ledger, 1) : unsetenv("FAIRDIAL_LEDGER")) < 0)
+		return cli_fail(j->verb, EXIT_FAILED, "cannot take its environment: %s", strerror(errno));
+	cli_table_dir(j->given_dir || !j->pid ? j->given_dir : env->dir, j->dir);
+	j->place = (struct explain_place){ .dir = j->dir, .trust = cli_trust() };
+	if (cli_shim_path(j->shim) == 0)
+		j->place.shim_path = j->shim;
+	return 0;
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	struct job j = { .verb = verb, .fd = -1 };
 	int r = parse_options(&j, argc, argv);
 
-	if (r)
-		return r;
-	r = j.pid ? process_environment(&j) : own_environment(&j.environment);
-	if (r < 0 && j.pid)
-		return fail_process(&j, r);
-	if (r < 0)
-		return cli_fail(verb, EXIT_FAILED, "cannot read the environment: %s", strerror(-r));
-	j.dialer.pid = j.pid;
-	j.dialer.environment = &j.environment;
-	cli_table_dir(j.given_dir || !j.pid ? j.given_dir : j.environment.dir, j.dir);
-	r = explain_until_whole(&j);
+	if (r == 0)
+		r = find_dialer(&j);
+	if (r == 0)
+		r = find_place(&j);
+	if (r == 0)
+		r = explain_until_whole(&j);
 	environment_free(&j.environment);
 	return r;
 }
 
 const struct verb explain_verb = {
 	.name = "explain",
-	.usage = "[--json] [--dir DIR] NAME[.NAMESPACE][:PORT] | ADDR:PORT | --pid PID [--fd N]",
+	.usage = "[--json] [--dir DIR] NAME[.NS][:PORT] | ADDR:PORT | --pid PID [--fd N]",
 	.summary = "where a dial would go now and why, or why a connection went where it went",
-	.more = "Names the Service, each setting with where it comes from, the candidates with their numbers, those that are\n"
-	"excluded with the reason, and the next pick: what the next dial of this pod would take, by the same code, as a\n"
-	"blocking dial of a process with this environment. Nothing is claimed and no turn taken by asking. Where the policy\n"
-	"draws (random, p2c), all candidates are possible.\n\n"
-	"With --pid the environment is that which the process was started with, and its open TCP connections to Services and\n"
-	"endpoints are named; when a connection was made, and the numbers of then, nobody keeps.\n\n"
-	"Exit status 1: no Service has that name or address, or there is no table.",
+	.more = "Of a Service: each setting with where it comes from, the age of the table, the candidates with their numbers,\n"
+	"those that are excluded with the reason, and the next pick. That is whom the next dial would take, by the shim's own\n"
+	"rules: a blocking dial of a process with the environment of this command, in this pod. Asking claims nothing and takes\n"
+	"no turn. Where the policy draws (random, p2c), any candidate may be next.\n"
+	"\n"
+	"Of a process: its open TCP connections to Services and endpoints, by the environment that it was started with; with --fd\n"
+	"one of them in full: by which policy it was chosen, or why fairdial had no part in it; what would be chosen now; and\n"
+	"whether it may be closed for another (drain, rebalance, max_age). When a connection was made, and the numbers of then,\n"
+	"nobody keeps.\n"
+	"\n"
+	"  fairdial explain web.shop          all ports of a Service\n"
+	"  fairdial explain web:http          one of them, by its name or number\n"
+	"  fairdial explain 10.96.0.20:80     what a program dials\n"
+	"  fairdial explain --pid 4711        what a process has open\n"
+	"\n"
+	"Exit status: 1 also where no Service has that name or address, where the descriptor is no connection to one, or where\n"
+	"there is no table.",
 	.options = options,
 	.operands = OPERANDS_SERVICE_PORT,
 	.run = run,

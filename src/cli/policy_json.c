@@ -3,20 +3,6 @@
 
 #include <jansson.h>
 
-const char *policy_origin_name(enum policy_origin origin)
-{
-	static const char *const names[ORIGIN_COUNT] = {
-		[ORIGIN_DEFAULT] = "default",
-		[ORIGIN_ANNOTATION] = "annotation",
-		[ORIGIN_FILE] = "file",
-		[ORIGIN_ENVIRONMENT] = "environment",
-		[ORIGIN_OPTION] = "option",
-		[ORIGIN_MISREAD] = "annotation not understood",
-	};
-
-	return origin < ORIGIN_COUNT ? names[origin] : "?";
-}
-
 json_t *policy_json(const struct table_policy *policy)
 {
 	json_t *object = json_object();

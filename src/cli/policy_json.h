@@ -7,9 +7,6 @@
 
 struct json_t;
 
-/* "annotation"; for scripts too: never changes. */
-const char *policy_origin_name(enum policy_origin origin);
-
 /* Each key with its value, as a user would write it, and where that comes from. The caller frees it. */
 struct json_t *policy_json(const struct table_policy *policy);
 

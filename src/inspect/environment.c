@@ -10,11 +10,12 @@
 
 #define SHIM "libfairdial.so"
 
-enum variable { PRELOAD, MODE, DIR, ONLY, EXCEPT, BALANCE, VARIABLES };
+enum variable { PRELOAD, MODE, DIR, ONLY, EXCEPT, BALANCE, LEDGER, VARIABLES };
 
 static const char *const names[VARIABLES] = {
 	[PRELOAD] = "LD_PRELOAD", [MODE] = "FAIRDIAL",          [DIR] = "FAIRDIAL_DIR",
 	[ONLY] = "FAIRDIAL_ONLY", [EXCEPT] = "FAIRDIAL_EXCEPT", [BALANCE] = "FAIRDIAL_BALANCE",
+	[LEDGER] = "FAIRDIAL_LEDGER",
 };
 
 static void take_variable(struct slice value, struct slice values[VARIABLES])
@@ -62,6 +63,11 @@ static bool copy(struct slice value, char **ret)
 	return *ret || !value.len;
 }
 
+static bool copy_absolute(struct slice value, char **ret)
+{
+	return copy(value.len && value.at[0] == '/' ? value : (struct slice){ NULL, 0 }, ret);
+}
+
 static uint8_t mode_of(const struct slice values[VARIABLES])
 {
 	bool understood;
@@ -84,7 +90,7 @@ int environment_parse(const char *bytes, size_t len, struct environment *ret)
 	env.mode = mode_of(values);
 	env.sets_dir = values[DIR].len;
 	kept = copy(is_plain_path(shim) ? shim : (struct slice){ NULL, 0 }, &env.shim) &&
-	       copy(values[DIR].len && values[DIR].at[0] == '/' ? values[DIR] : (struct slice){ NULL, 0 }, &env.dir) &&
+	       copy_absolute(values[DIR], &env.dir) && copy_absolute(values[LEDGER], &env.ledger) &&
 	       copy(values[ONLY], &env.only) && copy(values[EXCEPT], &env.except) && copy(values[BALANCE], &env.balance);
 	if (!kept) {
 		environment_free(&env);
@@ -98,6 +104,7 @@ void environment_free(struct environment *env)
 {
 	free(env->shim);
 	free(env->dir);
+	free(env->ledger);
 	free(env->only);
 	free(env->except);
 	free(env->balance);

@@ -17,6 +17,7 @@ struct environment {
 	char *shim;          /* that entry, where it is an absolute path without ld.so's tokens ($LIB); else NULL */
 	bool sets_dir;       /* FAIRDIAL_DIR is set, and not empty */
 	char *dir;           /* that, where it is absolute; else NULL */
+	char *ledger;        /* FAIRDIAL_LEDGER likewise */
 	char *only, *except; /* the lists; NULL: not set */
 	char *balance;       /* FAIRDIAL_BALANCE as it stands; NULL: not set */
 };

@@ -142,7 +142,7 @@ void dial_take_port(struct dial *d, const struct table_view *view, const struct 
 /* Where a process chooses among Services at all, which few do. */
 static bool is_left_out(const struct dial *d, const struct table_view *view, const struct table_port *port)
 {
-	return __builtin_expect(settings_choose(d->settings), false) && !is_allowed(view, d->settings, port);
+	return settings_choose(d->settings) && !is_allowed(view, d->settings, port);
 }
 
 static enum dial_reason judge(struct dial *d, const struct table_view *view)
@@ -162,8 +162,9 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	if (answer != RULES_OURS && answer != RULES_OBSERVED)
 		return (enum dial_reason)answer;
 	dial_take_port(d, view, &rules, (uint32_t)r, &port);
-	d->observed = answer == RULES_OBSERVED;
-	if (!d->observed)
+	if (answer == RULES_OBSERVED)
+		d->observed = true;
+	else
 		d->pick.may_try = true;
 	if (port.affinity_s) {
 		d->affinity_s = port.affinity_s;
@@ -224,12 +225,6 @@ static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct
 	return true;
 }
 
-/* Policies that compare open connections. */
-static bool by_load(const struct dial *d)
-{
-	return d->balance == BALANCE_LEAST_CONN || d->balance == BALANCE_P2C;
-}
-
 /*
  * By whoever's turn it is in the pod. Non-blocking programs too: in a pod that has no others, every connection that was
  * ever closed would count, and a new endpoint would get all dials until it had caught up with the past.
@@ -239,7 +234,7 @@ static bool is_mend_due(const struct dial *d, const struct table_view *view, boo
 	struct mend_caller caller = { d->pick.cursor, table_generation(view), d->blocking, urgent };
 
 	/* A non-blocking dial also learns from it who is alive, whatever its policy. */
-	return (by_load(d) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->pick.now_ms);
+	return (rules_by_load(d->balance) || !d->blocking) && mend_due(d->pick.ledger, &caller, d->pick.now_ms);
 }
 
 __attribute__((noinline))
@@ -285,7 +280,7 @@ static int open_rows(struct dial *d, const struct table_view *view)
 
 bool dial_claim(struct dial *d, const struct candidate *candidate, int tries)
 {
-	if (by_load(d) && tries < CLAIM_TRIES)
+	if (rules_by_load(d->balance) && tries < CLAIM_TRIES)
 		return ledger_claim_if(d->pick.ledger, candidate->key, &candidate->load);
 	ledger_claim(d->pick.ledger, candidate->key);
 	return true;

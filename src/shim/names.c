@@ -341,44 +341,38 @@ static bool is_ordered(const struct table_service *service)
 	return (service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER;
 }
 
-/* Why its name is not answered, by its rules alone; NULL where it is. The words are those of a dial. */
-static const char *why_passed(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-			      const struct table_service *service, uint8_t mode)
-{
-	struct table_rules rules = table_rules(view);
-
-	if (mode == MODE_OFF)
-		return "the mode of the Service, or of all, is off";
-	if (mode == MODE_OBSERVE && !is_ordered(service))
-		return "mode observe";
-	if (table_area_verify(view) < 0)
-		return "the table is damaged";
-	if (service->stand_down)
-		return "the Service stands down";
-	if (table_freshness(&attachment->table, rules.stale_after_ms, clock_boot_ms()) != FRESH)
-		return "the agent has been silent for too long to answer names";
-	if (!settings_allow(s, slice_of(service->name), slice_of(service->namespace)))
-		return "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT leaves this Service out";
-	return NULL;
-}
+/* Why its name is not answered; the words are those of a dial. */
+static const char *const passed[RULES_ANSWERS] = {
+	[RULES_OBSERVED] = "mode observe",
+	[RULES_OFF] = "the mode of the Service, or of all, is off",
+	[RULES_LEFT_OUT] = "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT leaves this Service out",
+	[RULES_STOOD_DOWN] = "the Service stands down",
+	[RULES_STALE] = "the agent has been silent for too long to answer names",
+};
 
 /* What becomes of its name, by its rules alone. */
-static enum names_result judge(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-			       const struct table_service *service, const char **ret_why)
+static enum names_result judge(const struct settings *s, const struct table_view *view, const struct table_service *service,
+			       const char **ret_why)
 {
 	struct table_rules rules = table_rules(view);
 	uint8_t mode = rules_mode(rules.mode, service->policy.mode, s->mode);
+	bool left_out = !settings_allow(s, slice_of(service->name), slice_of(service->namespace));
+	enum rules_answer answer = rules_judge_names(view, &rules, service->stand_down, mode, left_out, clock_boot_ms());
 
-	*ret_why = why_passed(attachment, s, view, service, mode);
-	if (*ret_why)
+	*ret_why = passed[answer];
+	if (answer != RULES_OURS && answer != RULES_OBSERVED)
 		return NAMES_LIBC;
+	*ret_why = "the table is damaged";
+	if (table_area_verify(view) < 0)
+		return NAMES_LIBC;
+	*ret_why = passed[answer];
 	if (is_ordered(service)) /* its name stands for its pods, which DNS knows */
-		return mode == MODE_OBSERVE ? NAMES_OBSERVED : NAMES_ORDER;
-	return NAMES_ADDRESSES;
+		return answer == RULES_OBSERVED ? NAMES_OBSERVED : NAMES_ORDER;
+	return answer == RULES_OBSERVED ? NAMES_LIBC : NAMES_ADDRESSES;
 }
 
-static enum names_result answer_from(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-				     const struct resolv *resolv, struct slice host, struct answer *answer)
+static enum names_result answer_from(const struct settings *s, const struct table_view *view, const struct resolv *resolv,
+				     struct slice host, struct answer *answer)
 {
 	struct table_service service;
 	enum names_result result;
@@ -388,7 +382,7 @@ static enum names_result answer_from(const struct attachment *attachment, const 
 	answer->why = "no Service";
 	if (row < 0 || table_service(view, (uint32_t)row, &service) < 0)
 		return NAMES_LIBC;
-	result = judge(attachment, s, view, &service, &answer->why);
+	result = judge(s, view, &service, &answer->why);
 	if (result != NAMES_ADDRESSES)
 		return result;
 	answer->why = "the Service has no address";
@@ -404,8 +398,8 @@ static enum names_result answer_from(const struct attachment *attachment, const 
 }
 
 /* By the canonical name: the row that was found before the libc was asked may be another's by now. */
-enum names_result names_headless(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-				 const struct answer *answer, struct table_service *ret_service)
+enum names_result names_headless(const struct settings *s, const struct table_view *view, const struct answer *answer,
+				 struct table_service *ret_service)
 {
 	struct slice rest = slice_of(answer->canonical), name = slice_cut(&rest, '.');
 	int row = rest.at ? table_find_service(view, name, slice_cut(&rest, '.')) : table_find_bare(view, name);
@@ -413,7 +407,7 @@ enum names_result names_headless(const struct attachment *attachment, const stru
 	const char *why;
 
 	if (row >= 0 && table_service(view, (uint32_t)row, ret_service) == 0)
-		result = judge(attachment, s, view, ret_service, &why);
+		result = judge(s, view, ret_service, &why);
 	return result == NAMES_ADDRESSES ? NAMES_LIBC : result;
 }
 
@@ -456,7 +450,7 @@ static enum names_result look_up(const struct attachment *attachment, const stru
 
 		if (!table_begin(&attachment->table, &view))
 			continue;
-		result = answer_from(attachment, s, &view, &work->resolv, host, ret_answer);
+		result = answer_from(s, &view, &work->resolv, host, ret_answer);
 		if (!table_end(&view))
 			continue;
 		if (result == NAMES_LIBC || !is_in_hosts(work, without_dot(host)))

@@ -67,8 +67,8 @@ enum names_result {
 enum names_result names_answer(const char *host, struct answer *ret_answer);
 
 /* The Service of a NAMES_ORDER or NAMES_OBSERVED in a view of the table, and which of both it is there; NAMES_LIBC: neither. */
-enum names_result names_headless(const struct attachment *attachment, const struct settings *settings,
-				 const struct table_view *view, const struct answer *answer, struct table_service *ret_service);
+enum names_result names_headless(const struct settings *settings, const struct table_view *view, const struct answer *answer,
+				 struct table_service *ret_service);
 
 /* ---- names_order.c ---- */
 

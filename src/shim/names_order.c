@@ -193,7 +193,7 @@ static bool open_port(struct order *o, const struct table_view *view)
 	struct table_port port;
 	int row;
 
-	result = names_headless(d->attachment, d->settings, view, o->answer, &service);
+	result = names_headless(d->settings, view, o->answer, &service);
 	row = result == NAMES_LIBC ? -1 : find_port(view, &service, o->port, &port);
 	if (row < 0)
 		return false;

@@ -57,7 +57,7 @@ static const char *name_of(int error)
 
 static int resolve(struct sockaddr_storage *to, socklen_t *length)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_INET }, *list;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = strchr(want.host, ':') ? AF_INET6 : AF_INET }, *list;
 
 	if (want.v6mapped) {
 		hints.ai_family = AF_INET6;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/explain_target.h"
+#include "explain/target.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,15 +7,15 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "explain/near.h"
 
 #define NAMED_MAX 4
 #define NAME_TEXT (2 * TABLE_NAME_SIZE)
 
-/* Fit for a terminal. Returns `buf`. */
+/* Returns `buf`. */
 static const char *name_of(const struct snapshot_service *s, char buf[NAME_TEXT])
 {
 	snprintf(buf, NAME_TEXT, "%s%s%s", s->name, s->namespace[0] ? "." : "", s->namespace);
-	text_sanitise(buf);
 	return buf;
 }
 
@@ -43,13 +43,25 @@ static const struct snapshot_port *port_numbered(const struct snapshot_service *
 	return found;
 }
 
+/* 1 to 65535, in digits alone; 0: it is none. */
+static uint16_t port_number(const char *text)
+{
+	unsigned long number = 0;
+
+	for (; text_is_digit(*text); text++) {
+		number = number * 10 + (unsigned long)(*text - '0');
+		if (number > UINT16_MAX)
+			return 0;
+	}
+	return *text ? 0 : (uint16_t)number;
+}
+
 static const struct snapshot_port *port_called(const struct snapshot_service *s, const char *text)
 {
-	char *end;
-	long number = strtol(text, &end, 10);
+	uint16_t number = port_number(text);
 
-	if (end != text && *end == '\0')
-		return number > 0 && number <= UINT16_MAX ? port_numbered(s, (uint16_t)number) : NULL;
+	if (number)
+		return port_numbered(s, number);
 	for (size_t i = 0; i < s->port_count; i++)
 		if (s->ports[i].name[0] && strcmp(s->ports[i].name, text) == 0)
 			return &s->ports[i];
@@ -76,38 +88,47 @@ static const struct snapshot_service *service_with_endpoint(const struct snapsho
 	return NULL;
 }
 
-static int find_address(const struct addr *addr, const struct snapshot *snapshot, struct explain_question *ret, char *why,
-			size_t size)
+/* Nobody has it: the nearest thing that there is. */
+static int refuse_address(const struct addr *addr, const struct snapshot *snapshot, const struct snapshot_service *same, char *why,
+			  size_t size)
 {
-	const struct snapshot_service *nearest = NULL;
+	const struct snapshot_service *of = same ? NULL : service_with_endpoint(snapshot, addr);
 	char text[ADDR_TEXT], ip[ADDR_TEXT], name[NAME_TEXT], ports[64];
 
-	for (size_t i = 0; i < snapshot->service_count; i++) {
-		const struct snapshot_service *s = &snapshot->services[i];
-		const struct snapshot_port *port = has_address(s, addr) ? port_numbered(s, addr_port(addr)) : NULL;
-
-		if (port) {
-			*ret = (struct explain_question){ s, port, true, addr->is_v4 };
-			return 0;
-		}
-		nearest = !nearest && has_address(s, addr) ? s : nearest;
-	}
 	addr_print(addr, text);
 	addr_print_ip(addr, ip);
-	if (nearest) {
+	if (same)
 		snprintf(why, size, "%s is Service %s, but it has no port %u: a dial passes through; its ports: %s", ip,
-			 name_of(nearest, name), addr_port(addr), ports_of(nearest, ports, sizeof(ports)));
-		return -ENOENT;
-	}
-	nearest = service_with_endpoint(snapshot, addr);
-	if (nearest)
+			 name_of(same, name), addr_port(addr), ports_of(same, ports, sizeof(ports)));
+	else if (of)
 		snprintf(why, size, "%s is no Service but an endpoint of %s: a dial passes through, straight to it; explain %s",
-			 text, name_of(nearest, name), name);
+			 text, name_of(of, name), name);
 	else
 		snprintf(why, size,
 			 "%s: no Service has this address, so a dial passes through: `fairdial status` lists those there are",
 			 text);
 	return -ENOENT;
+}
+
+static int find_address(const struct addr *addr, const struct snapshot *snapshot, struct explain_question *ret, char *why,
+			size_t size)
+{
+	const struct snapshot_service *same = NULL;
+
+	for (size_t i = 0; i < snapshot->service_count; i++) {
+		const struct snapshot_service *s = &snapshot->services[i];
+		const struct snapshot_port *port;
+
+		if (!has_address(s, addr))
+			continue;
+		same = same ? same : s;
+		port = port_numbered(s, addr_port(addr));
+		if (port) {
+			*ret = (struct explain_question){ s, port, true, addr->is_v4 };
+			return 0;
+		}
+	}
+	return refuse_address(addr, snapshot, same, why, size);
 }
 
 /* ---- by name ---- */
@@ -143,46 +164,75 @@ static size_t list_named(const struct snapshot *snapshot, struct slice name, cha
 	return n;
 }
 
+/* "web.shop, wed.shop": those that it may have been meant for; false: nobody. */
+static bool list_near(const struct snapshot *snapshot, struct slice name, char *buf, size_t size)
+{
+	const struct snapshot_service *near[NEAR_MAX];
+	struct text text = text_into(buf, size);
+	size_t n = near_find(snapshot, name, near);
+	char one[NAME_TEXT];
+
+	for (size_t i = 0; i < n; i++) {
+		text_add(&text, i ? ", " : "");
+		text_add(&text, name_of(near[i], one));
+	}
+	return n;
+}
+
 static int refuse_name(const struct snapshot *snapshot, struct slice name, char *why, size_t size)
 {
 	struct slice rest = name, head = slice_cut(&rest, '.');
 	char asked[NAME_TEXT], named[NAMED_MAX * NAME_TEXT];
 
 	snprintf(asked, sizeof(asked), "%.*s", (int)(name.len < 100 ? name.len : 100), name.at);
-	text_sanitise(asked);
 	if (list_named(snapshot, name, named, sizeof(named)) > 1)
 		snprintf(why, size, "'%s': several Services have this name: name one of %.300s", asked, named);
 	else if (rest.at && list_named(snapshot, head, named, sizeof(named)))
 		snprintf(why, size, "no Service '%s', but there is %.300s", asked, named);
+	else if (list_near(snapshot, name, named, sizeof(named)))
+		snprintf(why, size, "no Service '%s', so a dial to it is not ours: is %.300s meant?", asked, named);
 	else
 		snprintf(why, size, "no Service '%s', so a dial to it is not ours: `fairdial status` lists those there are",
 			 asked);
 	return -ENOENT;
 }
 
+/* One without a namespace has no other name than that: it goes before those that have one. */
+static const struct snapshot_service *only_named(const struct snapshot *snapshot, struct slice name)
+{
+	const struct snapshot_service *found = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < snapshot->service_count; i++) {
+		const struct snapshot_service *s = &snapshot->services[i];
+
+		if (!is_named(s, name))
+			continue;
+		if (!s->namespace[0])
+			return s;
+		found = s;
+		n++;
+	}
+	return n == 1 ? found : NULL;
+}
+
 static int find_name(struct slice name, const char *port, const struct snapshot *snapshot, struct explain_question *ret, char *why,
 		     size_t size)
 {
-	const struct snapshot_service *found = NULL;
-	char text[NAME_TEXT], ports[64], asked[64];
-	size_t n = 0;
+	const struct snapshot_service *found = only_named(snapshot, name);
+	char text[NAME_TEXT], ports[64];
 
-	for (size_t i = 0; i < snapshot->service_count; i++)
-		if (is_named(&snapshot->services[i], name)) {
-			found = &snapshot->services[i];
-			n++;
-		}
-	if (n != 1)
+	if (!found)
 		return refuse_name(snapshot, name, why, size);
 	*ret = (struct explain_question){ .service = found, .port = port ? port_called(found, port) : NULL };
 	if (!port || ret->port)
 		return 0;
-	snprintf(asked, sizeof(asked), "%s", port);
-	text_sanitise(asked);
-	snprintf(why, size, "Service %s has no port %s: its ports: %s", name_of(found, text), asked,
+	snprintf(why, size, "Service %s has no port %.64s: its ports: %s", name_of(found, text), port,
 		 ports_of(found, ports, sizeof(ports)));
 	return -ENOENT;
 }
+
+/* ---- either ---- */
 
 int target_find(const char *operand, const struct snapshot *snapshot, struct explain_question *ret_question, char *why,
 		size_t why_size)
@@ -198,9 +248,12 @@ int target_find(const char *operand, const struct snapshot *snapshot, struct exp
 			 addr.is_v4 ? "" : "]");
 		return -EINVAL;
 	}
+	if (operand[0] == '[' || (colon && addr_parse_ip(operand, len, &addr) == 0)) {
+		snprintf(why, why_size, "'%.100s': expected ADDR:PORT, with a port from 1 to 65535", operand);
+		return -EINVAL;
+	}
 	if (len == 0 || (colon && colon[1] == '\0')) {
 		snprintf(why, why_size, "'%.100s': expected NAME[.NAMESPACE][:PORT] or ADDR:PORT", operand);
-		text_sanitise(why);
 		return -EINVAL;
 	}
 	return find_name((struct slice){ operand, len }, colon ? colon + 1 : NULL, snapshot, ret_question, why, why_size);

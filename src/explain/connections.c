@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a process has open to the Services of the table: its descriptors, and what the kernel says of their sockets. */
-#include "cli/explain.h"
+/* What a process has open to the Services of the table: its descriptors, what the kernel says of their sockets, and why. */
+#include "explain/explain.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-#include "inspect/why.h"
+#include "balance/move.h"
 
 /* ---- all sockets, with their peers ---- */
 
@@ -59,35 +58,60 @@ static int add_descriptor(struct explain_connections *to, int fd, uint32_t inode
 	return 0;
 }
 
-static int list_descriptors(int pid, int wanted, struct explain_connections *to)
+/* 1: it is a socket; 0: another file. Or -ENOMEM. */
+static int take_descriptor(int dir, const char *name, struct explain_connections *to)
 {
-	char path[64], link[64];
+	char link[64];
+	ssize_t n = readlinkat(dir, name, link, sizeof(link) - 1);
+	unsigned inode;
+	int r;
+
+	link[n > 0 ? n : 0] = '\0';
+	if (sscanf(link, "socket:[%u]", &inode) != 1)
+		return 0;
+	r = add_descriptor(to, atoi(name), inode);
+	return r < 0 ? r : 1;
+}
+
+/* All of a process. */
+static int list_descriptors(DIR *dir, struct explain_connections *to)
+{
 	struct dirent *entry;
-	bool found = false;
 	int r = 0;
+
+	while (r >= 0 && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			r = take_descriptor(dirfd(dir), entry->d_name, to);
+	if (to->count)
+		qsort(to->at, to->count, sizeof(*to->at), compare_connections);
+	return r < 0 ? r : 0;
+}
+
+static int take_one(DIR *dir, int fd, struct explain_connections *to)
+{
+	char name[16];
+	struct stat st;
+	int r;
+
+	snprintf(name, sizeof(name), "%d", fd);
+	if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? -EBADF : -errno;
+	r = take_descriptor(dirfd(dir), name, to);
+	return r > 0 ? 0 : r < 0 ? r : -ENOTSOCK;
+}
+
+static int take_descriptors(int pid, int wanted, struct explain_connections *to)
+{
+	char path[64];
 	DIR *dir;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
 	if (!dir)
 		return errno == ENOENT ? -ESRCH : -errno;
-	while (r == 0 && (entry = readdir(dir))) {
-		ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
-		int fd = atoi(entry->d_name);
-		unsigned inode;
-
-		if (entry->d_name[0] == '.' || (wanted >= 0 && fd != wanted))
-			continue;
-		found = true;
-		link[n > 0 ? n : 0] = '\0';
-		if (sscanf(link, "socket:[%u]", &inode) == 1)
-			r = add_descriptor(to, fd, inode);
-	}
+	r = wanted < 0 ? list_descriptors(dir, to) : take_one(dir, wanted, to);
 	closedir(dir);
-	if (to->count)
-		qsort(to->at, to->count, sizeof(*to->at), compare_connections);
-	if (r == 0 && wanted >= 0 && !found)
-		return -EBADF;
 	return r;
 }
 
@@ -125,6 +149,18 @@ static const struct snapshot_endpoint *endpoint_at(const struct snapshot_port *p
 	return NULL;
 }
 
+static void add_other(struct explain_connection *c, const struct snapshot_service *s)
+{
+	size_t known = c->other_count < SNAPSHOT_SHARED ? c->other_count : SNAPSHOT_SHARED;
+
+	if (known && c->others[known - 1] == s) /* another port of it */
+		return;
+	if (c->other_count < SNAPSHOT_SHARED)
+		c->others[c->other_count] = s;
+	if (c->other_count <= SNAPSHOT_SHARED)
+		c->other_count++;
+}
+
 static void take_endpoint(struct explain_connection *c, const struct snapshot_service *s, const struct snapshot_port *port)
 {
 	const struct snapshot_endpoint *endpoint = strcmp(port->protocol, "TCP") == 0 ? endpoint_at(port, &c->peer) : NULL;
@@ -132,8 +168,8 @@ static void take_endpoint(struct explain_connection *c, const struct snapshot_se
 	if (!endpoint)
 		return;
 	if (c->endpoint) {
-		if (c->service != s && c->other_count < SNAPSHOT_SHARED)
-			c->others[c->other_count++] = s;
+		if (c->service != s)
+			add_other(c, s);
 		return;
 	}
 	c->endpoint = endpoint;
@@ -185,6 +221,14 @@ static struct why_service facts_of(const struct snapshot *snapshot, const struct
 	return facts;
 }
 
+/* Why none of its dials is spread by this table; what its environment alone says is judged with each Service. */
+static const struct why_row *unspread(const struct process_seen *process)
+{
+	enum why why = process ? why_process(process) : WHY_NOT_SEEN;
+
+	return why == WHY_COVERED || why == WHY_OBSERVES || why == WHY_OFF || why == WHY_LEFT_OUT ? NULL : why_row(why);
+}
+
 static void take_reason(const struct snapshot *snapshot, const struct process_seen *process, struct explain_connection *c)
 {
 	struct why_service facts;
@@ -194,54 +238,76 @@ static void take_reason(const struct snapshot *snapshot, const struct process_se
 		return;
 	facts = facts_of(snapshot, c->service);
 	why = !c->endpoint ? why_connection(process, &facts) : process ? why_process(process) : WHY_NOT_SEEN;
-	if (why == WHY_COVERED)
-		return;
-	c->why = why_row(why)->name;
-	c->why_text = why_row(why)->text;
-	c->remedy = why_row(why)->remedy;
+	c->why = why == WHY_COVERED ? NULL : why_row(why);
 }
 
-static int take_reasons(const char *dir, const struct snapshot *snapshot, struct sockets *sockets, struct explain_connections *to)
+static int take_reasons(const struct explain_place *place, const struct snapshot *snapshot, struct sockets *sockets,
+			struct explain_connections *to)
 {
-	struct processes_context context = { .shim_path = NULL };
+	struct processes_context context = { .shim_path = place->shim_path, .wanted = to->pid };
 	const struct process_seen *process;
-	char path[PATH_MAX], shim[PATH_MAX];
 	struct processes processes;
+	char path[PATH_MAX];
 	struct stat st;
 	int r;
 
-	if (snprintf(path, sizeof(path), "%s/table", dir) < (int)sizeof(path) && stat(path, &st) == 0)
+	if (snprintf(path, sizeof(path), "%s/table", place->dir) < (int)sizeof(path) && stat(path, &st) == 0)
 		context.table = (struct file_id){ st.st_dev, st.st_ino };
-	if (cli_shim_path(shim) == 0)
-		context.shim_path = shim;
 	r = processes_list(&context, sockets, &processes);
 	if (r < 0)
 		return r;
 	process = processes_find(&processes, to->pid);
 	if (process)
 		snprintf(to->program, sizeof(to->program), "%s", process->name);
+	to->unspread = unspread(process);
 	for (size_t i = 0; i < to->count; i++)
 		take_reason(snapshot, process, &to->at[i]);
 	processes_free(&processes);
 	return 0;
 }
 
-int explain_connections(const char *dir, const struct snapshot *snapshot, int pid, int fd, struct explain_connections *to)
+/* ---- what will become of it ---- */
+
+enum explain_stay explain_stay_of(const struct explain_connection *c, const struct explanation *now)
+{
+	const struct explain_family *f = &now->ports[0].families[0];
+
+	if (!c->endpoint)
+		return STAY_OWN_ADDRESS;
+	if (now->is_headless)
+		return STAY_HEADLESS;
+	if (!move_is_asked_for(&now->policy))
+		return STAY_NOT_ASKED;
+	if (f->affinity_s)
+		return STAY_AFFINITY;
+	if (f->pass == PASS_OBSERVED)
+		return STAY_OBSERVED;
+	if (c->why)
+		return STAY_NOT_SPREAD;
+	if ((f->pass != PASS_NO && f->pass != PASS_NO_ENDPOINT) || !(now->snapshot->is_static || now->snapshot->alive))
+		return STAY_PASSES;
+	return STAY_NO;
+}
+
+/* ---- the whole ---- */
+
+int explain_connections(const struct explain_place *place, const struct snapshot *snapshot, int pid, int fd,
+			struct explain_connections *to)
 {
 	struct peers peers = { 0 }, *of = &peers;
 	struct sockets_filter filter = { note_peer, &of };
 	struct sockets sockets = { 0 };
 	int r;
 
-	*to = (struct explain_connections){ .pid = pid };
-	r = list_descriptors(pid, fd, to);
+	*to = (struct explain_connections){ .pid = pid, .is_one = fd >= 0 };
+	r = take_descriptors(pid, fd, to);
 	if (r == 0)
 		r = sockets_list(&filter, &sockets);
 	if (r == 0) {
 		keep_open(to, &sockets, &peers);
 		to->open = to->count;
 		find_targets(snapshot, to, fd >= 0);
-		r = fd >= 0 && to->count == 0 ? -ENOTCONN : take_reasons(dir, snapshot, &sockets, to);
+		r = fd >= 0 && to->count == 0 ? -ENOTCONN : take_reasons(place, snapshot, &sockets, to);
 	}
 	sockets_free(&sockets);
 	free(peers.at);
