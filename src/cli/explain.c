@@ -309,5 +309,6 @@ const struct verb explain_verb = {
 	"Exit status: 1 also where no Service has that name or address, where the descriptor is no connection to one, or where\n"
 	"there is no table.",
 	.options = options,
+	.operands = OPERANDS_SERVICE_PORT,
 	.run = run,
 };

@@ -336,18 +336,37 @@ static void take_own_name(struct answer *answer, const struct table_service *ser
 	text_add(&own, service->name);
 }
 
+static bool is_ordered(const struct table_service *service)
+{
+	return (service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER;
+}
+
+/* Why its name is not answered; the words are those of a dial. */
+static const char *const passed[RULES_ANSWERS] = {
+	[RULES_OBSERVED] = "mode observe",
+	[RULES_OFF] = "the mode of the Service, or of all, is off",
+	[RULES_LEFT_OUT] = "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT leaves this Service out",
+	[RULES_STOOD_DOWN] = "the Service stands down",
+	[RULES_STALE] = "the agent has been silent for too long to answer names",
+};
+
 /* What becomes of its name, by its rules alone. */
-static enum names_result judge(const struct settings *s, const struct table_view *view, const struct table_service *service)
+static enum names_result judge(const struct settings *s, const struct table_view *view, const struct table_service *service,
+			       const char **ret_why)
 {
 	struct table_rules rules = table_rules(view);
 	uint8_t mode = rules_mode(rules.mode, service->policy.mode, s->mode);
 	bool left_out = !settings_allow(s, slice_of(service->name), slice_of(service->namespace));
 	enum rules_answer answer = rules_judge_names(view, &rules, service->stand_down, mode, left_out, clock_boot_ms());
 
-	if ((answer != RULES_OURS && answer != RULES_OBSERVED) || table_area_verify(view) < 0)
+	*ret_why = passed[answer];
+	if (answer != RULES_OURS && answer != RULES_OBSERVED)
 		return NAMES_LIBC;
-	if ((service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER)
-		/* its name stands for its pods, which DNS knows */
+	*ret_why = "the table is damaged";
+	if (table_area_verify(view) < 0)
+		return NAMES_LIBC;
+	*ret_why = passed[answer];
+	if (is_ordered(service)) /* its name stands for its pods, which DNS knows */
 		return answer == RULES_OBSERVED ? NAMES_OBSERVED : NAMES_ORDER;
 	return answer == RULES_OBSERVED ? NAMES_LIBC : NAMES_ADDRESSES;
 }
@@ -360,11 +379,13 @@ static enum names_result answer_from(const struct settings *s, const struct tabl
 	int row = names_find(view, resolv, host, answer->canonical);
 
 	answer->has_v4 = answer->has_v6 = false;
+	answer->why = "no Service";
 	if (row < 0 || table_service(view, (uint32_t)row, &service) < 0)
 		return NAMES_LIBC;
-	result = judge(s, view, &service);
+	result = judge(s, view, &service, &answer->why);
 	if (result != NAMES_ADDRESSES)
 		return result;
+	answer->why = "the Service has no address";
 	take_own_name(answer, &service);
 	for (uint32_t i = 0; i < service.address_count; i++) {
 		struct table_address address;
@@ -383,9 +404,10 @@ enum names_result names_headless(const struct settings *s, const struct table_vi
 	struct slice rest = slice_of(answer->canonical), name = slice_cut(&rest, '.');
 	int row = rest.at ? table_find_service(view, name, slice_cut(&rest, '.')) : table_find_bare(view, name);
 	enum names_result result = NAMES_LIBC;
+	const char *why;
 
 	if (row >= 0 && table_service(view, (uint32_t)row, ret_service) == 0)
-		result = judge(s, view, ret_service);
+		result = judge(s, view, ret_service, &why);
 	return result == NAMES_ADDRESSES ? NAMES_LIBC : result;
 }
 
@@ -398,9 +420,13 @@ static void trace_names(const struct settings *s, const char *host, enum names_r
 	/* What is put in order, or might have been, is traced when that is done. */
 	if (!(s->trace & TRACE_NAMES) || result == NAMES_ORDER || result == NAMES_OBSERVED)
 		return;
+	if (result == NAMES_LIBC && !answer->why)
+		return;
 	line = trace_begin(buf, sizeof(buf), "names");
 	text_add(&line, host);
-	text_add(&line, result == NAMES_ADDRESSES ? " ->" : " passed on");
+	text_add(&line, result == NAMES_ADDRESSES ? " ->" : " passed: ");
+	if (result == NAMES_LIBC)
+		text_add(&line, answer->why);
 	if (result == NAMES_ADDRESSES && answer->has_v4) {
 		text_add(&line, " ");
 		text_add(&line, addr_print_ip(&answer->v4, addr));
@@ -425,9 +451,14 @@ static enum names_result look_up(const struct attachment *attachment, const stru
 		if (!table_begin(&attachment->table, &view))
 			continue;
 		result = answer_from(s, &view, &work->resolv, host, ret_answer);
-		if (table_end(&view))
-			return result != NAMES_LIBC && is_in_hosts(work, without_dot(host)) ? NAMES_LIBC : result;
+		if (!table_end(&view))
+			continue;
+		if (result == NAMES_LIBC || !is_in_hosts(work, without_dot(host)))
+			return result;
+		ret_answer->why = "it is in /etc/hosts";
+		return NAMES_LIBC;
 	}
+	ret_answer->why = "no table";
 	return NAMES_LIBC;
 }
 
@@ -439,10 +470,11 @@ static enum names_result find_answer(const struct settings *s, struct slice host
 	enum names_result result;
 	struct work *work;
 
+	ret_answer->why = is_number ? NULL : "no table";
 	if (!attachment)
 		return NAMES_LIBC;
 	attach_refresh(attachment);
-	work = work_new();
+	work = is_number ? NULL : work_new(); /* a number is nobody's name */
 	if (!work)
 		return NAMES_LIBC;
 	result = look_up(attachment, s, work, host, ret_answer);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What executes each command of each page, and what has to come of it.
 
-A row is a command as the page has it, word for word, and a case; where a page has it more than once, a list of cases in its order. A command
-without a row, and a row whose command is gone, are failures.
+A row is a command as the page has it, word for word, and a case; where a page has it more than once, a list of cases in its order.
+A command without a row, and a row whose command is gone, are failures.
 """
 
 import collections
@@ -24,13 +24,15 @@ class Skipped(Exception):
     """Not to be executed on this machine: why."""
 
 
-# `before` and `after` are functions of the run (check.py): .item, .result, .shell, .world. `variant`: what is executed in its place.
+# `before` and `after` are functions of the run (check.py): .item, .result, .shell, .world. `variant`: what is executed in its
+# place.
 Case = collections.namedtuple('Case', 'status out err before after variant stub limit')
 
 
 def case(*, status=0, out='', err='', before=None, after=None, variant=None, stub=None, limit=60):
     """`out`, `err`: patterns that have to be found there, one or a list. `stub`: why a part of it is not the real one."""
-    return Case(status, [out] if isinstance(out, str) else out, [err] if isinstance(err, str) else err, before, after, variant, stub, limit)
+    out, err = [[patterns] if isinstance(patterns, str) else patterns for patterns in (out, err)]
+    return Case(status, out, err, before, after, variant, stub, limit)
 
 
 # Executed by `where`, which has to hold `needle` on a line; `why` not here.
@@ -50,7 +52,8 @@ def must(condition, what):
 
 
 def answers(address):
-    return subprocess.run(['curl', '-s', '--max-time', '5', 'http://{}:8080/'.format(address)], stdout=subprocess.DEVNULL).returncode == 0
+    url = 'http://{}:8080/'.format(address)
+    return subprocess.run(['curl', '-s', '--max-time', '5', url], stdout=subprocess.DEVNULL).returncode == 0
 
 
 def servers_answer(run):
@@ -120,7 +123,8 @@ def make_api(run):
         raise Skipped('go is not installed')
     with open(HOME + '/api.go', 'w') as file:
         file.write('package main\nimport "net"\nfunc main() { net.Dial("tcp", "web:80") }\n')
-    call('go', 'build', '-o', TREE + '/api', HOME + '/api.go', env={'GOFLAGS': '-mod=mod', 'GOPROXY': 'off', 'GOCACHE': HOME + '/go'})
+    call('go', 'build', '-o', TREE + '/api', HOME + '/api.go',
+         env={'GOFLAGS': '-mod=mod', 'GOPROXY': 'off', 'GOCACHE': HOME + '/go'})
 
 
 def needs_file(path):
@@ -148,6 +152,11 @@ def with_own_ledger(run):
     must(os.path.exists(HOME + '/ledger'), 'there is no ledger where FAIRDIAL_LEDGER says')
 
 
+def agents_can_be_trusted(run):
+    if os.stat('/').st_uid != 0:
+        raise Skipped('in this user namespace no folder belongs to root, and so no agent is started from one')
+
+
 def agent_was_started(run):
     must(os.path.exists(HOME + '/auto/table'), 'no agent has made a table')
 
@@ -171,13 +180,16 @@ def inject_web(run):
         injected = call('fairdial', 'inject', given=json.dumps(run.world.cluster.get('deployment', 'web')))
         call(run.world.cluster.kubectl, 'apply', '-f', '-', given=injected)
         run.world.cluster.roll()
+    elif not run.world.cluster.agent:
+        run.world.cluster.roll()
 
 
 def web_is_injected(run):
     spec = run.world.cluster.template()['spec']
-    must([c['name'] for c in spec.get('initContainers', [])] == ['fairdial-install', 'fairdial-agent'], 'the Deployment is not injected')
-    must({'name': 'LD_PRELOAD', 'value': '/opt/fairdial/libfairdial.so'} in spec['containers'][0]['env'], 'the program has no LD_PRELOAD')
-    must({'name': 'COLOUR', 'value': 'blue'} in spec['containers'][0]['env'], 'the program has lost a variable of its own')
+    names, env = [c['name'] for c in spec.get('initContainers', [])], spec['containers'][0]['env']
+    must(names == ['fairdial-install', 'fairdial-agent'], 'the Deployment is not injected')
+    must({'name': 'LD_PRELOAD', 'value': '/opt/fairdial/libfairdial.so'} in env, 'the program has no LD_PRELOAD')
+    must({'name': 'COLOUR', 'value': 'blue'} in env, 'the program has lost a variable of its own')
 
 
 def web_is_as_before(run):
@@ -207,6 +219,7 @@ def config_is_read(*modes):
 def mysql_says_on(run):
     """So that what follows has something to override."""
     inject_web(run)
+    run.world.cluster.write_config('services.json', '{"defaults": {"mode": "observe"}}')
     call(run.world.cluster.kubectl, 'annotate', '--overwrite', 'service', 'mysql', 'fairdial.dev/mode=on')
     run.world.cluster.wait_for_mode('on')
     run.world.cluster.must_dial(True)
@@ -221,7 +234,8 @@ def mode_is(mode):
 
 def rights_are_there(run):
     rules = run.world.cluster.get('role', 'fairdial')['rules']
-    must(sorted(r for rule in rules for r in rule['resources']) == ['endpointslices', 'services'], 'the Role is about something else')
+    resources = sorted(resource for rule in rules for resource in rule['resources'])
+    must(resources == ['endpointslices', 'services'], 'the Role is about something else')
     must({v for rule in rules for v in rule['verbs']} == {'list', 'watch'}, 'the Role has other verbs than list and watch')
     run.world.cluster.get('rolebinding', 'fairdial:default')
 
@@ -255,13 +269,12 @@ def put_docker(run):
 
 
 def is_off_in_env(run):
-    must({'name': 'FAIRDIAL', 'value': 'off'} in run.world.cluster.template()['spec']['containers'][0]['env'], 'FAIRDIAL is not in the template')
+    env = run.world.cluster.template()['spec']['containers'][0]['env']
+    must({'name': 'FAIRDIAL', 'value': 'off'} in env, 'FAIRDIAL is not in the template')
 
 
 def mesh_listens(run):
-    """A mesh's proxy is known by where it listens. (The incident of the page's beginning is over.)"""
-    inject_web(run)
-    run.world.cluster.write_config('services.json', '{"services": []}')
+    """A mesh's proxy is known by where it listens."""
     mysql_says_on(run)
     listener = socket.create_server(('127.0.0.1', 15001))
     listeners.append(listener)
@@ -300,7 +313,8 @@ def nginx_accepts(run):
     needs_program('nginx')(run)
     with open(HOME + '/nginx.conf', 'w') as file:
         file.write(run.item.text + 'pid {0}/nginx.pid;\nevents {{}}\nhttp {{ access_log off; }}\n'.format(HOME))
-    done = subprocess.run(['nginx', '-t', '-e', 'stderr', '-p', HOME, '-c', HOME + '/nginx.conf'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(['nginx', '-t', '-e', 'stderr', '-p', HOME, '-c', HOME + '/nginx.conf'], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
     must(done.returncode == 0, 'nginx refuses it: {}'.format(done.stdout.decode()))
 
 
@@ -339,12 +353,15 @@ CONFIGMAP = 'kubectl create configmap fairdial --from-file=services.json --dry-r
 README = {
     'make deps && make': case(after=is_built, limit=900),
     'for i in 1 2; do python3 examples/curl/backend.py 127.0.0.$i 8080 server-$i & done; sleep 1': LOOPS,
-    "build/fairdial run --service 'web:80=127.0.0.1:8080,127.0.0.2:8080' -- sh -c 'curl -s http://web/; curl -s http://web/'": case(after=both_answered),
+    "build/fairdial run --service 'web:80=127.0.0.1:8080,127.0.0.2:8080' -- sh -c 'curl -s http://web/; curl -s http://web/'": case(
+        after=both_answered),
     'build/fairdial publish --services examples/services.json --dir /tmp/shop': case(out='published 2 services'),
     'FAIRDIAL_DIR=/tmp/shop LD_PRELOAD=$PWD/build/libfairdial.so curl -s http://web/': CURL,
     'build/fairdial status --dir /tmp/shop': case(out=[r'web .* mode on', r'127.0.0.[12]:8080 +0 +1 ']),
     'make install': case(variant='make install PREFIX=$HOME/.local', after=is_in_path, limit=900),
     'fairdial status --dir /tmp/shop': case(out='evenness'),
+    'fairdial top --dir /tmp/shop': case(
+        variant='fairdial top --dir /tmp/shop --once', out='web', stub='no terminal here: one frame of fairdial top'),
     'fairdial explain --dir /tmp/shop web:80': case(out=[r'next +127.0.0.[12]:8080', 'candidates']),
     'fairdial check --dir /tmp/shop curl': case(out='curl: covered'),
     'fairdial status --coverage --dir /tmp/shop': case(out='connections'),
@@ -353,14 +370,17 @@ README = {
         out='^server-2\nserver-2\n$'),
     'kill $(jobs -p)': case(after=servers_are_gone),
     'docker build -f examples/kubernetes/Dockerfile -t REGISTRY/fairdial:0.1.0 . && docker push REGISTRY/fairdial:0.1.0': case(
-        before=put_docker, out='pushed', stub='no container engine here: docker is a stub that reads the Dockerfile, and makes the tree that its image is'),
+        before=put_docker, out='pushed',
+        stub='no container engine here: docker is a stub that reads the Dockerfile, and makes the tree that its image is'),
     'echo \'{"defaults": {"mode": "observe"}}\' >services.json': case(),
     CONFIGMAP: [
         case(before=begin_cluster, out='configmap/fairdial created', after=config_is_read('observe'), stub=KUBECTL),
         case(before=mysql_says_on, out='configmap/fairdial configured', after=config_is_read('off'), stub=KUBECTL)],
     INJECT + '--role | kubectl apply -f -': case(out='role.*created', after=rights_are_there, stub=KUBECTL),
-    INJECT + '--image REGISTRY/fairdial:0.1.0 | kubectl diff -f -': case(status=1, out=r'\+ +value: /opt/fairdial/libfairdial.so', stub=KUBECTL),
-    INJECT + '--image REGISTRY/fairdial:0.1.0 | kubectl apply -f -': case(out='web configured', after=rolled_in_observe, stub=KUBECTL),
+    INJECT + '--image REGISTRY/fairdial:0.1.0 | kubectl diff -f -': case(
+        status=1, out=r'\+ +value: /opt/fairdial/libfairdial.so', stub=KUBECTL),
+    INJECT + '--image REGISTRY/fairdial:0.1.0 | kubectl apply -f -': case(
+        out='web configured', after=rolled_in_observe, stub=KUBECTL),
     'kubectl exec deploy/web -- /opt/fairdial/bin/fairdial status': case(out=r'mysql.shop .* mode observe', stub=NO_POD),
     'kubectl exec deploy/web -- /opt/fairdial/bin/fairdial status --coverage': case(out=r'connections', stub=NO_POD),
     'kubectl annotate --overwrite service mysql fairdial.dev/mode=on': case(after=mode_is('on'), stub=KUBECTL),
@@ -371,7 +391,9 @@ README = {
     'helm template shop ./chart | fairdial inject | kubectl apply -f -': case(
         before=put_helm, after=web_is_injected, stub='no helm here: it is a stub that prints a chart of one Deployment'),
     'kubectl get services,endpointslices -o json': case(after=can_be_published, stub=KUBECTL),
-    'fairdial help VERB': case(variant='for verb in run publish agent status explain check install inject; do fairdial help $verb || break; done', out='Options:'),
+    'fairdial help VERB': case(
+        variant='for verb in run publish agent status top explain check install inject; do fairdial help $verb || break; done',
+        out='Options:'),
     'json': case(after=services_are_accepted),
     'make': case(after=is_built, limit=900),
     'make deps': case(),
@@ -380,7 +402,8 @@ README = {
     'make demo': ci('make demo'),
     'make bench': ci('make bench BENCH=', 'all of it is for a quiet machine; there, the parts that measure no time'),
     'make test-cluster STANDIN=1': ci('make test-cluster STANDIN=1'),
-    'KUBECONFIG=FILE make test-cluster': ci('make test-cluster STANDIN=1', 'no cluster here: the same suite, against a stand-in, which it reaches by a KUBECONFIG'),
+    'KUBECONFIG=FILE make test-cluster': ci(
+        'make test-cluster STANDIN=1', 'no cluster here: the same suite, against a stand-in, which it reaches by a KUBECONFIG'),
     'make check-layers': ci('check-layers'),
     '.ci/run': Elsewhere('.ci/run', 'make check-readme', 'it executes this'),
 }
@@ -394,7 +417,7 @@ RECIPES = {
     'export FAIRDIAL_DIR=/tmp/shop': case(),
     'kubectl annotate --overwrite service mysql fairdial.dev/mode=off': case(before=begin_cluster, out='annotated', stub=KUBECTL),
     'kubectl create configmap fairdial --from-literal=services.json=\'{"mode": "off"}\' --dry-run=client -o yaml | kubectl apply -f -': case(
-        out='configmap/fairdial', after=lambda run: run.world.cluster.sync_config(), stub=KUBECTL),
+        before=mysql_says_on, out='configmap/fairdial', after=config_is_read('off'), stub=KUBECTL),
     'sed \'1s/{/{ "mode": "off",/\' examples/services.json | fairdial publish --services - --dir /tmp/shop': case(
         out='published 2 services', after=all_say('off')),
     'kubectl set env deployment/web FAIRDIAL=off': case(before=inject_web, after=is_off_in_env, stub=KUBECTL),
@@ -420,8 +443,9 @@ RECIPES = {
     'fairdial check ./api': case(before=make_api, status=1, out='go: a Go program'),
     'kubectl annotate --overwrite service web fairdial.dev/balance=round_robin': case(out='annotated', stub=KUBECTL),
     'FAIRDIAL_LEDGER=$HOME/ledger fairdial run -- curl -s http://web/': case(out=r'^server-[12]\n$', after=with_own_ledger),
-    "FAIRDIAL_SERVICES='web:80=127.0.0.1:8080,127.0.0.2:8080' FAIRDIAL_AUTOSTART=1 FAIRDIAL_WAIT=5s FAIRDIAL_DIR=$HOME/auto "
-    'LD_PRELOAD=/opt/fairdial/libfairdial.so curl -s http://web/': case(out=r'^server-[12]\n$', after=agent_was_started),
+    "FAIRDIAL_SERVICES='web:80=127.0.0.1:8080,127.0.0.2:8080' FAIRDIAL_AUTOSTART=1 FAIRDIAL_WAIT=30s FAIRDIAL_DIR=$HOME/auto "
+    'LD_PRELOAD=/opt/fairdial/libfairdial.so curl -s http://web/': case(
+        before=agents_can_be_trusted, out=r'^server-[12]\n$', after=agent_was_started),
     'kill $(jobs -p)': case(after=servers_are_gone),
     'make demo': ci('make demo'),
     'make check-readme': Elsewhere('Makefile', 'tests/readme/check.py', 'this is it'),
@@ -431,8 +455,8 @@ RECIPES = {
 FORMS = [(r"make (unit|integration) T=\w+( N='[^']+')?$", ci('make test', 'it builds the tests; there, all of them run'))]
 
 DETAILS = {
-    'fairdial inject < web.yaml | kubectl apply -f -': README['fairdial inject < web.yaml | kubectl apply -f -'],
-    'helm template shop ./chart | fairdial inject | kubectl apply -f -': README['helm template shop ./chart | fairdial inject | kubectl apply -f -'],
+    **{text: README[text] for text in ('fairdial inject < web.yaml | kubectl apply -f -',
+                                       'helm template shop ./chart | fairdial inject | kubectl apply -f -')},
     INJECT + '--remove | kubectl replace -f -': case(before=inject_web, out='web replaced', after=web_is_as_before, stub=KUBECTL),
     'kubectl replace --force -f web.yaml': case(out='web replaced', stub=KUBECTL),
     'SECONDS=300 make integration T=torture': ci('make test', 'there, for less long'),

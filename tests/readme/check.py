@@ -39,7 +39,8 @@ class Count:
         self.skipped, self.stubs = [], []
 
     def tell(self, word, item, more=''):
-        print('{:9} {}:{}  {}{}'.format(word, item.page, item.line, item.text.splitlines()[0][:150] if item.kind != markdown.DOCUMENT else 'a document: ' + item.shown, more), flush=True)
+        what = 'a document: ' + item.shown if item.kind == markdown.DOCUMENT else item.text.splitlines()[0][:150]
+        print('{:9} {}:{}  {}{}'.format(word, item.page, item.line, what, more), flush=True)
 
     def fail(self, item, what):
         self.failed += 1

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cluster of one pod, as far as the pages need one: kubectl is the real one and its server a stand-in (standin_kubectl.py); what a
-kubelet would do with the Deployment `web` is done here: it installs the files, runs the agent, and puts the ConfigMap into its place.
+"""A cluster of one pod, as far as the pages need one: kubectl is the real one and its server a stand-in (standin_kubectl.py).
+
+What a kubelet would do with the Deployment `web` is done here: it installs the files, runs the agent, and puts the ConfigMap into
+its place.
 """
 
 import json
@@ -33,7 +35,8 @@ def mysql():
     labels = {'kubernetes.io/service-name': 'mysql', 'endpointslice.kubernetes.io/managed-by': 'readme'}
     return [{'apiVersion': 'v1', 'kind': 'Service', 'metadata': {'name': 'mysql', 'namespace': 'shop'},
              'spec': {'ports': [{'name': 'mysql', 'port': 3306, 'targetPort': 3306, 'protocol': 'TCP'}]}},
-            {'apiVersion': 'discovery.k8s.io/v1', 'kind': 'EndpointSlice', 'metadata': {'name': 'mysql-1', 'namespace': 'shop', 'labels': labels},
+            {'apiVersion': 'discovery.k8s.io/v1', 'kind': 'EndpointSlice',
+             'metadata': {'name': 'mysql-1', 'namespace': 'shop', 'labels': labels},
              'addressType': 'IPv4', 'ports': [{'name': 'mysql', 'port': 3306, 'protocol': 'TCP'}],
              'endpoints': [{'addresses': [address], 'conditions': {'ready': True}} for address in PODS]}]
 
@@ -56,15 +59,16 @@ class Cluster:
         self.kubectl = real_kubectl
         self.create({'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': 'shop'}}, WEB, *mysql(), {
             'apiVersion': 'v1', 'kind': 'ServiceAccount', 'metadata': {'name': 'default', 'namespace': 'shop'}}, {
-            'apiVersion': 'v1', 'kind': 'Service', 'metadata': {'name': 'web', 'namespace': 'shop'}, 'spec': {'ports': [{'port': 80}]}})
+            'apiVersion': 'v1', 'kind': 'Service', 'metadata': {'name': 'web', 'namespace': 'shop'},
+            'spec': {'ports': [{'port': 80}]}})
         for i, address in enumerate(PODS):
             call('ip', 'address', 'add', address + '/32', 'dev', 'lo')
             self.start('python3', 'examples/curl/backend.py', address, '3306', 'mysql-{}'.format(i + 1))
         os.mkdir(CONFIG)
 
     def start(self, *argv, env=None):
-        child = subprocess.Popen(argv, cwd=TREE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(HOME + '/children.log', 'a'),
-                                 env=dict(os.environ, HOME=HOME, PYTHONDONTWRITEBYTECODE='1', **(env or {})))
+        child = subprocess.Popen(argv, cwd=TREE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=open(HOME + '/children.log', 'a'), env=dict(os.environ, HOME=HOME, PYTHONDONTWRITEBYTECODE='1', **(env or {})))
         self.children.append(child)
         return child
 
@@ -98,11 +102,12 @@ class Cluster:
             self.agent = None
         os.makedirs('/run/fairdial', exist_ok=True)  # the volume
         for container in self.template()['spec'].get('initContainers', []):
-            command = [word.replace('/bin/fairdial', TREE + '/build/fairdial').replace('/etc/fairdial', CONFIG) for word in container['command']]
+            command = [word.replace('/bin/fairdial', TREE + '/build/fairdial').replace('/etc/fairdial', CONFIG)
+                       for word in container['command']]
             if container.get('restartPolicy') == 'Always':
                 self.agent = self.start(*command, env=dict(
-                    self.give_account(), FAIRDIAL_DIR='/run/fairdial/pod', POD_NAME='web-1', POD_NAMESPACE='shop', POD_IP='10.244.9.9',
-                    POD_IPS='10.244.9.9', HOST_IP='192.0.2.1', NODE_NAME='node-1'))
+                    self.give_account(), FAIRDIAL_DIR='/run/fairdial/pod', POD_NAME='web-1', POD_NAMESPACE='shop',
+                    POD_IP='10.244.9.9', POD_IPS='10.244.9.9', HOST_IP='192.0.2.1', NODE_NAME='node-1'))
             else:
                 call(*command)
 
@@ -119,20 +124,22 @@ class Cluster:
 
     def mode(self, service='mysql'):
         """As the table says; None: it is not there."""
-        done = subprocess.run([TREE + '/build/fairdial', 'status', '--json', '--dir', '/run/fairdial/pod'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        done = subprocess.run([TREE + '/build/fairdial', 'status', '--json', '--dir', '/run/fairdial/pod'],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if done.returncode != 0:
             return None
         found = [s for s in json.loads(done.stdout)['services'] if s['name'] == service]
         return found[0]['mode'] if found else None
 
     def wait_for_mode(self, mode, service='mysql'):
-        wait_until('{} is {} in the table (it is {})'.format(service, mode, self.mode(service)), lambda: self.mode(service) == mode, 20)
+        wait_until('{} is {} in the table'.format(service, mode), lambda: self.mode(service) == mode)
 
     def dial(self):
-        """What answers a shimmed dial of the Service's address: the name of a pod, or '' where there is no kube-proxy to take it."""
+        """What answers a shimmed dial of the Service's address: a pod's name, or '' where there is no kube-proxy to take it."""
         address = self.get('service', 'mysql')['spec']['clusterIP']
-        done = subprocess.run(['curl', '-s', '--max-time', '20', 'http://{}:3306/'.format(address)], stdout=subprocess.PIPE, universal_newlines=True, env=dict(
-            os.environ, FAIRDIAL_DIR='/run/fairdial/pod', LD_PRELOAD='/opt/fairdial/libfairdial.so'))
+        env = dict(os.environ, FAIRDIAL_DIR='/run/fairdial/pod', LD_PRELOAD='/opt/fairdial/libfairdial.so')
+        done = subprocess.run(['curl', '-s', '--max-time', '20', 'http://{}:3306/'.format(address)], stdout=subprocess.PIPE,
+                              universal_newlines=True, env=env)
         return done.stdout.strip()
 
     def must_dial(self, is_spread):

@@ -84,6 +84,8 @@ def items_of_block(page, language, lines, number, section):
 
 
 def items_of_line(page, line, number, section):
+    if line.count('`') % 2:
+        raise Unreadable('line {}: a span of code has no end in its line, and could hide a command'.format(number))
     spans = re.findall(r'(?<!`)`([^`]+)`(?!`)', line)
     return [Item(page, number, INLINE, text.replace('\\|', '|'), None, section) for text in spans if begins_as_command(text)]
 

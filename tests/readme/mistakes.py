@@ -41,13 +41,15 @@ def all_are_seen():
     pairs, left = check.paired(items(PAGE), ROWS)
     if left or [item.text for item, row in pairs if row] != list(ROWS):
         raise Failed('a sound page is not one: {}'.format(pairs))
-    for more in ('\n    fairdial eat\n', '\n```\nfairdial eat\n```\n', '\nOr `X=1 make soup`.\n', '\n```console\n$ kubectl eat soup\n```\n'):
+    for more in ('\n    fairdial eat\n',
+                 '\n```\nfairdial eat\n```\n', '\nOr `X=1 make soup`.\n', '\n```console\n$ kubectl eat soup\n```\n'):
         pairs, _ = check.paired(items(PAGE + more), ROWS)
         if not [item for item, row in pairs if not row]:
             raise Failed('it does not see the new command in "{}"'.format(more))
     if check.paired(items(PAGE.replace('salt', 'pepper')), ROWS)[1] != ['echo salt']:
         raise Failed('it does not see that a command of a row is gone')
-    for hidden in ('```text\nkubectl eat\n```\n', '```text\n$ eat\n```\n', '```sh\nfor i in 1; do\n```\n', '```sh\nmake stew\n'):
+    for hidden in ('```text\nkubectl eat\n```\n', '```text\n$ eat\n```\n', '```sh\nfor i in 1; do\n```\n', '```sh\nmake stew\n',
+                   'Then `make\nstew`.\n'):
         refuses('what is wrong in "{}"'.format(hidden), items, hidden)
     shell = Shell('mistakes')
     executed('echo salt', ROWS['echo salt'], shell)
@@ -55,7 +57,8 @@ def all_are_seen():
     refuses('a pipe that fails in front', executed, 'false | echo salt', ROWS['echo salt'], shell)
     refuses('another output', executed, 'echo sand', ROWS['echo salt'], shell)
     refuses('a command that is missing', executed, 'no-such-command', case(), shell)
-    refuses('what a console shows wrongly', lambda: check.execute(items('```console\n$ echo salt\nsand\n```\n')[0], case(), shell, None))
+    wrong = items('```console\n$ echo salt\nsand\n```\n')[0]
+    refuses('what a console shows wrongly', check.execute, wrong, case(), shell, None)
     shell.close()
     refuses('who does not execute it', check.check_elsewhere, items('`make stew`')[0], Elsewhere('.ci/run', 'make stew', ''))
     refuses('an option that there is not', claims.check_mention, 'fairdial status --stew')

@@ -88,7 +88,7 @@ def prepare(top, build):
 def copy_tree(top, build):
     """The files that git knows or would; where there is no git, all but what was built."""
     os.mkdir(TREE)
-    listed = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=top,
+    listed = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=top,
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     names = listed.stdout.decode().split('\0') if listed.returncode == 0 else \
         [name for name in os.listdir(top) if name not in ('build', '.git')]

@@ -64,7 +64,7 @@ static void a_dial_is_ours_unless_something_forbids_it(void **state)
 	assert_int_equal(judged(&heard, &port, MODE_ON, false), RULES_OURS);
 	assert_int_equal(judged(&heard, &port, MODE_OBSERVE, false), RULES_OBSERVED);
 	assert_int_equal(judged(&heard, &port, MODE_OFF, false), RULES_OFF);
-	assert_int_equal(judged(&heard, &port, MODE_ON, true), RULES_OFF);
+	assert_int_equal(judged(&heard, &port, MODE_ON, true), RULES_LEFT_OUT);
 	assert_int_equal(judged(&heard, &down, MODE_OBSERVE, false), RULES_STOOD_DOWN);
 	assert_int_equal(judged(&heard, &down, MODE_OFF, false), RULES_OFF);
 }
@@ -94,7 +94,7 @@ static void a_name_is_believed_for_five_seconds(void **state)
 	assert_int_equal(judged_name(&heard, STAND_DOWN_NO, MODE_OBSERVE, false), RULES_OBSERVED);
 	assert_int_equal(judged_name(&heard, STAND_DOWN_API, MODE_ON, false), RULES_STOOD_DOWN);
 	assert_int_equal(judged_name(&heard, STAND_DOWN_NO, MODE_OFF, false), RULES_OFF);
-	assert_int_equal(judged_name(&heard, STAND_DOWN_NO, MODE_ON, true), RULES_OFF);
+	assert_int_equal(judged_name(&heard, STAND_DOWN_NO, MODE_ON, true), RULES_LEFT_OUT);
 	heard_ago(&heard, TABLE_QUIET_AFTER_MS + 1);
 	assert_int_equal(judged_name(&heard, STAND_DOWN_NO, MODE_ON, false), RULES_STALE);
 }
