@@ -3,6 +3,13 @@
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
+# The tool finds the shim in ../lib, ../lib64 and ../lib/MACHINE-linux-gnu, as seen from BINDIR.
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/fairdial
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
 BUILD ?= build
 CROSS ?=
@@ -23,26 +30,26 @@ coverage_flags := $(if $(COVERAGE),--coverage -fprofile-update=atomic -O1)
 san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)$(if $(FUZZER), -fsanitize=fuzzer-no-link) $(coverage_flags)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(WERROR),-Werror)
-COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_VERSION='"$(VERSION)"' $(WARN)
+COMMON := -std=gnu11 -O2 -g -Isrc -fno-strict-aliasing -D_GNU_SOURCE -DFAIRDIAL_VERSION='"$(VERSION)"' $(WARN) $(CPPFLAGS)
 TOOL_CFLAGS := $(COMMON) $(san_flags) $(CFLAGS)
 # The shim lives without a C library: no calls that a compiler would invent, no thread-local storage, no canary; but a
-# thread that is cancelled in it unwinds through its frames.
+# thread that is cancelled in it unwinds through its frames. Whatever CFLAGS of a distribution say, ours come after them.
 is_clang := $(findstring clang,$(CC))
 machine := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 is_aarch64 := $(filter aarch64,$(machine))
 # Across files: a dial that is not ours crosses six of them, and that halves what it costs.
 SHIM_LTO := $(if $(COVERAGE),,-flto=1 -flto-partition=one -ffat-lto-objects)
-SHIM_CFLAGS := $(COMMON) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
+SHIM_CFLAGS := $(COMMON) $(CFLAGS) -fPIC -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fvisibility=hidden \
 	-fasynchronous-unwind-tables -falign-functions=32 $(if $(is_clang),,-fno-tree-loop-distribute-patterns -fconserve-stack $(SHIM_LTO)) \
-	$(if $(is_aarch64),-mno-outline-atomics) $(coverage_flags) $(CFLAGS)
+	$(if $(is_aarch64),-mno-outline-atomics) $(coverage_flags)
 # A dial may come from a signal handler on a small stack; a name lookup has the libc's own appetite beside it.
 stack_limit = $(if $(findstring names,$1),1024,512)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack $(if $(COVERAGE),-Wl$(,)-z$(,)undefs,-Wl$(,)-z$(,)defs) \
 	-Wl,--version-script=src/shim/exports.map -Wl,-soname,libfairdial.so -Wl,--build-id -Wl,--eh-frame-hdr
 
 # The launcher of an installed tree has no C library at all, and one segment that is only read and run.
-LAUNCH_CFLAGS := $(COMMON) -Os -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fno-pic -fno-asynchronous-unwind-tables \
-	-fomit-frame-pointer $(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(if $(is_aarch64),-mno-outline-atomics) $(CFLAGS)
+LAUNCH_CFLAGS := $(COMMON) $(CFLAGS) -Os -ffreestanding -fno-builtin -fno-stack-protector -U_FORTIFY_SOURCE -fno-pic -fno-asynchronous-unwind-tables \
+	-fomit-frame-pointer $(if $(is_clang),,-fno-tree-loop-distribute-patterns) $(if $(is_aarch64),-mno-outline-atomics)
 LAUNCH_LDFLAGS := -static -nostdlib -Wl,-z,noexecstack -Wl,-z,noseparate-code -Wl,--build-id=none -Wl,--gc-sections -s
 
 # For YAML, a kubeconfig's and that of `fairdial inject`; `make YAML_LIBS=` builds without.
@@ -76,6 +83,7 @@ CLI_OBJ := $(CLI_SRC:%.c=$(OUT)/tool/%.o)
 SUPPORT_OBJ := $(patsubst %.c,$(OUT)/tool/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,%,$(wildcard tests/integration/test_*.c))
+MAN_PAGES := $(wildcard src/man/*.[1-8])
 HELPERS := $(patsubst tests/helpers/%.c,%,$(wildcard tests/helpers/*.c))
 
 .PHONY: all
@@ -177,6 +185,10 @@ check-layers: $(BUILD)/libfairdial.so ## prove who may include whom
 .PHONY: check-hazards
 check-hazards: ## prove that each known hazard has a test
 	$(Q)sh tests/check_hazards.sh
+
+.PHONY: check-man
+check-man: ## check the manual pages with man and mandoc
+	$(Q)sh tests/check_man.sh $(MAN_PAGES)
 
 .PHONY: check-elf
 check-elf: $(BUILD)/libfairdial.so ## prove what any loader and host may rely on in the shim
@@ -336,19 +348,60 @@ $(BENCH_DIR)/libfairdial-stripped.so: $(BUILD)/libfairdial.so | $(BENCH_DIR)
 deps: ## install what building and testing need (root or sudo)
 	$(Q)sh tests/deps.sh
 
+.PHONY: build-deps
+build-deps: ## install what building and a first try need, a tenth of that
+	$(Q)sh tests/deps.sh build
+
+# All processors, unless somebody said how many: it is a newcomer's first build.
 .PHONY: demo
 demo: ## show the main job: curl and the mysql CLI, spread over local servers
 	$(Q)sh tests/deps.sh demo
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) all
 	$(Q)sh examples/demo.sh
 
+# ---- what is installed, and packages ----
+
+# MODE,FILE,PLACE. A file in use is never written to: it is replaced.
+INSTALLS = 755,$(BUILD)/fairdial,$(BINDIR)/fairdial 755,$(BUILD)/libfairdial.so,$(LIBDIR)/libfairdial.so 644,README.md,$(DOCDIR)/README.md \
+	$(foreach f,$(wildcard src/man/*.[157]),644,$f,$(MANDIR)/man$(subst .,,$(suffix $f))/$(notdir $f)) \
+	$(patsubst %,644$(,)%$(,)$(BASHDIR)/fairdial,$(wildcard src/completion/fairdial.bash)) \
+	$(patsubst %,644$(,)%$(,)$(ZSHDIR)/_fairdial,$(wildcard src/completion/_fairdial)) \
+	$(foreach f,$(EXAMPLES),644,$f,$(DOCDIR)/$f)
+EXAMPLES = $(sort $(shell find examples -type f))
+each_install = set -e; for row in $(INSTALLS); do rest=$${row\#*,} mode=$${row%%,*} file=$${rest%%,*} place="$(DESTDIR)$${rest\#*,}"; $(1); done
+
 .PHONY: install
-install: all ## install under PREFIX (DESTDIR is honoured)
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
-	$(Q)install -m 755 $(BUILD)/fairdial $(DESTDIR)$(PREFIX)/bin/fairdial.tmp
-	$(Q)mv -f $(DESTDIR)$(PREFIX)/bin/fairdial.tmp $(DESTDIR)$(PREFIX)/bin/fairdial
-	$(Q)install -m 755 $(BUILD)/libfairdial.so $(DESTDIR)$(PREFIX)/lib/libfairdial.so.tmp
-	$(Q)mv -f $(DESTDIR)$(PREFIX)/lib/libfairdial.so.tmp $(DESTDIR)$(PREFIX)/lib/libfairdial.so
+install: all ## install under PREFIX (DESTDIR, LIBDIR and their like are honoured)
+	$(Q)$(call each_install,install -D -m $$mode $$file "$$place.tmp"; mv -f "$$place.tmp" "$$place")
+
+.PHONY: uninstall
+uninstall: ## remove what `make install` with the same settings installed
+	$(Q)$(call each_install,rm -f "$$place")
+	$(Q)if [ -d "$(DESTDIR)$(DOCDIR)" ]; then find "$(DESTDIR)$(DOCDIR)" -depth -type d -exec rmdir '{}' + 2>/dev/null || true; fi
+
+.PHONY: dist
+dist: ## the sources as build/dist/fairdial-VERSION.tar.gz, the same for the same sources
+	$(Q)sh src/package/dist.sh $(VERSION) $(BUILD)/dist
+
+.PHONY: check-dist
+check-dist: dist ## build what `make dist` packs, pack it again, compare
+	$(Q)sh tests/package/check_dist.sh $(VERSION) $(BUILD)/dist
+
+.PHONY: deb
+deb: dist ## Debian packages, in build/deb
+	$(Q)sh src/package/deb.sh $(VERSION) $(BUILD)/dist $(BUILD)/deb
+
+.PHONY: check-deb
+check-deb: deb ## lint the packages, install, run and purge them in another system (root)
+	$(Q)READELF=$(READELF) sh tests/package/check_deb.sh $(VERSION) $(BUILD)/deb $(BUILD)/roots $(machine)
+
+.PHONY: check-image
+check-image: ## build the image of examples/kubernetes with buildah, without a registry, look into it (root)
+	$(Q)sh tests/package/check_image.sh $(BUILD)/roots
+
+.PHONY: check-newcomer
+check-newcomer: ## do what README.md says under "Try it", in a system that has nothing (root)
+	$(Q)sh tests/newcomer.sh $(BUILD)/roots
 
 .PHONY: clean
 clean: ## remove what was built

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-# lib.sh: what the examples share. To be sourced, with `set -eu`; $root is the repository.
+# lib.sh: what the examples share. To be sourced, with `set -eu`; $root is the repository, or the folder of an installed
+# fairdial's documents.
 # Servers live in a scratch directory and are stopped, by the ids of what was started, when the script ends.
 
 fairdial=$root/build/fairdial
-if ! [ -x "$fairdial" ] || ! [ -f "$root/build/libfairdial.so" ]; then
-	echo "run 'make' first: $root/build has no fairdial" >&2
+[ -e "$root/Makefile" ] || fairdial=$(command -v fairdial) || fairdial=
+if ! [ -x "$fairdial" ]; then
+	echo "run 'make' first: $root/build has no fairdial, and none is installed" >&2
 	exit 1
 fi
 unset LD_PRELOAD FAIRDIAL FAIRDIAL_DIR FAIRDIAL_LEDGER FAIRDIAL_ONLY FAIRDIAL_EXCEPT FAIRDIAL_BALANCE FAIRDIAL_SERVICES
 unset FAIRDIAL_TRACE FAIRDIAL_WAIT http_proxy HTTP_PROXY all_proxy ALL_PROXY || true
+
+# The shim that it has with it.
+shim=$("$fairdial" run --service x:1=127.0.0.1:1 -- sh -c 'echo "$LD_PRELOAD"')
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/fairdial-example-XXXXXX")
 chmod 755 "$scratch"

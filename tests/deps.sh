@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh [demo|differential]: installs what building (and the demo, or other people's suites) or, without a word, also testing
-# needs, where it is missing.
+# deps.sh [build|demo|differential]: installs what building and a first try with curl (and the demo, or other people's suites)
+# or, without a word, also testing needs, where it is missing.
 # Debian, Ubuntu, Alpine and Fedora; as root or through sudo. Prints nothing when nothing is missing.
 set -eu
 what=${1:-test}
@@ -51,8 +51,10 @@ header microhttpd.h libmicrohttpd-dev libmicrohttpd-dev libmicrohttpd-devel
 header curses.h libncurses-dev ncurses-dev ncurses-devel
 need curl curl curl curl
 need python3 python3 python3 python3
-need mariadbd mariadb-server mariadb mariadb-server
-need mysql mariadb-client mariadb-client mariadb
+if [ "$what" != build ]; then
+	need mariadbd mariadb-server mariadb mariadb-server
+	need mysql mariadb-client mariadb-client mariadb
+fi
 if [ "$what" = test ]; then
 	header cmocka.h libcmocka-dev cmocka-dev libcmocka-devel
 	header openssl/ssl.h libssl-dev openssl-dev openssl-devel

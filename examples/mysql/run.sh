@@ -65,7 +65,7 @@ shown "export LD_PRELOAD=libfairdial.so FAIRDIAL_DIR=run"
 shown "mysql -h $address_1 -e 'select @@server_id'"
 under_fairdial() {
 	(
-		LD_PRELOAD=$root/build/libfairdial.so FAIRDIAL_DIR=$scratch/run
+		LD_PRELOAD=$shim FAIRDIAL_DIR=$scratch/run
 		export LD_PRELOAD FAIRDIAL_DIR
 		"$@"
 	)

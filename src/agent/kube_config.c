@@ -316,9 +316,12 @@ static bool is_path(struct slice text)
 static bool is_server(const char *url)
 {
 	bool tls = strncmp(url, "https://", 8) == 0;
-	struct slice path = slice_of(url + (tls ? 8 : 7));
+	struct slice path;
 
-	return (tls || strncmp(url, "http://", 7) == 0) && is_authority(slice_cut(&path, '/')) && is_path(path);
+	if (!tls && strncmp(url, "http://", 7) != 0)
+		return false;
+	path = slice_of(url + (tls ? 8 : 7));
+	return is_authority(slice_cut(&path, '/')) && is_path(path);
 }
 
 /* A URL may hold a password where a host should be: what is refused is not shown. */

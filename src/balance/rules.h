@@ -26,7 +26,8 @@ static inline uint8_t rules_mode(uint32_t all, uint32_t service, uint32_t proces
 enum rules_answer {
 	RULES_OURS,
 	RULES_OBSERVED,	  /* counted, not redirected */
-	RULES_OFF,	  /* mode, FAIRDIAL, FAIRDIAL_ONLY or FAIRDIAL_EXCEPT */
+	RULES_OFF,	  /* mode, FAIRDIAL */
+	RULES_LEFT_OUT,	  /* FAIRDIAL_ONLY or FAIRDIAL_EXCEPT */
 	RULES_STOOD_DOWN, /* the table says why */
 	RULES_STALE,	  /* the agent has been silent for too long, and the address works without us */
 	RULES_ANSWERS
@@ -36,8 +37,10 @@ enum rules_answer {
 static inline enum rules_answer rules_judge(const struct table_view *view, const struct table_rules *rules,
 					    const struct table_port *port, uint8_t mode, bool left_out, uint64_t now_ms)
 {
-	if (mode == MODE_OFF || left_out)
+	if (mode == MODE_OFF)
 		return RULES_OFF;
+	if (left_out)
+		return RULES_LEFT_OUT;
 	if (port->stand_down)
 		return RULES_STOOD_DOWN;
 	if ((port->flags & SERVICE_OWN_ADDRESS) && table_freshness(view->table, rules->stale_after_ms, now_ms) == STALE)

@@ -7,11 +7,13 @@
 #define FAIRDIAL_BASE_SIGNALS_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "base/sys.h"
 
 #define SIGNALS_LAST 64
 #define SIGNAL_PIPE  13
+#define SIGNAL_SIZE  25 /* SIGXFSZ */
 #define SIGNAL_TRAP  31 /* SIGSYS */
 
 /* glibc keeps 32 and 33 for itself, musl 34 too (pthreads(7)): a change of user is one of their uses. */
@@ -47,6 +49,23 @@ static inline uint64_t signals_mask(uint64_t set)
 
 	sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, (long)&set, (long)&before, sizeof(set), 0, 0);
 	return before;
+}
+
+/* The thread's mask gets `more`. What it was. */
+static inline uint64_t signals_block(uint64_t more)
+{
+	uint64_t before = 0;
+
+	sys_call(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, (long)&more, (long)&before, sizeof(more), 0, 0);
+	return before;
+}
+
+/* One of `set`, which are blocked, is as if it had never come; nobody waits where none has. */
+static inline void signals_drop(uint64_t set)
+{
+	const struct timespec now = { 0, 0 };
+
+	sys_call(SYS_rt_sigtimedwait, (long)&set, 0, (long)&now, sizeof(set), 0, 0);
 }
 
 /* Those that wait for this thread, or for any of the process. */

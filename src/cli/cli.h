@@ -24,6 +24,9 @@ struct cli_option {
 	const char *help;
 };
 
+/* What a verb's operands are, for who completes a line. */
+enum cli_operands { OPERANDS_NONE, OPERANDS_SERVICE, OPERANDS_SERVICE_PORT, OPERANDS_DIRECTORY };
+
 /* One row a verb: from it come dispatch, `fairdial --help` and `fairdial VERB --help`. */
 struct verb {
 	const char *name;
@@ -33,10 +36,14 @@ struct verb {
 	const struct cli_option *options; /* the last has no name */
 	int (*run)(const struct verb *verb, int argc, char **argv);
 	bool takes_program; /* its operands are a command line */
+	enum cli_operands operands;
 };
 
 extern const struct verb agent_verb, run_verb, publish_verb, status_verb, top_verb, explain_verb, check_verb, install_verb,
 	inject_verb;
+
+/* The verbs in the order of the help; NULL behind the last. */
+const struct verb *cli_verb(size_t i);
 
 /*
  * Options by name, as getopt_long(3) reads them. Returns the row's number, or -1 at the end with `optind` at the first

@@ -309,5 +309,6 @@ const struct verb explain_verb = {
 	"endpoints are named; when a connection was made, and the numbers of then, nobody keeps.\n\n"
 	"Exit status 1: no Service has that name or address, or there is no table.",
 	.options = options,
+	.operands = OPERANDS_SERVICE_PORT,
 	.run = run,
 };

@@ -109,5 +109,6 @@ const struct verb install_verb = {
 	"What is the same already is left alone. The libraries of the version before stay until the next install, so there\n"
 	"has to be room for two.",
 	.options = options,
+	.operands = OPERANDS_DIRECTORY,
 	.run = run,
 };

@@ -16,6 +16,7 @@
 #include "agent/yaml_json.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/complete.h"
 #include "install/self.h"
 #include "table/mark.h"
 #include "top/screen.h"
@@ -27,8 +28,20 @@ static const struct verb *const verbs[] = { &run_verb,	   &publish_verb, &agent_
 #define VERBS	    (sizeof(verbs) / sizeof(verbs[0]))
 #define MAX_OPTIONS 32
 
+/* Debian's folder for the libraries of a machine. */
+#if defined(__aarch64__)
+#define MULTIARCH "aarch64-linux-gnu"
+#else
+#define MULTIARCH "x86_64-linux-gnu"
+#endif
+
 #define HELP_WIDTH   100
 #define OPTION_WIDTH 34
+
+const struct verb *cli_verb(size_t i)
+{
+	return i < VERBS ? verbs[i] : NULL;
+}
 
 /* ---- help ---- */
 
@@ -189,8 +202,12 @@ static int shim_candidate(const char *dir, const char *rest, char ret_path[PATH_
 
 int cli_shim_path(char ret_path[PATH_MAX])
 {
-	/* Beside the tool; where `make install` has it; where `fairdial install` has it, seen from the tool's set. */
+	/*
+	 * Beside the tool; where `make install` has it, and distributions have their libraries; where `fairdial install` has
+	 * it, seen from the tool's set.
+	 */
 	static const char *const places[] = { "/libfairdial.so", "/../libfairdial.so", "/../lib/libfairdial.so",
+					      "/../lib/" MULTIARCH "/libfairdial.so", "/../lib64/libfairdial.so",
 					      "/../../libfairdial.so" };
 	char self[PATH_MAX];
 	int r = self_path(self);
@@ -341,6 +358,8 @@ int main(int argc, char **argv)
 		return cli_finish(NULL, help(argv[2]));
 	if (strcmp(argv[1], "--version") == 0)
 		return cli_finish(NULL, print_version());
+	if (strcmp(argv[1], "__complete") == 0)
+		return complete(argc - 2, argv + 2);
 	verb = find_verb(argv[1]);
 	return verb->run(verb, argc - 1, argv + 1);
 }

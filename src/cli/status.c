@@ -88,5 +88,6 @@ const struct verb status_verb = {
 	"reason comes first: service-observe, service-off and observe are left for those that would be spread. It exits\n"
 	"with 0 also where something is not covered: what is to be covered, a script knows (--json).",
 	.options = options,
+	.operands = OPERANDS_SERVICE,
 	.run = run,
 };

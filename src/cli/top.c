@@ -235,5 +235,6 @@ const struct verb top_verb = {
 	"as wide as COLUMNS says, or 100. Bars are blocks where the locale is one of UTF-8, else '#'. Colours only where the\n"
 	"terminal has them, and NO_COLOR is not set.",
 	.options = options,
+	.operands = OPERANDS_SERVICE,
 	.run = run,
 };

@@ -339,7 +339,7 @@ static enum autostart_result start(struct work *w, int fd)
 		note_failure(w, fd, -r);
 		return AUTOSTART_FAILED;
 	}
-	trace(w, " started ", w->binary);
+	trace(w, " an agent is started: ", w->binary);
 	return AUTOSTART_COMING;
 }
 

@@ -156,6 +156,7 @@ static enum dial_reason judge(struct dial *d, const struct table_view *view)
 	if (r < 0)
 		return r == -ENOENT ? DIAL_NOT_SERVICE : DIAL_NO_TABLE;
 	rules = table_rules(view);
+	d->service = port.service;
 	mode = dial_mode(&rules, &port, d->settings);
 	answer = rules_judge(view, &rules, &port, mode, mode != MODE_OFF && is_left_out(d, view, &port), d->pick.now_ms);
 	if (answer != RULES_OURS && answer != RULES_OBSERVED)
@@ -410,14 +411,15 @@ void dial_dropped(struct dial *d, const struct dial_choice *choice)
 
 static const char *const reasons[DIAL_REASONS] = {
 	[DIAL_OURS] = "",
-	[DIAL_OBSERVED] = "observed, not redirected",
+	[DIAL_OBSERVED] = "passed: mode observe, would be",
 	[DIAL_NO_TABLE] = "passed: no table",
 	[DIAL_NOT_SERVICE] = "passed: no Service",
-	[DIAL_OFF] = "passed: switched off",
+	[DIAL_OFF] = "passed: the mode of the Service, or of all, is off",
+	[DIAL_LEFT_OUT] = "passed: FAIRDIAL_ONLY or FAIRDIAL_EXCEPT leaves this Service out",
 	[DIAL_STOOD_DOWN] = "passed: the Service stands down",
 	[DIAL_STALE] = "passed: the table is too old",
-	[DIAL_NO_ENDPOINT] = "passed: no endpoint",
-	[DIAL_NOT_TCP] = "passed: not TCP",
+	[DIAL_NO_ENDPOINT] = "passed: no endpoint can be dialed",
+	[DIAL_NOT_TCP] = "passed: only TCP is spread",
 	[DIAL_IN_USE] = "passed: the socket is in use",
 };
 
@@ -461,18 +463,16 @@ static void write_trace(const struct dial *d, struct trace_room *room, const str
 {
 	struct text line = trace_begin(room->line, sizeof(room->line), "dial");
 
-	if (choice || reason == DIAL_OBSERVED)
+	if (reason != DIAL_NO_TABLE && reason != DIAL_NOT_SERVICE)
 		dial_add_service(&line, &d->attachment->table, d->service, &room->service);
 	text_add(&line, addr_print(&d->dest, room->addr));
+	text_add(&line, reason == DIAL_OURS ? " ->" : " ");
+	text_add(&line, reasons[reason]);
 	if (choice) {
-		text_add(&line, " -> ");
+		text_add(&line, " ");
 		text_add(&line, addr_print(&choice->addr, room->addr));
 		text_add(&line, " ");
 		text_add(&line, policy_name(d));
-	}
-	if (reason != DIAL_OURS) {
-		text_add(&line, " ");
-		text_add(&line, reasons[reason]);
 	}
 	if (error) {
 		text_add(&line, " ");

@@ -22,6 +22,7 @@ enum dial_reason {
 	DIAL_OURS = RULES_OURS,
 	DIAL_OBSERVED = RULES_OBSERVED,
 	DIAL_OFF = RULES_OFF,
+	DIAL_LEFT_OUT = RULES_LEFT_OUT,
 	DIAL_STOOD_DOWN = RULES_STOOD_DOWN,
 	DIAL_STALE = RULES_STALE,
 	DIAL_NO_TABLE = RULES_ANSWERS, /* or one that is being written for too long, or damaged */

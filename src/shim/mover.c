@@ -151,7 +151,7 @@ static void tell_cannot(const struct dial *dial)
 	if (!(dial->settings->trace & TRACE_MOVE))
 		return;
 	line = trace_begin(buf, sizeof(buf), "move");
-	text_add(&line, "no thread can be made: connections stay where they are");
+	text_add(&line, "connections stay where they are: no thread can be made");
 	trace_end(&line, dial->settings->trace_path);
 }
 

@@ -336,19 +336,43 @@ static void take_own_name(struct answer *answer, const struct table_service *ser
 	text_add(&own, service->name);
 }
 
+static bool is_ordered(const struct table_service *service)
+{
+	return (service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER;
+}
+
+/* Why its name is not answered, by its rules alone; NULL where it is. The words are those of a dial. */
+static const char *why_passed(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
+			      const struct table_service *service, uint8_t mode)
+{
+	struct table_rules rules = table_rules(view);
+
+	if (mode == MODE_OFF)
+		return "the mode of the Service, or of all, is off";
+	if (mode == MODE_OBSERVE && !is_ordered(service))
+		return "mode observe";
+	if (table_area_verify(view) < 0)
+		return "the table is damaged";
+	if (service->stand_down)
+		return "the Service stands down";
+	if (table_freshness(&attachment->table, rules.stale_after_ms, clock_boot_ms()) != FRESH)
+		return "the agent has been silent for too long to answer names";
+	if (!settings_allow(s, slice_of(service->name), slice_of(service->namespace)))
+		return "FAIRDIAL_ONLY or FAIRDIAL_EXCEPT leaves this Service out";
+	return NULL;
+}
+
 /* What becomes of its name, by its rules alone. */
 static enum names_result judge(const struct attachment *attachment, const struct settings *s, const struct table_view *view,
-			       const struct table_service *service)
+			       const struct table_service *service, const char **ret_why)
 {
 	struct table_rules rules = table_rules(view);
 	uint8_t mode = rules_mode(rules.mode, service->policy.mode, s->mode);
-	bool in_order = (service->flags & SERVICE_HEADLESS) && service->policy.headless == HEADLESS_ORDER;
 
-	if (mode == MODE_OFF || (mode == MODE_OBSERVE && !in_order) || table_area_verify(view) < 0 || service->stand_down ||
-	    table_freshness(&attachment->table, rules.stale_after_ms, clock_boot_ms()) != FRESH ||
-	    !settings_allow(s, slice_of(service->name), slice_of(service->namespace)))
+	*ret_why = why_passed(attachment, s, view, service, mode);
+	if (*ret_why)
 		return NAMES_LIBC;
-	if (in_order) /* its name stands for its pods, which DNS knows */
+	if (is_ordered(service)) /* its name stands for its pods, which DNS knows */
 		return mode == MODE_OBSERVE ? NAMES_OBSERVED : NAMES_ORDER;
 	return NAMES_ADDRESSES;
 }
@@ -361,11 +385,13 @@ static enum names_result answer_from(const struct attachment *attachment, const 
 	int row = names_find(view, resolv, host, answer->canonical);
 
 	answer->has_v4 = answer->has_v6 = false;
+	answer->why = "no Service";
 	if (row < 0 || table_service(view, (uint32_t)row, &service) < 0)
 		return NAMES_LIBC;
-	result = judge(attachment, s, view, &service);
+	result = judge(attachment, s, view, &service, &answer->why);
 	if (result != NAMES_ADDRESSES)
 		return result;
+	answer->why = "the Service has no address";
 	take_own_name(answer, &service);
 	for (uint32_t i = 0; i < service.address_count; i++) {
 		struct table_address address;
@@ -384,9 +410,10 @@ enum names_result names_headless(const struct attachment *attachment, const stru
 	struct slice rest = slice_of(answer->canonical), name = slice_cut(&rest, '.');
 	int row = rest.at ? table_find_service(view, name, slice_cut(&rest, '.')) : table_find_bare(view, name);
 	enum names_result result = NAMES_LIBC;
+	const char *why;
 
 	if (row >= 0 && table_service(view, (uint32_t)row, ret_service) == 0)
-		result = judge(attachment, s, view, ret_service);
+		result = judge(attachment, s, view, ret_service, &why);
 	return result == NAMES_ADDRESSES ? NAMES_LIBC : result;
 }
 
@@ -399,9 +426,13 @@ static void trace_names(const struct settings *s, const char *host, enum names_r
 	/* What is put in order, or might have been, is traced when that is done. */
 	if (!(s->trace & TRACE_NAMES) || result == NAMES_ORDER || result == NAMES_OBSERVED)
 		return;
+	if (result == NAMES_LIBC && !answer->why)
+		return;
 	line = trace_begin(buf, sizeof(buf), "names");
 	text_add(&line, host);
-	text_add(&line, result == NAMES_ADDRESSES ? " ->" : " passed on");
+	text_add(&line, result == NAMES_ADDRESSES ? " ->" : " passed: ");
+	if (result == NAMES_LIBC)
+		text_add(&line, answer->why);
 	if (result == NAMES_ADDRESSES && answer->has_v4) {
 		text_add(&line, " ");
 		text_add(&line, addr_print_ip(&answer->v4, addr));
@@ -426,9 +457,14 @@ static enum names_result look_up(const struct attachment *attachment, const stru
 		if (!table_begin(&attachment->table, &view))
 			continue;
 		result = answer_from(attachment, s, &view, &work->resolv, host, ret_answer);
-		if (table_end(&view))
-			return result != NAMES_LIBC && is_in_hosts(work, without_dot(host)) ? NAMES_LIBC : result;
+		if (!table_end(&view))
+			continue;
+		if (result == NAMES_LIBC || !is_in_hosts(work, without_dot(host)))
+			return result;
+		ret_answer->why = "it is in /etc/hosts";
+		return NAMES_LIBC;
 	}
+	ret_answer->why = "no table";
 	return NAMES_LIBC;
 }
 
@@ -440,10 +476,11 @@ static enum names_result find_answer(const struct settings *s, struct slice host
 	enum names_result result;
 	struct work *work;
 
+	ret_answer->why = is_number ? NULL : "no table";
 	if (!attachment)
 		return NAMES_LIBC;
 	attach_refresh(attachment);
-	work = work_new();
+	work = is_number ? NULL : work_new(); /* a number is nobody's name */
 	if (!work)
 		return NAMES_LIBC;
 	result = look_up(attachment, s, work, host, ret_answer);

@@ -46,6 +46,7 @@ bool hosts_line_names(struct slice line, struct slice host);
 struct answer {
 	struct addr v4, v6;
 	bool has_v4, has_v6;
+	const char *why; /* of NAMES_LIBC, for the trace; NULL: not worth a line */
 	char canonical[NAMES_MAX];
 };
 

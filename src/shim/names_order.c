@@ -307,9 +307,9 @@ static void trace_order(const struct order *o)
 		return;
 	line = trace_begin(buf, sizeof(buf), "names");
 	text_add(&line, o->answer->canonical);
-	text_add(&line, o->observed ? " observed, not ordered" : o->ordered ? " in order" : " as the DNS has it");
+	text_add(&line, !o->ordered ? " passed: no endpoint can be dialed" :
+			o->observed ? " passed: mode observe, first would be " : " -> in order, first ");
 	if (o->ordered) {
-		text_add(&line, o->observed ? ", first would be " : ", first ");
 		text_add(&line, addr_print_ip(&o->first, addr));
 		text_add(&line, " ");
 		text_add(&line, policy ? policy->name : "?");

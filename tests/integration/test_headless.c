@@ -395,7 +395,7 @@ static void an_observed_name_is_untouched_counted_and_traced(void **state)
 	assert_untouched(s.services->env, "web");
 	p = run(with_env(s.services->env, "FAIRDIAL_TRACE=names", NULL), "getent", "ahosts", "web", NULL);
 	assert_string_equal(p->out_text, getent(NULL, "ahosts", "web")->out_text);
-	assert_non_null(strstr(p->err_text, "names: " WEB " observed, not ordered, first would be "));
+	assert_non_null(strstr(p->err_text, "names: " WEB " passed: mode observe, first would be "));
 	before = counted(&s);
 	for (int i = 0; i < 30; i++)
 		getent(s.services->env, "ahosts", "web");
@@ -406,10 +406,10 @@ static void an_observed_name_is_untouched_counted_and_traced(void **state)
 	publish_web(&s, NULL, "1 2 3");
 	before = counted(&s);
 	p = run(with_env(s.services->env, "FAIRDIAL_TRACE=names", "FAIRDIAL=observe", NULL), "getent", "ahosts", "web", NULL);
-	assert_non_null(strstr(p->err_text, "names: " WEB " observed, not ordered, first would be "));
+	assert_non_null(strstr(p->err_text, "names: " WEB " passed: mode observe, first would be "));
 	assert_int_equal(counted(&s), before + 1);
 	p = run(with_env(s.services->env, "FAIRDIAL_TRACE=names", NULL), "getent", "ahosts", "web", NULL);
-	assert_non_null(strstr(p->err_text, "names: " WEB " in order, first "));
+	assert_non_null(strstr(p->err_text, "names: " WEB " -> in order, first "));
 	assert_non_null(strstr(p->err_text, " least_conn"));
 }
 
