@@ -371,7 +371,7 @@ README = {
     'kill $(jobs -p)': case(after=servers_are_gone),
     'docker build -f examples/kubernetes/Dockerfile -t REGISTRY/fairdial:0.1.0 . && docker push REGISTRY/fairdial:0.1.0': case(
         before=put_docker, out='pushed',
-        stub='no container engine here: docker is a stub that reads the Dockerfile, and makes the tree that its image is'),
+        stub='no container engine here: docker is a stub that reads the Dockerfile; make check-image builds it'),
     'echo \'{"defaults": {"mode": "observe"}}\' >services.json': case(),
     CONFIGMAP: [
         case(before=begin_cluster, out='configmap/fairdial created', after=config_is_read('observe'), stub=KUBECTL),
@@ -397,6 +397,8 @@ README = {
     'json': case(after=services_are_accepted),
     'make': case(after=is_built, limit=900),
     'make deps': case(),
+    'make build-deps': case(),
+    'man -l src/man/fairdial.1': case(before=needs_program('man'), out='VERBS'),
     'make install PREFIX=$HOME/.local': case(after=lambda run: call(HOME + '/.local/bin/fairdial', '--version')),
     'make readme': case(out='README.md', limit=300),
     'make demo': ci('make demo'),

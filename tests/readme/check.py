@@ -5,10 +5,9 @@ cases.py says what has to. A command that no case executes is a failure, and so 
 """
 
 import collections
-import json
 import os
 import re
-import subprocess
+import shutil
 import sys
 import time
 import traceback
@@ -88,6 +87,8 @@ def compare_shown(item, result):
 
 def execute(item, row, shell, world):
     """Raises Failed, or cases.Skipped."""
+    if 'kubectl' in item.text and not shutil.which('kubectl'):
+        raise cases.Skipped('kubectl is not installed')
     if row.before:
         row.before(Run(item, None, shell, world))
     if item.kind == markdown.DOCUMENT:
@@ -198,6 +199,8 @@ if __name__ == '__main__':
     sys.modules['check'] = sys.modules['__main__']
     try:
         sys.exit(main())
-    except (sandbox.Unusable, markdown.Unreadable, Failed) as error:
+    except sandbox.Unusable as error:
+        print('skip: check-readme: {}'.format(error))
+    except (markdown.Unreadable, Failed) as error:
         print('check-readme: {}'.format(error), file=sys.stderr)
         sys.exit(1)
