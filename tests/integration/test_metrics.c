@@ -396,7 +396,7 @@ static void version_names_the_library(void **state)
 
 	(void)state;
 	assert_clean(p);
-	assert_non_null(strstr(p->out_text, format(", libmicrohttpd %s)", http_version())));
+	assert_non_null(strstr(p->out_text, format(", libmicrohttpd %s", http_version())));
 }
 
 static void open_metrics_is_told_to_who_asks_for_it(void **state)
