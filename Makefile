@@ -136,6 +136,12 @@ $(OUT)/tests/%: $(OUT)/tool/tests/integration/%.o $(SUPPORT_OBJ) $(OUT)/libcore.
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
 
+# With all that the tests have, but each for a while: `make chaos`, `make soak`.
+$(OUT)/chaos/%: $(OUT)/tool/tests/chaos/%.o $(SUPPORT_OBJ) $(OUT)/libcore.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
+
 # Small programs that tests run under the shim: plain C, nothing of the project in them.
 $(BUILD)/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h)
 	$(call say,CC,$<)

@@ -4,7 +4,8 @@
  *
  *	turns serve COUNT PORT ADDRESS...	answers the line "17" with "17 3" on the third address; one answer of fifty is late, by up to
  *						a quarter of a second. Prints "ready"; at a line of stdin "seen N doubled N": how many numbers
- *						below COUNT it was asked, and how many more than once.
+ *						below COUNT it was asked, and how many more than once. At the lines "close 3" and "open 3" the third
+ *						address refuses, or listens again; connections that were taken stay. It repeats such a line.
  *	turns ask ADDRESS PORT CONNECTIONS COUNT FIRST [ignore]
  *						asks FIRST to FIRST + COUNT - 1, in bursts and pauses of random length, over so many
  *						connections. Every second one is looked at in a pause, and dialed anew where it has ended; of the
@@ -183,15 +184,41 @@ static int wait_for_clients(struct pollfd *p)
 	return poll(p, (nfds_t)n, wait_ms);
 }
 
+static void close_listener(int i)
+{
+	if (server.listeners[i] < 0)
+		return;
+	accept_all(i);
+	close(server.listeners[i]);
+	server.listeners[i] = -1;
+}
+
+static void obey(const char *line, char **addresses, const char *port)
+{
+	bool closes = strncmp(line, "close ", 6) == 0, opens = strncmp(line, "open ", 5) == 0;
+	int i = closes || opens ? atoi(strchr(line, ' ')) - 1 : -1;
+
+	if (i < 0 || i >= server.addresses) {
+		dprintf(1, "seen %d doubled %d\n", server.seen, server.doubled);
+		return;
+	}
+	if (closes)
+		close_listener(i);
+	else if (server.listeners[i] < 0)
+		server.listeners[i] = listen_on(addresses[i], port);
+	dprintf(1, "%s %d\n", closes ? "close" : "open", i + 1);
+}
+
 static void serve(char **addresses, const char *port)
 {
 	static struct pollfd p[1 + MAX_ADDRESSES + MAX_CONNECTIONS];
-	char line[16];
+	char line[17] = "";
+	ssize_t n;
 
 	for (int i = 0; i < MAX_CONNECTIONS; i++)
 		server.clients[i].fd = -1;
-	for (; *addresses && server.addresses < MAX_ADDRESSES; addresses++)
-		server.listeners[server.addresses++] = listen_on(*addresses, port);
+	for (; addresses[server.addresses] && server.addresses < MAX_ADDRESSES; server.addresses++)
+		server.listeners[server.addresses] = listen_on(addresses[server.addresses], port);
 	dprintf(1, "ready\n");
 	while (wait_for_clients(p) >= 0) {
 		/* Whoever is new is looked at in the next turn: `p` does not have it yet. */
@@ -202,9 +229,11 @@ static void serve(char **addresses, const char *port)
 				accept_all(i);
 		if (!p[0].revents)
 			continue;
-		if (read(0, line, sizeof(line)) <= 0)
+		n = read(0, line, sizeof(line) - 1);
+		if (n <= 0)
 			return;
-		dprintf(1, "seen %d doubled %d\n", server.seen, server.doubled);
+		line[n] = '\0';
+		obey(line, addresses, port);
 	}
 }
 
@@ -227,8 +256,10 @@ static struct {
 static void dial(struct asking *a)
 {
 	a->fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (connect(a->fd, (struct sockaddr *)&client.to, sizeof(client.to)))
+	if (connect(a->fd, (struct sockaddr *)&client.to, sizeof(client.to))) {
+		dprintf(2, "a dial failed: %s\n", strerror(errno));
 		exit(3);
+	}
 	setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	a->length = 0;
 }

@@ -223,21 +223,6 @@ static void publish_all(const struct stage *stage)
 
 /* ---- what has to be true afterwards ---- */
 
-static void assert_nobody_failed(const struct herd *herd)
-{
-	const struct torture_counts *counts = herd_counts(herd);
-	const struct herd_result *result = herd_result(herd);
-
-	for (int i = 0; i < TORTURE_ERRORS; i++)
-		if (counts->failures[i])
-			fail_msg("%lu dials failed: %s", counts->failures[i], i ? strerror(i) : "the name was not found");
-	if (counts->strange)
-		fail_msg("%lu answers were nobody's", counts->strange);
-	if (result->crashed || counts->crashed)
-		fail_msg("%u programs and %lu children of programs crashed; one with %#x", result->crashed, counts->crashed,
-			 (unsigned)result->last_crash);
-}
-
 static unsigned long answered(const struct torture_counts *counts, size_t first, size_t n)
 {
 	unsigned long sum = 0;
@@ -287,47 +272,10 @@ static void tell(const struct stage *stage, const struct herd *herd, unsigned pu
 		fail_msg("%lu dials passed through", passed);
 }
 
-static bool all_count(const struct stage *stage, long each)
-{
-	for (size_t i = NATIVE; i < ALL; i++) {
-		struct endpoint_status e = services_backend(stage->s, "web", stage->b, i);
-
-		if (e.active != each || e.active != (long)listed_at(place(stage, i)))
-			return false;
-	}
-	return true;
-}
-
-/* `status` mends, or an agent does. What was killed between its claim and the kernel is given back within a second or two. */
-static void wait_until_all_count(const struct stage *stage, long each)
-{
-	long end = now_ms() + LIMIT_MS;
-
-	while (!all_count(stage, each)) {
-		if (now_ms() > end)
-			fail_msg("not every endpoint counts %ld: the first has %ld", each,
-				 services_backend(stage->s, "web", stage->b, NATIVE).active);
-		poll(NULL, 0, 20);
-	}
-}
-
 static void assert_healed(const struct stage *stage)
 {
-	const char *host = backends_address(stage->b, 0), *port = format("%d", backends_port(stage->b, 0));
-	struct process *p;
-
 	assert_whole(map_table(stage->s->dir));
-	wait_until_all_count(stage, 0);
-	p = process_start(&(struct start){
-		.argv = ARGV(built("helpers/dialer"), "--hold", "--count", format("%d", EACH * ENDPOINTS), host, port),
-		.env = stage->s->env,
-		.interactive = true,
-	});
-	process_expect(p, "ready", LIMIT_MS);
-	wait_until_all_count(stage, EACH);
-	process_close_input(p);
-	process_wait(p, LIMIT_MS);
-	wait_until_all_count(stage, 0);
+	assert_ledger_healed(stage->s, stage->b, NATIVE, EACH);
 	assert_int_equal(files_in(stage->s->dir), 2); /* table and ledger, and nothing that somebody left behind */
 }
 
@@ -343,7 +291,7 @@ static void programs_killed_by_the_thousand_leave_every_count_right(void **state
 	herd = let_loose(&stage, seed, KILLS_ALONE, true);
 	publishers = publish_until_it_is_over(&stage, herd);
 	publish_all(&stage);
-	assert_nobody_failed(herd);
+	assert_herd_is_well(herd);
 	assert_all_were_claimed(&stage, herd);
 	tell(&stage, herd, publishers);
 	assert_healed(&stage);
@@ -458,7 +406,7 @@ static void programs_killed_by_the_hundred_while_agents_die_do_too(void **state)
 	write_services(&stage, NULL);
 	wait_until_all_are_listed(&stage);
 	*stage.published = (unsigned long)services_generation(stage.s);
-	assert_nobody_failed(herd);
+	assert_herd_is_well(herd);
 	tell(&stage, herd, agents);
 	assert_healed(&stage);
 }

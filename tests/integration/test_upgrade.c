@@ -21,11 +21,10 @@
 #include "support/process.h"
 #include "support/services.h"
 #include "support/table_builder.h"
+#include "support/versions.h"
 #include "table/map.h"
 
 enum { LIMIT_MS = 60000, ENDPOINTS = 3, SERVICES = 2, ROUNDS = 15, VERSIONS = 2, SHORT = 2 };
-
-enum version { NOW, NEXT };
 
 static const struct {
 	const char *name, *address, *balance;
@@ -44,19 +43,7 @@ struct upgrade {
 	unsigned dials;
 };
 
-static const char *file_of(enum version version, const char *name)
-{
-	return built(format("%s%s", version == NEXT ? "next/" : "", name));
-}
-
 /* ---- what is exchanged ---- */
-
-/* As `fairdial install` does: one who has it mapped keeps what he has. */
-static void install(const struct upgrade *u, enum version version)
-{
-	assert_clean(run_shell(NULL, "cp %s %s.new && mv -f %s.new %s", file_of(version, "libfairdial.so"), u->shim, u->shim,
-			       u->shim));
-}
 
 static void dial_all(struct upgrade *u);
 
@@ -77,7 +64,7 @@ static bool is_written_by(const struct upgrade *u, enum version version, uint64_
 static void start_agent(struct upgrade *u, enum version version)
 {
 	u->a = agent_start_as(
-		&(struct agent_setup){ .api = u->api, .dir = u->s->dir, .program = file_of(version, "fairdial") });
+		&(struct agent_setup){ .api = u->api, .dir = u->s->dir, .program = version_file(version, "fairdial") });
 }
 
 /* Until the other one has the table; programs dial meanwhile. */
@@ -199,7 +186,7 @@ static struct upgrade *begin(void)
 	u->env = with_env((const char *const[]){ NULL }, format("LD_PRELOAD=%s", u->shim),
 			  format("FAIRDIAL_DIR=%s", u->s->dir), NULL);
 	put_services(u);
-	install(u, NOW);
+	version_install(NOW, u->shim);
 	start_agent(u, NOW);
 	for (size_t i = 0; i < SERVICES; i++)
 		agent_wait(u->a, format("%s:80", kinds[i].address), endpoints_of(u, i, format(":%d", backends_port(u->b, 0))));
@@ -223,18 +210,18 @@ static void no_dial_fails_while_shim_and_agent_go_a_version_up_and_down(void **s
 	(void)state;
 	start_clients(u, NOW);
 	dial_phase(u, "shim now,  agent now");
-	install(u, NEXT);
+	version_install(NEXT, u->shim);
 	start_clients(u, NEXT);
 	dial_phase(u, "shim next, agent now");
 	exchange_agent(u, NEXT);
 	dial_phase(u, "shim next, agent next");
-	install(u, NOW);
+	version_install(NOW, u->shim);
 	dial_phase(u, "shim now,  agent next");
 	exchange_agent(u, NOW);
 	dial_phase(u, "shim now,  agent now again");
 	/* The agent first, as where the image of the sidecar is the older one for a while. */
 	exchange_agent(u, NEXT);
-	install(u, NEXT);
+	version_install(NEXT, u->shim);
 	dial_phase(u, "shim next, agent next again");
 	exchange_agent(u, NOW);
 	dial_phase(u, "shim next, agent now again");

@@ -17,7 +17,7 @@
 #include "support/services.h"
 #include "support/table_builder.h"
 
-enum { MEMBERS = 12, LIMIT_S = 240, PAUSE_US = 4000 };
+enum { MOST_MEMBERS = 12, LIMIT_S = 240, PAUSE_US = 4000 };
 
 struct herd {
 	struct torture_counts *counts;
@@ -36,8 +36,9 @@ struct tormentor {
 	const char *argv[16];
 	char seed[24];
 	uint64_t random;
-	pid_t members[MEMBERS];
-	bool stopped[MEMBERS], killed[MEMBERS];
+	int count;
+	pid_t members[MOST_MEMBERS];
+	bool stopped[MOST_MEMBERS], killed[MOST_MEMBERS];
 };
 
 static unsigned chance(struct tormentor *t, unsigned n)
@@ -87,7 +88,7 @@ static void kill_member(struct tormentor *t, int i)
 
 static int member_of(const struct tormentor *t, pid_t pid)
 {
-	for (int i = 0; i < MEMBERS; i++)
+	for (int i = 0; i < t->count; i++)
 		if (t->members[i] == pid)
 			return i;
 	return -1;
@@ -132,13 +133,13 @@ static bool reap(struct tormentor *t, int flags)
 
 static void one_torment(struct tormentor *t)
 {
-	int i = (int)chance(t, MEMBERS);
+	int i = (int)chance(t, (unsigned)t->count);
 
 	if (chance(t, 5) == 0)
 		stop_member(t, i);
 	else
 		kill_member(t, i);
-	i = (int)chance(t, MEMBERS);
+	i = (int)chance(t, (unsigned)t->count);
 	go_on(t, i);
 }
 
@@ -148,15 +149,15 @@ static void torment(struct tormentor *t)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	for (int i = 0; i < MEMBERS; i++)
+	for (int i = 0; i < t->count; i++)
 		start_member(t, i);
 	while (t->result->kills < t->plan->kills || now_ms() < until_ms) {
 		one_torment(t);
-		usleep(chance(t, PAUSE_US));
+		usleep(chance(t, t->plan->pause_us ? t->plan->pause_us : PAUSE_US));
 		reap(t, WNOHANG);
 	}
 	atomic_store(&t->counts->stop, 1);
-	for (int i = 0; i < MEMBERS; i++)
+	for (int i = 0; i < t->count; i++)
 		go_on(t, i);
 	while (reap(t, 0))
 		;
@@ -209,6 +210,7 @@ struct herd *herd_start(const struct herd_plan *plan)
 
 	if (!h)
 		abort();
+	t.count = plan->members && plan->members < MOST_MEMBERS ? (int)plan->members : MOST_MEMBERS;
 	h->counts = t.counts = share_counts(path);
 	h->result = t.result = share(sizeof(*h->result), -1);
 	h->end_ms = now_ms() + 1000L * (LIMIT_S + plan->seconds);
@@ -247,6 +249,21 @@ const struct herd_result *herd_result(const struct herd *h)
 const struct torture_counts *herd_counts(const struct herd *h)
 {
 	return h->counts;
+}
+
+void assert_herd_is_well(const struct herd *herd)
+{
+	const struct torture_counts *counts = herd->counts;
+	const struct herd_result *result = herd->result;
+
+	for (int i = 0; i < TORTURE_ERRORS; i++)
+		if (counts->failures[i])
+			fail_msg("%lu dials failed: %s", counts->failures[i], i ? strerror(i) : "the name was not found");
+	if (counts->strange)
+		fail_msg("%lu answers were nobody's", counts->strange);
+	if (result->crashed || counts->crashed)
+		fail_msg("%u programs and %lu children of programs crashed; one with %#x", result->crashed, counts->crashed,
+			 (unsigned)result->last_crash);
 }
 
 uint64_t herd_seed(void)

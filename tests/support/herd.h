@@ -17,6 +17,8 @@ struct herd_plan {
 	const char *places[12]; /* name, address, port of each; NULL at the end */
 	unsigned kills;		/* at least so many */
 	unsigned seconds;	/* at least so long */
+	unsigned members;	/* alive at a time; 0: a dozen */
+	unsigned pause_us;	/* between two torments, at most; 0: 4000 */
 	uint64_t seed;
 };
 
@@ -36,6 +38,9 @@ bool herd_has_ended(struct herd *h);
 
 const struct herd_result *herd_result(const struct herd *h);
 const struct torture_counts *herd_counts(const struct herd *h);
+
+/* Fails where a dial failed, an answer was nobody's, or one that nobody killed has crashed. */
+void assert_herd_is_well(const struct herd *h);
 
 /* SEED of the environment, else a new one, printed; KILLS and SECONDS likewise, with these where they are not set. */
 uint64_t herd_seed(void);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/ledgers.h"
 #include "support/process.h"
@@ -285,4 +286,48 @@ uint32_t listed_at(const char *place)
 	memcpy(&word, addr.ip + 12, sizeof(word)); /* the file shows it as a number of this machine's */
 	return listed_in("/proc/net/tcp", format("%08X:%04X", word, addr_port(&addr))) +
 	       listed_in("/proc/net/tcp6", format("0000000000000000FFFF0000%08X:%04X", word, addr_port(&addr)));
+}
+
+/* ---- what is true again ---- */
+
+static bool all_count(struct services *s, const struct backends *b, size_t first, long each)
+{
+	for (size_t i = first; i < backends_count(b); i++) {
+		struct endpoint_status e = services_backend(s, "web", b, i);
+
+		if (e.ejected || e.active != each || e.active != (long)listed_at(place_of(backends_address(b, i), backends_port(b, i))))
+			return false;
+	}
+	return true;
+}
+
+/* `status` mends, or an agent does. What was killed between its claim and the kernel is given back within a second or two. */
+static void wait_until_all_count(struct services *s, const struct backends *b, size_t first, long each)
+{
+	long end = now_ms() + LIMIT_MS;
+
+	while (!all_count(s, b, first, each)) {
+		if (now_ms() > end)
+			fail_msg("not every endpoint counts %ld:\n%s", each,
+				 run(NULL, built("fairdial"), "status", "--dir", s->dir, NULL)->out_text);
+		poll(NULL, 0, 20);
+	}
+}
+
+void assert_ledger_healed(struct services *s, const struct backends *b, size_t first, unsigned each)
+{
+	const char *count = format("%zu", each * (backends_count(b) - first)), *port = format("%d", backends_port(b, 0));
+	struct process *p;
+
+	wait_until_all_count(s, b, first, 0);
+	p = process_start(&(struct start){
+		.argv = ARGV(built("helpers/dialer"), "--hold", "--count", count, backends_address(b, 0), port),
+		.env = s->env,
+		.interactive = true,
+	});
+	process_expect(p, "ready", LIMIT_MS);
+	wait_until_all_count(s, b, first, each);
+	process_close_input(p);
+	process_wait(p, LIMIT_MS);
+	wait_until_all_count(s, b, first, 0);
 }

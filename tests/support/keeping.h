@@ -13,6 +13,8 @@
 #include "ledger/ledger.h"
 #include "support/services.h"
 
+struct backends;
+
 struct keeping {
 	struct services *s;
 	struct table *table;
@@ -46,6 +48,12 @@ void expect_active(struct keeping *k, const char *place, uint32_t active);
 
 /* For keepers in a child: the ledger mapped, without a keeper in hand. */
 struct keeping *watch_ledger(struct services *s);
+
+/*
+ * Fails unless the ledger comes to count what the kernel lists at each backend from `first` on, of Service `web` at the address of
+ * backend 0: nothing now, `each` at each of them under that many dials by least_conn, and nothing again. Nobody is ejected then.
+ */
+void assert_ledger_healed(struct services *s, const struct backends *b, size_t first, unsigned each);
 
 /* "127.0.0.1:8080" */
 const char *place_of(const char *address, int port);
