@@ -203,6 +203,19 @@ static const char *said_by(const struct stage *stage)
 	return access(stage->log, F_OK) ? "" : read_file(stage->log, NULL);
 }
 
+/* With a list, which the programs may go by. */
+static void wait_for_agent(struct stage *stage)
+{
+	long end = now_ms() + LIMIT_MS;
+
+	while (!strstr(said_by(stage), "published")) {
+		if (now_ms() > end)
+			fail_msg("an agent in peace has published nothing for a minute: %s", said_by(stage));
+		poll(NULL, 0, 20);
+	}
+	agent_wait_vouched(stage->agent, true);
+}
+
 static bool has_ended(const struct process *p)
 {
 	siginfo_t info = { 0 };
@@ -499,7 +512,7 @@ static void leave_disk(void *dir)
 static void need_small_disk(const struct stage *stage)
 {
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("chaos", stage->s->dir, "tmpfs", 0, "size=8m,mode=0755"))
+	    mount("chaos", stage->s->dir, "tmpfs", 0, "size=32m,mode=0755"))
 		skip_because("no file system of its own: %s", strerror(errno));
 	after_test(leave_disk, stage->s->dir);
 }
@@ -531,7 +544,7 @@ static void set_stage(struct stage *stage)
 	start_server(stage);
 	write_list(stage, 0, 0);
 	start_agent(stage, NOW, 0);
-	agent_wait_vouched(stage->agent, true);
+	wait_for_agent(stage);
 }
 
 static void start_programs(struct stage *stage, uint64_t seed, unsigned seconds)
@@ -597,7 +610,7 @@ static void make_peace(struct stage *stage)
 	write_list(stage, 0, 0);
 	version_install(NOW, stage->shim);
 	start_agent(stage, NOW, 0);
-	agent_wait_vouched(stage->agent, true);
+	wait_for_agent(stage);
 }
 
 static void no_program_sees_a_failure_in_chaos_and_all_heals(void **state)
