@@ -183,20 +183,36 @@ static int open_unnamed(struct opening *o)
 }
 
 /* By its descriptor, which not everybody may do (linkat(2)), else by the name that /proc has for it. */
-static int name_unnamed(struct opening *o, int fd)
+static int name_unnamed(int fd, const char *name)
 {
-	struct text name = text_into(o->temporary, sizeof(o->temporary));
-	int r = sys_linkat(fd, "", o->path, AT_EMPTY_PATH);
+	char proc[32];
+	struct text text = text_into(proc, sizeof(proc));
+	int r = sys_linkat(fd, "", name, AT_EMPTY_PATH);
 
 	if (r == 0 || r == -EEXIST)
 		return r;
-	text_add(&name, "/proc/self/fd/");
-	text_add_number(&name, (uint64_t)fd, 10);
-	return sys_linkat(AT_FDCWD, o->temporary, o->path, AT_SYMLINK_FOLLOW);
+	text_add(&text, "/proc/self/fd/");
+	text_add_number(&text, (uint64_t)fd, 10);
+	return sys_linkat(AT_FDCWD, proc, name, AT_SYMLINK_FOLLOW);
+}
+
+/* Only a rename puts it in the place of another, for which it needs a name before, and has one no longer than that takes. */
+static int put_in_place(struct opening *o, int fd)
+{
+	int r = name_temporary(o);
+
+	if (r == 0)
+		r = name_unnamed(fd, o->temporary);
+	if (r < 0)
+		return r;
+	r = sys_rename(o->temporary, o->path);
+	if (r < 0)
+		sys_unlink(o->temporary);
+	return r;
 }
 
 /* -EOPNOTSUPP where a file cannot be without a name, or cannot be given one. */
-static int make_unnamed(struct opening *o)
+static int make_unnamed(struct opening *o, bool replace)
 {
 	int fd = open_unnamed(o), r;
 
@@ -204,8 +220,8 @@ static int make_unnamed(struct opening *o)
 		return -EOPNOTSUPP;
 	r = write_whole(o, fd);
 	if (r == 0) {
-		r = name_unnamed(o, fd);
-		r = r == 0 || r == -EEXIST ? r : -EOPNOTSUPP;
+		r = replace ? put_in_place(o, fd) : name_unnamed(fd, o->path);
+		r = r == 0 || (r == -EEXIST && !replace) ? r : -EOPNOTSUPP;
 	}
 	sys_close(fd);
 	return r;
@@ -232,12 +248,12 @@ static int make_named(struct opening *o, bool replace)
 }
 
 /*
- * Whole before it has its name, so that nobody ever maps a part of it. Only a rename puts it in the place of another, for
- * which it needs a name before: there, one that is killed may leave a file behind.
+ * Whole before it has its name, so that nobody ever maps a part of it. Where it has a temporary name first, one that is killed
+ * may leave a file behind.
  */
 static int make(struct opening *o, bool replace)
 {
-	int r = replace ? -EOPNOTSUPP : make_unnamed(o);
+	int r = make_unnamed(o, replace);
 
 	if (r == -EOPNOTSUPP)
 		r = make_named(o, replace);

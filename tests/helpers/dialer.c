@@ -178,6 +178,7 @@ static void dial_by_steps(void)
 	char line[256];
 
 	while (fgets(line, sizeof(line), stdin)) {
+		alarm(LIMIT_S);
 		dial_once();
 		fflush(stdout);
 	}

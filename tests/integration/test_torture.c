@@ -477,6 +477,35 @@ static void one_that_is_killed_while_it_makes_the_ledger_leaves_nothing_behind(v
 	assert_int_equal(killed, 4);
 }
 
+static void damage_ledger(const struct services *s)
+{
+	const uint64_t word = 0x5555555555555555u;
+	int fd = open(s->ledger, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, &word, sizeof(word), offsetof(struct ledger_head, rows_offset)), sizeof(word));
+	close(fd);
+}
+
+/* Nor does one that puts a new one in the place of one that is damaged. */
+static void one_that_is_killed_while_it_replaces_the_ledger_leaves_nothing_behind(void **state)
+{
+	static const char *const calls[] = { "flock", "fallocate", "pwrite64", "fchmod", "linkat" };
+	struct stage stage = set_stage(1);
+
+	(void)state;
+	need_strace();
+	publish_all(&stage);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		struct services *s = fresh_services(&stage);
+
+		assert_true(dial_with(&stage, s, "linkat:error=ENOENT:when=9"));
+		damage_ledger(s);
+		assert_false(dial_with(&stage, s, format("%s:signal=KILL:when=1", calls[i])));
+		assert_next_one_finds_all_in_order(&stage, s);
+	}
+}
+
 /* Two attempts to give a name to a file that has none; then it is made with a temporary one. */
 static void ledger_is_made_where_files_need_names(void **state)
 {
@@ -557,6 +586,7 @@ int main(void)
 		TEST(programs_killed_by_the_thousand_leave_every_count_right),
 		TEST(programs_killed_by_the_hundred_while_agents_die_do_too),
 		TEST(one_that_is_killed_while_it_makes_the_ledger_leaves_nothing_behind),
+		TEST(one_that_is_killed_while_it_replaces_the_ledger_leaves_nothing_behind),
 		TEST(ledger_is_made_where_files_need_names),
 		TEST(hundreds_that_are_killed_where_there_is_no_ledger_leave_nothing_behind),
 	};
