@@ -164,7 +164,7 @@ test: ## install what is missing, build, run all tests
 	$(Q)$(MAKE) --no-print-directory run-tests
 
 .PHONY: build-tests
-build-tests: all $(UNIT:%=$(OUT)/tests/%) $(INTEGRATION:%=$(OUT)/tests/%) $(HELPERS:%=$(BUILD)/helpers/%)
+build-tests: all $(UNIT:%=$(OUT)/tests/%) $(INTEGRATION:%=$(OUT)/tests/%) $(HELPERS:%=$(BUILD)/helpers/%) $(OUT)/chaos/chaos
 
 # Shim and tool of the version after this one, for tests of what happens where the two meet.
 .PHONY: next
@@ -305,6 +305,21 @@ fuzz-replay: $(fuzz_targets:%=$(OUT)/replay/%) ## the fuzz targets on their corp
 coverage: ## lines and branches of src that the tests reach
 	$(Q)sh tests/deps.sh coverage
 	$(Q)MAKE="$(MAKE)" sh tests/coverage.sh $(BUILD) $(if $(T),$(filter test_$(T),$(UNIT) $(INTEGRATION)))
+
+# ---- chaos and soak: `make chaos SEED=7 TIME=60`, `make soak TIME=36000` ----
+
+SEED ?=
+CHAOS_HELPERS := $(addprefix $(BUILD)/helpers/,dialer torture turns)
+play = FAIRDIAL_TEST_ROOT=$(CURDIR) CMOCKA_MESSAGE_OUTPUT=stdout $(if $(SEED),SEED=$(SEED)) TIME=$(TIME)
+
+.PHONY: chaos
+chaos: all next $(OUT)/chaos/chaos $(CHAOS_HELPERS) ## all that may go wrong at once, for TIME seconds; SEED=n does the same again
+	$(Q)$(play) $(OUT)/chaos/chaos
+
+.PHONY: soak
+soak: TIME := $(if $(filter file,$(origin TIME)),600,$(TIME))
+soak: all $(OUT)/chaos/soak $(CHAOS_HELPERS) ## ten minutes (TIME) of everything in use: whether memory grows
+	$(Q)$(play) $(OUT)/chaos/soak
 
 # ---- benchmarks ----
 

@@ -172,27 +172,18 @@ static void flap(struct stage *stage, const struct step *step)
 
 /* ---- agents ---- */
 
-static const char *const log_into = "exec \"$@\" 2>\"$0\"";
-
 /* Its clock is everybody's, or one that began at another time, or a wall clock that jumps. */
 static void start_agent(struct stage *stage, unsigned version, unsigned clock)
 {
 	static const char *const jumps[] = { "CLOCK_JUMP=86400", "CLOCK_JUMP=-1000000" };
-	const char *before[8] = { "sh", "-c", log_into };
-	size_t n = 3;
 
 	stage->log = format("%s/agent-%u.log", stage->s->root, stage->agents++);
-	before[n++] = stage->log;
-	if (clock % 4 == 1) {
-		before[n++] = "unshare";
-		before[n++] = "-T";
-		before[n++] = format("--boottime=%d", clock / 4 % 2 ? 1000000 : 100);
-	}
 	stage->agent = agent_start_as(&(struct agent_setup){
 		.dir = stage->s->dir,
 		.program = version_file(stage->has_next && version % 2 ? NEXT : NOW, "fairdial"),
-		.before = before,
+		.before = clock % 4 == 1 ? ARGV("unshare", "-T", clock / 4 % 2 ? "--boottime=1000000" : "--boottime=100") : NULL,
 		.more = ARGV("--services", stage->s->file),
+		.log = stage->log,
 		.env = clock % 4 == 2 ? ARGV(format("LD_PRELOAD=%s", stage->clock), jumps[clock / 4 % 2]) : NULL });
 	stage->agent_stopped = false;
 	stage->agent_excused = stage->full;

@@ -61,6 +61,8 @@ struct agent_run *agent_start_as(const struct agent_setup *setup)
 	assert_non_null(a);
 	after_test(free, a);
 	a->dir = format("%s", setup->dir ? setup->dir : scratch_dir());
+	if (setup->log)
+		add_all(&argv, ARGV("sh", "-c", "exec \"$@\" 2>\"$0\"", setup->log));
 	add_all(&argv, setup->before);
 	add_all(&argv, ARGV(setup->program ? setup->program : built("fairdial"), "agent", "--backoff", "1ms", "--dir", a->dir));
 	if (setup->api) {

@@ -36,6 +36,7 @@ struct agent_setup {
 	const char *const *before;		 /* what starts the program: "setpriv", "--no-new-privs"; NULL at the end */
 	const char *const *more;
 	const char *const *env;			 /* as in struct start, over the usual one */
+	const char *log;			 /* a file for it; NULL: it is kept. Nobody need read it then */
 	uid_t uid;
 };
 struct agent_run *agent_start_as(const struct agent_setup *setup);
