@@ -501,11 +501,11 @@ static void leave_disk(void *dir)
 	umount2(dir, MNT_DETACH);
 }
 
-/* Full with a word from us; what is on it is not on the disk of others. */
+/* Small, and not that of others; with room for all the tables and ledgers that one process holds, whose files are gone. */
 static void need_small_disk(const struct stage *stage)
 {
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("chaos", stage->s->dir, "tmpfs", 0, "size=32m,mode=0755"))
+	    mount("chaos", stage->s->dir, "tmpfs", 0, "size=64m,mode=0755"))
 		skip_because("no file system of its own: %s", strerror(errno));
 	after_test(leave_disk, stage->s->dir);
 }
