@@ -58,12 +58,11 @@ int ledger_attach(struct ledger *ret_ledger, void *base, size_t size, const uint
 	if (size < sizeof(head))
 		return -EBADMSG;
 	memcpy(&head, base, sizeof(head)); /* once: others can write it while it is being judged */
-	if (head.magic != LEDGER_MAGIC)
+	if (head.magic != LEDGER_MAGIC || table_sum(0, &head, offsetof(struct ledger_head, sum) / 8) != head.sum)
 		return -EBADMSG;
 	if (head.major != LEDGER_MAJOR)
 		return -EPROTO;
-	if (table_sum(0, &head, offsetof(struct ledger_head, sum) / 8) != head.sum || !is_sound(&head, size) ||
-	    !boots_match(head.boot_id, boot_id))
+	if (!is_sound(&head, size) || !boots_match(head.boot_id, boot_id))
 		return -EBADMSG;
 	*ret_ledger = (struct ledger){ .base = base,
 				       .size = size,

@@ -73,7 +73,8 @@
  * Versions. Cursors and rows may grow at their ends; cursor_size and row_size say where the next one is. All processes of a pod
  * are to have the same ledger, so a version with more words in a cursor takes one with fewer: a word beyond a cursor's end is no
  * word (cursor_word), numbers are 0 there, what is told is forgotten, and what needs the word does not happen. A version with
- * fewer passes over those that it does not know.
+ * fewer passes over those that it does not know. Up to its sum a head is the same in every version, also of another major number:
+ * one whose sum is wrong is damaged, and replaced, whatever number it shows.
  *
  * Times are CLOCK_BOOTTIME in units of 16 ms, modulo 2^32 (two years), compared by signed difference.
  */

@@ -284,7 +284,7 @@ static void fill_disk(struct stage *stage, const struct step *step)
 	close(fd);
 }
 
-/* Anywhere: counts, times, cursors, its head. Only its size stays. */
+/* Anywhere: counts, times, cursors, its head. Its size stays, and its first word: without that it is a stranger's file. */
 static void scribble(struct stage *stage, const struct step *step)
 {
 	uint64_t random = step->a | 1;
@@ -294,12 +294,12 @@ static void scribble(struct stage *stage, const struct step *step)
 	if (fd < 0)
 		return;
 	assert_int_equal(fstat(fd, &st), 0);
-	for (unsigned i = step->b % MOST_WORDS; i && st.st_size >= 8; i--) {
+	for (unsigned i = step->b % MOST_WORDS; i && st.st_size > 8; i--) {
 		/* Few rows are used, and those are at the beginning. */
 		uint64_t at = next_random(&random), words = (uint64_t)st.st_size / 8, word = next_random(&random);
 
-		words = at & 1 && words > 512 ? 512 : words;
-		assert_int_equal(pwrite(fd, &word, 8, (off_t)((at >> 8) % words * 8)), 8);
+		words = (at & 1 && words > 512 ? 512 : words) - 1;
+		assert_int_equal(pwrite(fd, &word, 8, (off_t)((1 + (at >> 8) % words) * 8)), 8);
 	}
 	close(fd);
 }

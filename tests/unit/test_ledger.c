@@ -455,6 +455,8 @@ static void what_is_too_short_or_of_another_boot_is_refused(void **state)
 	memset(boot_id, 0, sizeof(boot_id)); /* no /proc */
 	assert_int_equal(ledger_attach(&other, ledger->base, ledger->size, boot_id), 0);
 	head->major++;
+	assert_int_equal(ledger_attach(&other, ledger->base, ledger->size, boot_id), -EBADMSG);
+	head->sum = table_sum(0, head, offsetof(struct ledger_head, sum) / 8);
 	assert_int_equal(ledger_attach(&other, ledger->base, ledger->size, boot_id), -EPROTO);
 }
 
