@@ -47,6 +47,9 @@ enum { STEADY = 1, PLACES = 6, NUMBERS = 4 << 20 };
 enum { HERD = 4, HERD_PAUSE_US = 40000, ASKERS = 3, CONNECTIONS = 10, QUESTIONS = 200, WATCHERS = 2, TIME_S = 20 };
 enum { PAUSE_MS = 150, MOST_WORDS = 200, AGENT_FILES = 40, MORE_MAPS = 36, MORE_KIB = 4096 };
 
+/* Of an agent. */
+enum { BORN_ELSEWHEN = 1, MOVED, POOR };
+
 /* What is done, drawn as a whole, so that no act draws more or less than another. */
 struct step {
 	unsigned what, a, b;
@@ -172,8 +175,20 @@ static void flap(struct stage *stage, const struct step *step)
 
 /* ---- agents ---- */
 
-/* Its clock is everybody's, or one that began at another time, or a wall clock that jumps. */
-static void start_agent(struct stage *stage, unsigned version, unsigned clock)
+static const char *const *words_before_agent(unsigned peculiar)
+{
+	switch (peculiar % 4) {
+	case BORN_ELSEWHEN:
+		return with_env(NULL, "unshare", "-T", peculiar / 4 % 2 ? "--boottime=1000000" : "--boottime=100", NULL);
+	case POOR:
+		return with_env(NULL, "sh", "-c", format("ulimit -n %u; exec \"$@\"", 6 + peculiar / 4 % 12), "sh", NULL);
+	default:
+		return NULL;
+	}
+}
+
+/* As usual, or with a clock that began at another time, a wall clock that jumps, few descriptors. */
+static void start_agent(struct stage *stage, unsigned version, unsigned peculiar)
 {
 	static const char *const jumps[] = { "CLOCK_JUMP=86400", "CLOCK_JUMP=-1000000" };
 
@@ -181,12 +196,12 @@ static void start_agent(struct stage *stage, unsigned version, unsigned clock)
 	stage->agent = agent_start_as(&(struct agent_setup){
 		.dir = stage->s->dir,
 		.program = version_file(stage->has_next && version % 2 ? NEXT : NOW, "fairdial"),
-		.before = clock % 4 == 1 ? ARGV("unshare", "-T", clock / 4 % 2 ? "--boottime=1000000" : "--boottime=100") : NULL,
+		.before = words_before_agent(peculiar),
 		.more = ARGV("--services", stage->s->file),
 		.log = stage->log,
-		.env = clock % 4 == 2 ? ARGV(format("LD_PRELOAD=%s", stage->clock), jumps[clock / 4 % 2]) : NULL });
+		.env = peculiar % 4 == MOVED ? ARGV(format("LD_PRELOAD=%s", stage->clock), jumps[peculiar / 4 % 2]) : NULL });
 	stage->agent_stopped = false;
-	stage->agent_excused = stage->full;
+	stage->agent_excused = stage->full || peculiar % 4 == POOR;
 }
 
 static const char *said_by(const struct stage *stage)
@@ -214,7 +229,7 @@ static bool has_ended(const struct process *p)
 	return waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == p->pid;
 }
 
-/* One that never had room for its table may give up. */
+/* One that never had room for its table, or too few descriptors, may give up, but not crash. */
 static void end_agent(struct stage *stage, int signal)
 {
 	struct agent_run *a = stage->agent;
@@ -370,23 +385,25 @@ static struct process *dial_within(const struct stage *stage, const char *limit,
 {
 	const char *env = shimmed ? format("env %s %s ", stage->s->env[0], stage->s->env[1]) : "env ";
 
-	return run_shell(NULL, "%s; exec %s%s %s %d", limit, env, built("helpers/dialer"), backends_address(stage->b, 0),
+	return run_shell(NULL, "%s %s%s %s %d", limit, env, built("helpers/dialer"), backends_address(stage->b, 0),
 			 backends_port(stage->b, 0));
 }
 
-/* With few descriptors, no file to be written, or little memory: of that the shim may take some. */
+/* With few descriptors, no file to be written, another clock, or little memory: of that the shim may take some. */
 static void dial_in_want(struct stage *stage, const struct step *step)
 {
 	unsigned n = step->b % 10;
 	const char *limit, *native;
 	struct process *p;
 
-	if (step->a % 3 == 0)
-		limit = native = format("ulimit -n %u", 4 + n);
-	else if (step->a % 3 == 1)
-		limit = native = format("ulimit -f %u", n / 2 * 8);
+	if (step->a % 4 == 0)
+		limit = native = format("ulimit -n %u; exec", 4 + n);
+	else if (step->a % 4 == 1)
+		limit = native = format("ulimit -f %u; exec", n / 2 * 8);
+	else if (step->a % 4 == 2)
+		limit = native = format("exec unshare -T --boottime=%u", n * n * 1000);
 	else
-		native = format("ulimit -v %u", 3000 + 700 * n), limit = format("ulimit -v %u", 3000 + 700 * n + MORE_KIB);
+		native = format("ulimit -v %u; exec", 3000 + 700 * n), limit = format("ulimit -v %u; exec", 3000 + 700 * n + MORE_KIB);
 	p = dial_within(stage, native, false);
 	if (p->exit_status || p->signal)
 		return;
@@ -408,7 +425,7 @@ static void ask_tool(struct stage *stage, const struct step *step)
 
 /* ---- programs that stay ---- */
 
-static void dial_once(struct watcher *w)
+static const char *dial_once(struct watcher *w)
 {
 	const char *line;
 
@@ -416,6 +433,7 @@ static void dial_once(struct watcher *w)
 	line = process_line(w->p, LIMIT_MS);
 	if (!line || strncmp(line, "backend-", 8) != 0)
 		fail_msg("a dial of a program that stays failed: %s", line ? line : "it has ended");
+	return line;
 }
 
 static void start_watcher(struct stage *stage, size_t i)
@@ -582,11 +600,16 @@ static void end_herd(struct stage *stage)
 {
 	const struct torture_counts *counts = herd_counts(stage->herd);
 	const struct herd_result *result = herd_result(stage->herd);
+	unsigned long spread = 0;
 
 	while (!herd_has_ended(stage->herd))
 		poll(NULL, 0, 20);
-	printf("  %lu dials of a herd, %u kills, %u stops\n", counts->begun, result->kills, result->stops);
+	for (size_t i = NATIVE; i < ALL; i++)
+		spread += counts->answers[i];
+	printf("  %lu dials of a herd, %lu answered by endpoints, %lu at the Services' own addresses; %u kills, %u stops\n", counts->begun,
+	       spread, counts->answers[0] + counts->answers[1], result->kills, result->stops);
 	assert_herd_is_well(stage->herd);
+	assert_true(spread > 0);
 }
 
 /* An agent of this version, alone and in peace, takes over what is there. */
@@ -627,7 +650,7 @@ static void no_program_sees_a_failure_in_chaos_and_all_heals(void **state)
 	end_askers(&stage);
 	end_herd(&stage);
 	for (size_t i = 0; i < WATCHERS; i++) {
-		dial_once(&stage.watchers[i]);
+		printf("  the last answer to a program that stayed: %s\n", dial_once(&stage.watchers[i]));
 		assert_nothing_leaks(&stage.watchers[i]);
 	}
 	assert_whole(map_table(stage.s->dir));
