@@ -18,6 +18,7 @@
 #define CLAIM_TRIES	32
 #define TRIAL_TRIES	1024 /* each that is lost is one endpoint less to lose, unless somebody plays with the ledger */
 #define SUSPECT_WAIT_MS 3
+#define MOST_FOLLOWED	8 /* new lists in one dial; of those after them it chooses no more than are left to it */
 
 /* ---- finding the port ---- */
 
@@ -137,6 +138,7 @@ void dial_take_port(struct dial *d, const struct table_view *view, const struct 
 {
 	take_rules(d, rules, port);
 	rules_take_endpoints(&d->pick, view, row, port, d->v4);
+	d->most = d->pick.rows.count;
 }
 
 /* Where a process chooses among Services at all, which few do. */
@@ -252,7 +254,10 @@ void dial_mend_if_due(struct dial *d, const struct table_view *view, bool urgent
 		mend_rows(d, view);
 }
 
-/* The places of those that were tried hold for one generation. */
+/*
+ * The places of those that were tried hold for one generation. Whoever failed may just have left the list, and the others are fewer
+ * then than the attempts so far: all of them may still be tried.
+ */
 __attribute__((noinline)) /* its row is not for the stack of every dial */
 static int follow_generation(struct dial *d, const struct table_view *view)
 {
@@ -263,6 +268,10 @@ static int follow_generation(struct dial *d, const struct table_view *view)
 		return r;
 	memset(d->pick.tried, 0, sizeof(d->pick.tried));
 	rules_take_endpoints(&d->pick, view, (uint32_t)r, &port, d->v4);
+	if (d->followed < MOST_FOLLOWED) {
+		d->followed++;
+		d->most = d->attempt + d->pick.rows.count;
+	}
 	return 0;
 }
 
@@ -349,8 +358,8 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 			torn++;
 			continue;
 		}
-		/* As many attempts as there are endpoints, however often the list changes meanwhile. */
-		if (open_rows(d, &view) == 0 && d->attempt < d->pick.rows.count && next(d, &candidate))
+		/* As many attempts as there are endpoints, and an end, however often the list changes meanwhile. */
+		if (open_rows(d, &view) == 0 && d->attempt < d->most && next(d, &candidate))
 			found = read_address(&view, d->pick.rows.first + candidate.index, &ret_choice->addr);
 		if (!table_end(&view)) {
 			torn++;
@@ -364,7 +373,7 @@ bool dial_choose(struct dial *d, struct dial_choice *ret_choice)
 		pick_mark_tried(&d->pick, candidate.index);
 		ret_choice->key = candidate.key;
 		ret_choice->ejection = candidate.load.ejection;
-		ret_choice->others = d->attempt < d->pick.rows.count && pick_has_left(&d->pick);
+		ret_choice->others = d->attempt < d->most && pick_has_left(&d->pick);
 		ret_choice->suspect = ledger_suspect(d->pick.ledger, candidate.key, d->pick.now_ms);
 		ret_choice->doubted = ledger_doubted(d->pick.ledger, candidate.key);
 		return true;

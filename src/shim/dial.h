@@ -44,6 +44,8 @@ struct dial {
 	uint16_t attempts; /* endpoints that may still time out */
 	uint16_t wait_ms;  /* how long a non-blocking dial may still wait for suspects, in all */
 	uint32_t attempt;  /* endpoints chosen so far */
+	uint32_t most;	   /* that may be: as many as the list has; a new one counts from there */
+	uint16_t followed; /* new lists, in this dial */
 	struct ledger_verdict verdict;
 	uint32_t service;    /* row, for the trace */
 	uint32_t affinity_s; /* not 0: dials are pinned for so long */

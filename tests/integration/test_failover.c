@@ -316,6 +316,33 @@ static void slow_endpoint_that_failed_once_is_forgiven(void **state)
 	assert_int_equal(ledger_load(&watch->ledger, key, clock_boot_ms()).ejection, 0);
 }
 
+/* The list of a moment ago had one endpoint, which was tried; that of now has another. */
+static void endpoint_that_takes_the_place_of_the_one_being_dialed_is_dialed_too(void **state)
+{
+	struct tun *t = tun_open();
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct services *s = services_open();
+	struct place dead = { .port = 80 };
+	struct process *p;
+	long end = now_ms() + LIMIT_MS;
+
+	(void)state;
+	snprintf(dead.address, sizeof(dead.address), "%s", tun_address(2));
+	tun_set(t, 2, TUN_DROP, 0);
+	services_publish(s, service_entry("web", SERVICE_ADDRESS, 80, &dead, 1, "\"connect_timeout\": \"60s\""));
+	p = process_start(&(struct start){ .argv = ARGV(built("helpers/dialer"), "web", "80"), .env = s->env });
+	while (tun_syns(t, 2) == 0) {
+		if (now_ms() > end)
+			fail_msg("nobody dials");
+		poll(NULL, 0, 10);
+	}
+	services_publish_web(s, b, NULL);
+	tun_set(t, 2, TUN_REFUSE, 0); /* the next SYN */
+	process_wait(p, LIMIT_MS);
+	assert_string_equal(p->out_text, "backend-1\n");
+	assert_clean(p);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +357,7 @@ int main(int argc, char **argv)
 		TEST(refusal_that_comes_late_is_seen_once_per_ejection_at_most),
 		TEST(refusal_that_comes_late_is_not_seen_by_blocking_dials),
 		TEST(unreachable_host_is_followed_by_the_others),
+		TEST(endpoint_that_takes_the_place_of_the_one_being_dialed_is_dialed_too),
 		TEST(black_hole_is_left_after_two_timeouts_until_its_ejection_ends),
 		TEST(one_lost_syn_is_no_verdict),
 		TEST(slow_endpoint_that_failed_once_is_forgiven),
