@@ -9,6 +9,7 @@
 #include "support/testing.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -325,6 +326,8 @@ static void nothing_grows_while_all_is_in_use(void **state)
 	}
 	for (size_t i = 0; i < PEOPLE; i++)
 		judge(&k.growth[i], seconds - seconds / WARM);
+	agent_end(k.agent, SIGTERM);
+	assert_int_equal(k.agent->process->exit_status, 0);
 }
 
 int main(void)
