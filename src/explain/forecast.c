@@ -204,6 +204,8 @@ static int take_endpoints(const struct look *l, const struct looked_port *p, con
 	for (; f->count < pick->rows.count; f->count++) {
 		f->endpoints[f->count].seen = &first[f->count];
 		look_at_row(l, pick, (uint32_t)f->count, &f->endpoints[f->count]);
+		if (l->copy.base && !rules_by_load(f->balance)) /* nobody's dial counts them anew: as status has them */
+			f->endpoints[f->count].score.active = first[f->count].score.active;
 	}
 	for (size_t i = 0; with_others && i < p->seen->endpoint_count; i++)
 		if (seen[i].addr.is_v4 != f->v4)
