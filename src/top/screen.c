@@ -307,20 +307,6 @@ int screen_open(const char *terminfo, bool colours, sigset_t *ret_waiting, struc
 	return report(why, -ENOTSUP, "this fairdial was built without ncurses: see one frame with `fairdial top --once`");
 }
 
-/* In the background others have it already. */
-static void give_back(void)
-{
-	signals_enter_write();
-	if (signals_own_terminal(restore.fd)) {
-		if (!isendwin()) {
-			curs_set(1);
-			endwin();
-		}
-		tcsetattr(restore.fd, TCSANOW, &restore.modes);
-	}
-	signals_leave_write();
-}
-
 void screen_close(void)
 {
 }
