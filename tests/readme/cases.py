@@ -351,7 +351,7 @@ INJECT = 'kubectl get deployment web -o json | fairdial inject '
 CONFIGMAP = 'kubectl create configmap fairdial --from-file=services.json --dry-run=client -o yaml | kubectl apply -f -'
 
 README = {
-    'make deps && make': case(after=is_built, limit=900),
+    'make build-deps && make': case(after=is_built, limit=900),
     'for i in 1 2; do python3 examples/curl/backend.py 127.0.0.$i 8080 server-$i & server[$i]=$!; done; sleep 1': LOOPS,
     "build/fairdial run --service 'web:80=127.0.0.1:8080,127.0.0.2:8080' -- sh -c 'curl -s http://web/; curl -s http://web/'": case(
         after=both_answered),
