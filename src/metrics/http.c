@@ -195,6 +195,20 @@ static int start(struct http *h, int fd)
 	return h->daemon ? 0 : -EIO;
 }
 
+static const char *remedy(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return "; --listen names another, and port 0 any";
+	case -EADDRNOTAVAIL:
+		return ", which is no address of this machine: --listen names one, and :PORT is every one";
+	case -EACCES:
+		return "; ports below 1024 are for root: --listen names a higher one";
+	default:
+		return "";
+	}
+}
+
 int http_open(const struct addr *listen, const struct http_pages *pages, struct http **ret_http, struct report *why)
 {
 	struct http *h = calloc(1, sizeof(*h));
@@ -209,8 +223,7 @@ int http_open(const struct addr *listen, const struct http_pages *pages, struct 
 	fd = listen_anywhere(listen, &h->address);
 	if (fd < 0) {
 		free(h);
-		return report(why, fd, "cannot listen on %s: %s%s", addr_print(listen, where), strerror(-fd),
-			      fd == -EADDRINUSE ? "; --listen names another, and port 0 any" : "");
+		return report(why, fd, "cannot listen on %s: %s%s", addr_print(listen, where), strerror(-fd), remedy(fd));
 	}
 	r = start(h, fd);
 	if (r < 0) {
