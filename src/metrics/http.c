@@ -122,11 +122,16 @@ static void on_connection(void *of, struct MHD_Connection *connection, void **co
 	}
 }
 
+static uint64_t longest_ms(const struct http *h)
+{
+	return h->open < HTTP_CONNECTIONS ? HTTP_LONGEST_MS : HTTP_CROWDED_MS;
+}
+
 /* The library looks for silence alone: who sends a byte a second is never silent. It finds the connection over, and closes it. */
 static void end_visits(struct http *h, uint64_t now_ms)
 {
 	for (size_t i = 0; i <= HTTP_CONNECTIONS && h->open; i++)
-		if (h->visitors[i].fd >= 0 && now_ms >= h->visitors[i].since_ms + HTTP_LONGEST_MS)
+		if (h->visitors[i].fd >= 0 && now_ms >= h->visitors[i].since_ms + longest_ms(h))
 			shutdown(h->visitors[i].fd, SHUT_RDWR);
 }
 
@@ -260,10 +265,25 @@ int http_fd(const struct http *h)
 	return MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
+/* Until the oldest has had its time, where all are taken: no new one wakes the loop then. */
+static int turn_ms(const struct http *h, int timeout_ms)
+{
+	uint64_t now_ms = clock_boot_ms();
+
+	for (size_t i = 0; i <= HTTP_CONNECTIONS && h->open >= HTTP_CONNECTIONS; i++) {
+		uint64_t end_ms = h->visitors[i].since_ms + HTTP_CROWDED_MS;
+
+		if (h->visitors[i].fd >= 0 && end_ms < now_ms + (unsigned)timeout_ms)
+			timeout_ms = end_ms > now_ms ? (int)(end_ms - now_ms) : 0;
+	}
+	return timeout_ms;
+}
+
 int http_due_ms(const struct http *h, int timeout_ms)
 {
 	MHD_UNSIGNED_LONG_LONG due_ms;
 
+	timeout_ms = turn_ms(h, timeout_ms);
 	if (MHD_get_timeout(h->daemon, &due_ms) != MHD_YES || due_ms >= (unsigned)timeout_ms)
 		return timeout_ms;
 	return (int)due_ms;
