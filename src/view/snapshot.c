@@ -203,8 +203,11 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 			struct table_service row;
 
 			r = table_service(view, i, &row);
-			if (r == 0 && is_wanted(&row, name) == wanted)
-				r = take_service(view, &area, &row, &to->services[to->all_count++]);
+			if (r < 0 || is_wanted(&row, name) != wanted)
+				continue;
+			if (to->all_count == n) /* a writer came by between the two walks: table_end tells */
+				return -EAGAIN;
+			r = take_service(view, &area, &row, &to->services[to->all_count++]);
 		}
 		if (wanted)
 			to->service_count = to->all_count;
