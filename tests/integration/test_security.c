@@ -209,9 +209,8 @@ static void places_that_hold_no_table_are_as_without(void **state)
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		struct process *p = dial(s, places[i], b, 0);
 
-		printf("%.200s\n", places[i]);
-		assert_clean(p);
-		assert_string_equal(p->out_text, PASSED);
+		if (p->exit_status != 0 || p->err_length || strcmp(p->out_text, PASSED) != 0)
+			fail_msg("place %zu: exit status %d, \"%s\", \"%s\"", i, p->exit_status, p->out_text, p->err_text);
 	}
 	/* A way round to the table leads there all the same. */
 	assert_null(strstr(dial(s, format("%s/../%s", s->dir, strrchr(s->dir, '/') + 1), b, 0)->out_text, "backend-1"));
@@ -315,7 +314,6 @@ static void directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all(vo
 	assert_null(strstr(as_victim(with_env(NULL, "FAIRDIAL_DIR", NULL),
 				     format("LD_PRELOAD=%s/libfairdial.so %s/dialer --count 4 %s %d", bin, bin,
 					    backends_address(b, 0), backends_port(b, 0)))->out_text, "backend-1"));
-	free(table);
 }
 
 /* ---- what a Service may claim ---- */
