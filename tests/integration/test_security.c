@@ -164,6 +164,94 @@ static void exchange_between_look_and_map_leads_nowhere(void **state)
 	assert_true(mapped >= MAPPED && refused >= REFUSED);
 }
 
+/* ---- locks ---- */
+
+/* Every lock that can be had of what can be opened for reading; holds them until it is killed. */
+static void lock_all(const char *dir, int tell)
+{
+	static const char *const names[] = { ".", "table", "lock", "ledger" };
+	char held[8] = "";
+
+	if (setgid(STRANGER) || setuid(STRANGER))
+		_exit(99);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct flock shared = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+		int fd = open(format("%s/%s", dir, names[i]), O_RDONLY | O_CLOEXEC);
+
+		held[i] = fd < 0 ? '-' : flock(fd, LOCK_SH | LOCK_NB) == 0 ? 'L' : 'l';
+		if (fd >= 0)
+			fcntl(fd, F_SETLK, &shared);
+	}
+	if (write(tell, held, sizeof(held)) != sizeof(held))
+		_exit(98);
+	for (;;)
+		pause();
+}
+
+static pid_t start_locking(const char *dir, char held[8])
+{
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0)
+		lock_all(dir, ends[1]);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], held, 8), 8);
+	close(ends[0]);
+	return pid;
+}
+
+/* Else whoever may read a table could keep its next agent out for ever, and an update by hand as well. */
+static void lock_of_a_stranger_keeps_nobody_from_publishing(void **state)
+{
+	struct api_server *api = api_of_web(NULL);
+	const char *dir = scratch_dir();
+	struct agent_run *a;
+	char held[8];
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	publish_alone(dir, builder_web("10.0.0.9:80"));
+	assert_int_equal(chmod(dir, 0755), 0);
+	pid = start_locking(dir, held);
+	assert_string_equal(held, "LL--"); /* the third one is not for strangers, and there is no ledger */
+	publish_alone(dir, builder_web("10.0.0.8:80"));
+	a = agent_start(api, dir, NULL);
+	agent_wait(a, WEB_PORT, "10.0.0.1:8080");
+	assert_int_equal(agent_logged(a, "waiting for it to end"), 0);
+	agent_end(a, SIGTERM);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* A name that was there first, where others may make some; and one that is a link to a file of ours. */
+static void lock_that_a_stranger_made_is_refused(void **state)
+{
+	const char *dir = scratch_dir(), *lock = format("%s/lock", dir), *precious = format("%s/precious", scratch_dir());
+	struct writer_options options = { .is_static = true };
+	struct table_writer *writer;
+	struct report why = { "" };
+
+	(void)state;
+	need_root();
+	write_text(lock, "");
+	assert_int_equal(chown(lock, STRANGER, STRANGER), 0);
+	assert_int_equal(writer_open(dir, &options, &writer, &why), -EPERM);
+	assert_non_null(strstr(why.text, lock));
+	assert_int_equal(unlink(lock), 0);
+	write_text(precious, "precious");
+	assert_int_equal(symlink(precious, lock), 0);
+	assert_int_equal(writer_open(dir, &options, &writer, &why), -ELOOP);
+	assert_int_equal(unlink(lock), 0);
+	write_text(lock, ""); /* ours, and everybody's to read: it is not for long */
+	assert_int_equal(writer_open(dir, &options, &writer, &why), 0);
+	writer_close(writer);
+	assert_int_equal(run_shell(NULL, "test $(stat -c %%a %s) = 600", lock)->exit_status, 0);
+}
+
 /* ---- places that are strange ---- */
 
 static const char *made(const char *line)
@@ -436,6 +524,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(stranger_can_neither_write_nor_exchange_what_is_trusted),
 		TEST(exchange_between_look_and_map_leads_nowhere),
+		TEST(lock_of_a_stranger_keeps_nobody_from_publishing),
+		TEST(lock_that_a_stranger_made_is_refused),
 		TEST(places_that_hold_no_table_are_as_without),
 		TEST(directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all),
 		TEST(service_claims_no_address_but_those_the_api_gave_it),
