@@ -227,6 +227,31 @@ static void lock_of_a_stranger_keeps_nobody_from_publishing(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/*
+ * For a node's agent: who is root in a pod that mounts a namespace's folder has that lock as well. The agent goes on with the other
+ * namespaces, and takes this one when it is free.
+ */
+static void lock_of_one_namespace_is_the_trouble_of_its_table_alone(void **state)
+{
+	struct api_server *api = api_of_web(NULL);
+	const char *dir = scratch_dir(), *shop = format("%s/shop", dir), *till = format("%s/till", dir);
+	struct agent_run *a;
+	int fd;
+
+	(void)state;
+	api_put_service(api, "pay.till", "10.96.0.2", "http:80");
+	assert_int_equal(mkdir(till, 0755), 0);
+	fd = open(format("%s/lock", till), O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	a = agent_start(api, dir, ARGV("--all-namespaces", "--per-namespace"));
+	agent_wait_log(a, "namespace till: another fairdial publishes into");
+	agent_wait(&(struct agent_run){ .process = a->process, .dir = (char *)shop }, WEB_PORT, "10.0.0.1:8080");
+	assert_string_equal(table_says(till, "10.96.0.2:80"), "no table");
+	close(fd);
+	agent_wait(&(struct agent_run){ .process = a->process, .dir = (char *)till }, "10.96.0.2:80", "");
+	agent_wait_log(a, "namespace till is well again");
+}
+
 /* A name that was there first, where others may make some; and one that is a link to a file of ours. */
 static void lock_that_a_stranger_made_is_refused(void **state)
 {
@@ -525,6 +550,7 @@ int main(int argc, char **argv)
 		TEST(stranger_can_neither_write_nor_exchange_what_is_trusted),
 		TEST(exchange_between_look_and_map_leads_nowhere),
 		TEST(lock_of_a_stranger_keeps_nobody_from_publishing),
+		TEST(lock_of_one_namespace_is_the_trouble_of_its_table_alone),
 		TEST(lock_that_a_stranger_made_is_refused),
 		TEST(places_that_hold_no_table_are_as_without),
 		TEST(directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all),
