@@ -429,6 +429,25 @@ static void directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all(vo
 					    backends_address(b, 0), backends_port(b, 0)))->out_text, "backend-1"));
 }
 
+/* In a directory of the stranger's, who can rename what is in it: the name leads to a folder of ours when it is to be removed. */
+static void private_directory_of_run_that_became_a_link_is_not_followed(void **state)
+{
+	const char *place = scratch_dir(), *precious = scratch_dir();
+	const char *const *env = with_env(NULL, "FAIRDIAL_DIR", format("TMPDIR=%s", place), format("PRECIOUS=%s", precious), NULL);
+	struct process *p;
+
+	(void)state;
+	need_root();
+	write_text(format("%s/file", precious), "precious");
+	assert_int_equal(chown(place, STRANGER, STRANGER) + chmod(place, 0755), 0);
+	p = run_shell(env, "exec %s run --service web:80=10.0.0.1:80 -- setpriv --reuid %d --regid %d --clear-groups sh -c '"
+			   "cd $TMPDIR && for D in *; do mv $D moved; ln -s $PRECIOUS $D; done'",
+		      built("fairdial"), STRANGER, STRANGER);
+	assert_int_equal(p->exit_status, 0);
+	assert_int_equal(access(format("%s/moved", place), F_OK), 0); /* so it was exchanged */
+	assert_int_equal(access(format("%s/file", precious), F_OK), 0);
+}
+
 /* ---- what a Service may claim ---- */
 
 static void service_claims_no_address_but_those_the_api_gave_it(void **state)
@@ -554,6 +573,7 @@ int main(int argc, char **argv)
 		TEST(lock_that_a_stranger_made_is_refused),
 		TEST(places_that_hold_no_table_are_as_without),
 		TEST(directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all),
+		TEST(private_directory_of_run_that_became_a_link_is_not_followed),
 		TEST(service_claims_no_address_but_those_the_api_gave_it),
 		TEST(other_namespace_takes_no_dial_of_a_service),
 		TEST(endpoints_that_can_be_no_pods_are_left_out),
