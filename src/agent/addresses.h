@@ -19,6 +19,7 @@ bool address_is_unicast(const struct addr *addr);
 
 /* Of one link: 169.254.0.0/16 and fe80::/10. There a node answers for its own (a cloud's metadata, a cache of the DNS). */
 bool address_is_link_local(const struct addr *addr);
+bool address_is_loopback(const struct addr *addr); /* 127.0.0.0/8, ::1 */
 
 struct address_network {
 	struct addr first;

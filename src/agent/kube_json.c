@@ -107,16 +107,6 @@ static bool ip_of(const json_t *value, struct addr *ret_addr)
 	return text && parse_ip_sloppily(text, ret_addr) == 0 && address_is_unicast(ret_addr);
 }
 
-/*
- * No pod has an address of the link: the API refuses such an endpoint, and so does this where one comes all the same, for who
- * answers there is the node (169.254.169.254). Loopback the API refuses too (CVE-2021-25737); that is left to it: where
- * everything is on one machine, servers are there.
- */
-static bool endpoint_ip_of(const json_t *value, struct addr *ret_addr)
-{
-	return ip_of(value, ret_addr) && !address_is_link_local(ret_addr);
-}
-
 /* Objects without a namespace are kubectl's "default"; the API itself always says it. */
 static const char *namespace_of(const json_t *meta)
 {
@@ -296,7 +286,7 @@ static int read_endpoints(const json_t *object, struct arena *arena, struct kube
 		struct kube_endpoint *endpoint = &ret->endpoints[ret->endpoint_count];
 
 		/* The API gives further addresses no meaning. */
-		if (!endpoint_ip_of(json_array_get(json_object_get(item, "addresses"), 0), &endpoint->addr))
+		if (!ip_of(json_array_get(json_object_get(item, "addresses"), 0), &endpoint->addr))
 			continue;
 		endpoint->ready = condition_of(item, "ready");
 		endpoint->serving = condition_of(item, "serving");
