@@ -503,6 +503,24 @@ static void endpoints_that_can_be_no_pods_are_left_out(void **state)
 	agent_wait(a, WEB_PORT, "10.0.0.1:8080 10.0.0.2:80");
 }
 
+/* It would be the pod that dials. Where the API server is on loopback itself, servers may be. */
+static void endpoints_on_loopback_are_left_out_unless_the_api_is_there(void **state)
+{
+	struct api_server *api;
+	const char *server;
+
+	(void)state;
+	dns_start();
+	dns_put("/etc/hosts", "127.0.0.1 localhost\n127.0.0.1 kubernetes.default.svc\n");
+	api = api_of_web(NULL);
+	server = format("https://kubernetes.default.svc:%d", api_port(api));
+	api_put_slice(api, "web-2", "web", "http:80", "127.0.0.1 10.0.0.2");
+	agent_wait(agent_start(api, NULL, NULL), WEB_PORT, "10.0.0.1:8080 10.0.0.2:80 127.0.0.1:80");
+	agent_wait(agent_start_as(&(struct agent_setup){
+			   .api = api, .kubeconfig = &(struct api_kubeconfig){ .namespace = "shop", .server = server } }),
+		   WEB_PORT, "10.0.0.1:8080 10.0.0.2:80");
+}
+
 /* Whoever writes it is whom the pod's dials are entrusted to: it may name any address, and what it does not name is left alone. */
 static void services_file_claims_what_it_names_and_nothing_else(void **state)
 {
@@ -577,6 +595,7 @@ int main(int argc, char **argv)
 		TEST(service_claims_no_address_but_those_the_api_gave_it),
 		TEST(other_namespace_takes_no_dial_of_a_service),
 		TEST(endpoints_that_can_be_no_pods_are_left_out),
+		TEST(endpoints_on_loopback_are_left_out_unless_the_api_is_there),
 		TEST(services_file_claims_what_it_names_and_nothing_else),
 		TEST(token_is_in_no_metric_no_table_and_not_in_the_process_list),
 	};
