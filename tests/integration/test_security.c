@@ -123,8 +123,8 @@ static pid_t start_exchanging(const char *a, const char *b)
 }
 
 /*
- * The directory lies in one of the stranger's, who may therefore put anything in its place: his own, with a table of his. Whatever the
- * moment, the one that is read is the one that was looked at.
+ * The directory lies in one of the stranger's, who may therefore put anything in its place: his own, with a table of his. Whatever
+ * the moment, the one that is read is the one that was looked at.
  */
 static void exchange_between_look_and_map_leads_nowhere(void **state)
 {
