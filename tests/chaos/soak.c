@@ -26,6 +26,8 @@
 enum { TIME_S = 600, REPORTS = 20, ENDPOINTS = 6, SERVICES = 20, DIALERS = 4, DIALS = 10, LIMIT_MS = 60000 };
 /* Of the time, a third is for warming up. Growth that is none: a heap's edges. */
 enum { WARM = 3, MOST_KIB = 512, MORE = 8 };
+/* Of a Service: they come and go. Ever new ones would take memory: a writer remembers as many as a ledger has rows. */
+enum { ADDRESSES = 8 };
 
 struct held {
 	long files, threads, maps;
@@ -164,7 +166,7 @@ static void change_api(struct soak *k)
 	api_put_slice(k->api, "web-1", "web", name, text);
 	snprintf(service, sizeof(service), "other-%u", other);
 	snprintf(name, sizeof(name), "other-%u-1", other);
-	snprintf(text, sizeof(text), "10.0.%u.%u 10.1.0.%u", other, turn % 250 + 1, other + 1);
+	snprintf(text, sizeof(text), "10.0.%u.%u 10.1.0.%u", other, turn % ADDRESSES + 1, other + 1);
 	api_put_slice(k->api, name, service, "http:8080", text);
 }
 
