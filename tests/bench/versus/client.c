@@ -9,6 +9,8 @@
  *                                             ends them when standard input ends; "try" on it is answered by "served" when each
  *                                             has been served once more
  * client hold ADDRESS PORT                    one connection that is dialed again when it ends
+ * client until ADDRESS PORT                   for each address on standard input: dials until one is connected to that address;
+ *                                             prints the ns of CLOCK_MONOTONIC at that moment
  *
  * PRELOAD is the LD_PRELOAD of those that it starts, or "-".
  */
@@ -141,6 +143,49 @@ static int hold(const struct sockaddr_in *to)
 	}
 }
 
+/* ---- one that waits for a server ---- */
+
+static bool is_connected_to(int fd, const char *address)
+{
+	struct sockaddr_in peer;
+	socklen_t len = sizeof(peer);
+	char text[INET_ADDRSTRLEN];
+
+	return getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && inet_ntop(AF_INET, &peer.sin_addr, text, sizeof(text)) &&
+	       strcmp(text, address) == 0;
+}
+
+static void dial_until(const struct sockaddr_in *to, const char *address)
+{
+	for (;;) {
+		double connected, now;
+		int fd = dial(to, &connected);
+		bool there;
+
+		if (fd < 0)
+			fail("dial");
+		now = now_ns();
+		there = is_connected_to(fd, address);
+		close(fd);
+		if (there) {
+			printf("%.0f\n", now);
+			fflush(stdout);
+			return;
+		}
+	}
+}
+
+static int until(const struct sockaddr_in *to)
+{
+	char line[64];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = '\0';
+		dial_until(to, line);
+	}
+	return 0;
+}
+
 /* ---- those that start others ---- */
 
 static pid_t spawn(char *const *argv, int in, int out)
@@ -238,6 +283,10 @@ int main(int argc, char **argv)
 		to = place(argv + 2);
 		return hold(&to);
 	}
+	if (argc == 4 && strcmp(verb, "until") == 0) {
+		to = place(argv + 2);
+		return until(&to);
+	}
 	if (argc == 5 && (strcmp(verb, "dial") == 0 || strcmp(verb, "once") == 0)) {
 		to = place(argv + 3);
 		return dial_often(atoi(argv[2]), &to, strcmp(verb, "once") == 0);
@@ -247,6 +296,6 @@ int main(int argc, char **argv)
 			setenv("LD_PRELOAD", argv[3], 1);
 		return strcmp(verb, "start") == 0 ? start_often(atoi(argv[2]), argv + 4) : herd(atoi(argv[2]), argv + 4);
 	}
-	fprintf(stderr, "usage: client dial|start|herd|hold ...\n");
+	fprintf(stderr, "usage: client dial|start|herd|hold|until ...\n");
 	return 2;
 }
