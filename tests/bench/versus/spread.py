@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How evenly clients of one connection each lie on the servers: at once, over many pods, and when the list of servers changes."""
 import json
+import signal
 import subprocess
 
 import figures
@@ -42,15 +43,15 @@ def row(scenario, clients, servers, way, trials):
 		"idle": max(figures.evenness(counts)["idle"] for counts in trials)}
 
 
-def within_a_pod(setup, ways, trials_of, tell):
-	"""All clients are processes of one pod, and start at once."""
+def within_a_pod(setup, ways, sizes, tell):
+	"""All clients are processes of one pod, and start at once. `sizes`: (clients, servers, trials)."""
 	rows = []
-	for clients, servers in ((2, 5), (50, 7), (1000, 20)):
+	for clients, servers, count in sizes:
 		trials = {name: [] for name in ways}
-		for turn in range(trials_of(clients)):
+		for turn in range(count):
 			for name, variant in ways.items():
 				trials[name].append(one_herd(setup, variant, clients, "shop/web%d" % servers))
-			tell("%d clients on %d servers" % (clients, servers), turn + 1, trials_of(clients))
+			tell("%d clients on %d servers" % (clients, servers), turn + 1, count)
 		rows += [row("%d clients of one pod on %d servers" % (clients, servers), clients, servers, name, trials[name]) for name in ways]
 	return rows
 
@@ -102,7 +103,7 @@ def across_pods(setup, node, count, trials, tell):
 	names, rows = ["client-%d" % i for i in range(count)], []
 	for name in names:
 		node.add_pod(name)
-	for clients, servers in ((1, 5), (2, 5), (1, 7)):
+	for clients, servers in ((2, 5), (1, 7)):
 		service, scenario = "shop/web%d" % servers, "%d pods, %d client%s each, on %d servers" % (count, clients, "s" * (clients > 1), servers)
 		ways = [
 			("iptables", lambda: [crowd_once(setup, [(name, {}) for name in names], None, clients, service) for _ in range(trials)]),
@@ -155,6 +156,7 @@ class ByFairdial:
 	def set(self, setup, endpoints):
 		if self.agent:
 			setup.services_file(self.name, [(*SERVICE, endpoints)], self.policy)
+			self.agent.send_signal(signal.SIGHUP) # it would see by itself, within a second
 		else:
 			self.agent, self.env = variants.start_agent(setup, self.name, self.pod, [(*SERVICE, endpoints)], self.policy)
 		wait_listed(setup, self.env, SERVICE[0], endpoints)
