@@ -312,7 +312,7 @@ BENCH_DIR := $(BUILD)/bench
 BENCH_SRC := $(wildcard tests/bench/bench*.c) $(addprefix tests/bench/,run.c stats.c tables.c)
 BENCH_OWN := $(addprefix $(BENCH_DIR)/,bench worker choose publisher empty.so libfairdial-stripped.so)
 BENCH_VERSUS := $(addprefix $(BENCH_DIR)/,versus-backend versus-client versus-change)
-versus = PYTHONDONTWRITEBYTECODE=1 FAIRDIAL_TEST_ROOT=$(CURDIR) python3 tests/bench/versus/versus.py $(BUILD) \
+versus = $(if $(QUICK),PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s tests/bench/versus &&) PYTHONDONTWRITEBYTECODE=1 FAIRDIAL_TEST_ROOT=$(CURDIR) python3 tests/bench/versus/versus.py $(BUILD) \
 	$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(filter command line environment,$(origin TIME)),--seconds $(TIME)) $(if $(QUICK),--quick)
 
 .PHONY: bench

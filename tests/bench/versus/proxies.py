@@ -16,6 +16,7 @@ defaults
 NGINX = """
 load_module %(modules)s/ngx_stream_module.so;
 daemon off;
+user root;
 worker_processes auto;
 worker_rlimit_nofile 20000;
 pid %(folder)s/nginx.pid;

@@ -14,6 +14,23 @@ import variants
 REBALANCE = {"rebalance": "2s", "quiet": "200ms"}
 
 
+def ports_of(setup, env, name=None):
+	"""The ports of all Services, or of one, as `fairdial status` tells them."""
+	done = subprocess.run([setup.tool, "status", "--json", "--dir", env["FAIRDIAL_DIR"], *([name] if name else [])], stdout=subprocess.PIPE,
+			      stderr=subprocess.DEVNULL, text=True)
+	try:
+		return [port for service in json.loads(done.stdout)["services"] for port in service["ports"]]
+	except (ValueError, KeyError):
+		return []
+
+
+def wait_idle(setup, env):
+	"""Until no connection is open, to the servers and to the pod's ledger, which hears of it a moment later."""
+	setup.backend.wait_idle()
+	if "FAIRDIAL_DIR" in env:
+		processes.wait_until(lambda: not any(of["active"] for port in ports_of(setup, env) for of in port["endpoints"]), "the ledger")
+
+
 def on_servers(setup, servers):
 	"""Open connections of the servers of a Service, in their order."""
 	found = setup.backend.open()
@@ -32,7 +49,7 @@ def one_herd(setup, variant, clients, service):
 		return on_servers(setup, endpoints_of(setup, service))
 	finally:
 		herd.end()
-		setup.backend.wait_idle()
+		wait_idle(setup, env)
 
 
 def row(scenario, clients, servers, way, trials):
@@ -120,19 +137,9 @@ def across_pods(setup, node, count, trials, tell):
 SERVICE = ("shop/lists", ("10.96.0.99", 80))
 
 
-def listed(setup, env, service):
-	"""The servers of a Service as the table has them. None: not there yet."""
-	done = subprocess.run([setup.tool, "status", "--json", "--dir", env["FAIRDIAL_DIR"], service.split("/")[1]], stdout=subprocess.PIPE,
-			      stderr=subprocess.DEVNULL, text=True)
-	try:
-		ports = json.loads(done.stdout)["services"][0]["ports"]
-	except (ValueError, KeyError, IndexError):
-		return None
-	return sorted((of["address"], of["port"]) for of in ports[0]["endpoints"])
-
-
 def wait_listed(setup, env, service, endpoints):
-	processes.wait_until(lambda: listed(setup, env, service) == sorted(endpoints), "the agent's table")
+	processes.wait_until(lambda: sorted((of["address"], of["port"]) for port in ports_of(setup, env, service.split("/")[1])
+						     for of in port["endpoints"]) == sorted(endpoints), "the agent's table")
 
 
 class ByRules:
@@ -197,7 +204,7 @@ def scale_up(setup, way, servers, clients, limit):
 	finally:
 		for herd in herds:
 			herd.end()
-		setup.backend.wait_idle()
+		wait_idle(setup, way.env)
 
 
 def rolling_restart(setup, way, old, new, clients, limit):
@@ -222,7 +229,7 @@ def rolling_restart(setup, way, old, new, clients, limit):
 			herd.end()
 		for address, _ in old:
 			setup.backend.command("go " + address)
-		setup.backend.wait_idle()
+		wait_idle(setup, way.env)
 
 
 def when_the_list_changes(setup, servers, clients, trials, tell):

@@ -167,4 +167,7 @@ def main():
 
 
 if __name__ == "__main__":
-	sys.exit(main())
+	try:
+		sys.exit(main())
+	except KeyboardInterrupt:
+		sys.exit(130)
