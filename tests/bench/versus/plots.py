@@ -11,7 +11,8 @@ set grid ytics lc rgb "#dddddd"
 set border 3 lc rgb "#888888"
 set tics nomirror
 set xtics rotate by -20 noenhanced
-set key top left horizontal
+set key outside top center horizontal
+set errorbars 0.5 front lc rgb "#444444"
 set linetype 1 lc rgb "#2a6fb0"
 set linetype 2 lc rgb "#e08a1e"
 set linetype 3 lc rgb "#5a9b4a"

@@ -91,6 +91,7 @@ def text_of_evenness(rows):
 		shown = " ".join(map(str, counts)) if len(counts) <= 12 else "%d to %d" % (min(counts), max(counts))
 		lines.append("    %-24s median %3d, most %3d of %2d; deviation %5.1f; the last: %s" % (
 			row["way"], row["spread"]["median"], row["most"], row["trials"], row["deviation"]["median"], shown))
+	lines.append("  (the lists of HAProxy and nginx are files here, and not changed)")
 	return lines
 
 

@@ -49,14 +49,17 @@ def tell(what, turn, of):
 		sys.stderr.write("\r\033[K%s: %d of %d" % (what, turn, of) if turn < of else "\r\033[K")
 
 
+def rounds_of(part, rounds):
+	"""What is quick is measured more often, and less often what does not differ from turn to turn."""
+	return {"dial": 3 * rounds, "memory": min(3, rounds)}.get(part, rounds)
+
+
 def measure_loads(setup, made, sizes, result, missing):
 	for name, (title, _, _, numbers) in loads.PARTS.items():
 		try:
 			if name == "mysql":
 				setup.database = loads.start_database(setup)
-			# What does not differ from turn to turn is not measured in each.
-			rounds = min(sizes["rounds"], 3) if name == "memory" else sizes["rounds"]
-			values = loads.measure(setup, made, name, rounds, sizes, tell)
+			values = loads.measure(setup, made, name, rounds_of(name, sizes["rounds"]), sizes, tell)
 		except (OSError, processes.Trouble) as trouble:
 			missing(title, str(trouble))
 			continue
@@ -130,8 +133,8 @@ def write(result, folder):
 
 QUICK = {"rounds": 1, "seconds": 1, "services": 50, "dials": 50, "starts": 5, "clients": 10, "queries": 200, "herds": ((2, 5, 2), (50, 7, 1)), "pods": 10,
 	 "list_trials": 1, "herd": 24, "changes": 10, "without": ("iptables-many", "fairdial-many")}
-FULL = {"rounds": 9, "seconds": 1, "services": 5000, "dials": 500, "starts": 40, "clients": 100,
-	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 3)), "pods": 50, "list_trials": 1, "herd": 60, "changes": 200, "without": ()}
+FULL = {"rounds": 13, "seconds": 1, "services": 5000, "dials": 200, "starts": 40, "clients": 100,
+	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 2)), "pods": 50, "list_trials": 1, "herd": 60, "changes": 200, "without": ()}
 
 
 def arguments():
