@@ -140,6 +140,7 @@ if [ "$what" = bench ]; then
 	need unshare util-linux util-linux util-linux
 	need ip iproute2 iproute2 iproute2
 	need sysctl procps procps procps-ng
+	need hostname hostname busybox hostname
 	need haproxy haproxy haproxy haproxy
 	need nginx nginx-light nginx nginx
 	need '/usr/lib*/nginx/modules/ngx_stream_module.so' libnginx-mod-stream nginx-mod-stream nginx-mod-stream

@@ -95,6 +95,16 @@ def measure(build, folder, sizes):
 		result["troubles"][what] = why
 
 	made, nodes = variants.make_all(setup, sizes["services"], missing)
+	try:
+		measure_all(setup, made, nodes, sizes, result, missing)
+	finally:
+		for variant in made.values():
+			for helper in variant.helpers:
+				processes.stop(helper)
+	return result
+
+
+def measure_all(setup, made, nodes, sizes, result, missing):
 	result["titles"] = {name: variant.title for name, variant in made.items()}
 	# All are made, and answer; a load of a whole second is for fewer where it is only to be seen that it runs.
 	loaded = {name: variant for name, variant in made.items() if name not in sizes["without"]}
@@ -102,7 +112,6 @@ def measure(build, folder, sizes):
 	measure_evenness(setup, made, nodes, sizes, result, missing)
 	result["change"] = change.measure(setup, nodes, sizes["services"], sizes["changes"], tell)
 	result["goals"] = report.goals(result)
-	return result
 
 
 def failures(result):
