@@ -11,33 +11,52 @@ compiler=$(${CC:-cc} --version | sed -n '1s/^\([a-z]*\).* \([0-9][0-9]*\)\.[0-9.
 
 command -v valgrind >/dev/null || { echo "bench-instructions: valgrind is not installed: make deps" >&2; exit 1; }
 counts=$(mktemp)
-trap 'rm -f "$counts"' EXIT
-"$build/bench/bench" "$build" baseline >"$counts" || { cat "$counts"; exit 1; }
+said=$(mktemp)
+trap 'rm -f "$counts" "$said"' EXIT
 
-if [ "${2-}" = update ]; then
-	{
-		sed "/^$compiler /d" "$baseline" 2>/dev/null || true
-		awk -v compiler="$compiler" '$1 == "count" { print compiler, $2, $3 }' "$counts"
-	} >"$baseline.new"
-	mv "$baseline.new" "$baseline"
-	grep "^$compiler " "$baseline"
-	exit 0
-fi
+count() {
+	"$build/bench/bench" "$build" baseline >"$said" || { cat "$said"; exit 1; }
+	grep '^count ' "$said" >>"$counts"
+}
 
-awk -v compiler="$compiler" '
-	NR == FNR { if ($1 == compiler) { was[$2] = $3; known++ } next }
-	$1 != "count" { next }
+# What is done once a second falls into more or fewer of the dials, as the machine is slow or quick: it only ever adds.
+least() {
+	awk '{ if (!($2 in least)) name[++n] = $2; if (!($2 in least) || $3 < least[$2]) least[$2] = $3 }
+		END { for (i = 1; i <= n; i++) print name[i], least[name[i]] }' "$counts"
+}
+
+compare() {
+	least | awk -v compiler="$compiler" -v baseline="$baseline" '
+	BEGIN { while ((getline line < baseline) > 0) { split(line, word, " "); if (word[1] == compiler) { was[word[2]] = word[3]; known++ } } }
+	!known { printf "  %-18s %8.1f instructions\n", $1, $2; next }
 	{
-		seen[$2] = 1
-		verdict = !($2 in was) ? "not in the baseline" : $3 > was[$2] * 1.1 ? "GREW" : "ok"
-		printf "  %-18s %8.1f instructions, baseline %8.1f  %+6.1f %%  %s\n", $2, $3, was[$2], was[$2] ? ($3 / was[$2] - 1) * 100 : 0, verdict
-		if (verdict == "GREW" || (known && verdict != "ok"))
-			bad++
+		seen[$1] = 1
+		verdict = !($1 in was) ? "not in the baseline" : $2 > was[$1] * 1.1 ? "grew by more than a tenth" : "ok"
+		bad += verdict != "ok"
+		if ($1 in was)
+			verdict = sprintf("baseline %8.1f  %+6.1f %%  %s", was[$1], ($2 / was[$1] - 1) * 100, verdict)
+		printf "  %-18s %8.1f instructions, %s\n", $1, $2, verdict
 	}
 	END {
 		for (name in was)
 			if (!(name in seen)) { print "  " name ": in the baseline, but not counted"; bad++ }
 		if (!known)
-			print "bench-instructions: nothing is compared: no baseline for " compiler " in tests/bench/instructions.baseline (UPDATE=1 writes it)"
+			print "bench-instructions: nothing is compared: no baseline for " compiler " in " baseline " (UPDATE=1 writes it)"
 		exit bad > 0
-	}' "$baseline" "$counts"
+	}'
+}
+
+count
+if [ "${2-}" = update ]; then
+	count
+	touch "$baseline"
+	{ sed "/^$compiler /d" "$baseline" && least | sed "s/^/$compiler /"; } >"$baseline.new"
+	mv "$baseline.new" "$baseline"
+	cat "$baseline"
+	exit 0
+fi
+for again in 1 2; do
+	compare >/dev/null && break
+	count
+done
+compare
