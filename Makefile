@@ -391,7 +391,9 @@ INSTALLS = 755,$(BUILD)/fairdial,$(BINDIR)/fairdial 755,$(BUILD)/libfairdial.so,
 	$(patsubst %,644$(,)%$(,)$(ZSHDIR)/_fairdial,$(wildcard src/completion/_fairdial)) \
 	$(foreach f,$(EXAMPLES),644,$f,$(DOCDIR)/$f)
 EXAMPLES = $(sort $(shell find examples -type f))
-each_install = set -e; for row in $(INSTALLS); do rest=$${row\#*,} mode=$${row%%,*} file=$${rest%%,*} place="$(DESTDIR)$${rest\#*,}"; $(1); done
+# A blank would cut a name into two, of which the first might be somebody's file.
+no_blanks = $(foreach v,PREFIX BINDIR LIBDIR MANDIR DOCDIR BASHDIR ZSHDIR,$(if $(word 2,$($v)),$(error $v has a blank in it: only DESTDIR may)))
+each_install = $(no_blanks)set -e; for row in $(INSTALLS); do rest=$${row\#*,} mode=$${row%%,*} file=$${rest%%,*} place="$(DESTDIR)$${rest\#*,}"; $(1); done
 
 .PHONY: install
 install: all ## install under PREFIX (DESTDIR, LIBDIR and their like are honoured)

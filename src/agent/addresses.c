@@ -38,6 +38,20 @@ bool address_is_unicast(const struct addr *addr)
 	return memcmp(addr->ip, zero, 16) != 0 && addr->ip[0] != 0xff;
 }
 
+bool address_is_link_local(const struct addr *addr)
+{
+	if (addr->is_v4)
+		return addr->ip[12] == 169 && addr->ip[13] == 254;
+	return addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
+}
+
+bool address_is_loopback(const struct addr *addr)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return addr->is_v4 ? addr->ip[12] == 127 : memcmp(addr->ip, one, 16) == 0;
+}
+
 /* ---- addresses as numbers: the range of one family lies within one upper half ---- */
 
 static uint64_t half(const struct addr *addr, size_t from)

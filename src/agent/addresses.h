@@ -17,6 +17,10 @@
 /* One that a connection can be made to: not unspecified, multicast or the broadcast address. */
 bool address_is_unicast(const struct addr *addr);
 
+/* Of one link: 169.254.0.0/16 and fe80::/10. There a node answers for its own (a cloud's metadata, a cache of the DNS). */
+bool address_is_link_local(const struct addr *addr);
+bool address_is_loopback(const struct addr *addr); /* 127.0.0.0/8, ::1 */
+
 struct address_network {
 	struct addr first;
 	unsigned prefix_len; /* of all 128 bits: IPv4's /8 is 104 here */

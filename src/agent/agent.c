@@ -12,6 +12,7 @@
 
 #include "agent/exporter.h"
 #include "agent/keeper.h"
+#include "agent/kube_config.h"
 #include "agent/log.h"
 #include "agent/mesh.h"
 #include "agent/publish.h"
@@ -520,6 +521,7 @@ static struct model_options model_options_of(const struct agent_options *o)
 	struct model_options model = o->model;
 
 	model.warn = log_warning;
+	model.no_loopback = o->config && !kube_config_is_local(o->config); /* else servers may well be there, too */
 	if (o->per_namespace) {
 		model.pod = NULL;
 		model.address_count = 0;

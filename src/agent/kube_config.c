@@ -38,6 +38,18 @@ static void wipe_data(void **data, size_t *size)
 	*size = 0;
 }
 
+bool kube_config_is_local(const struct kube_config *config)
+{
+	static const char *const hosts[] = { "127.", "[::1]", "localhost:", "localhost/" };
+	const char *host = strstr(config->server, "://");
+
+	host = host ? host + 3 : config->server;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		if (strncmp(host, hosts[i], strlen(hosts[i])) == 0)
+			return true;
+	return strcmp(host, "localhost") == 0;
+}
+
 void kube_config_done(struct kube_config *config)
 {
 	wipe_text(&config->token);

@@ -52,6 +52,9 @@ int kube_config_in_cluster(const char *root, struct kube_config *ret, struct rep
  */
 int kube_config_load(const char *path, struct kube_config *ret, struct report *why);
 
+/* Whether the server is on this machine: a test, a proxy, a cluster on one machine. By what is written: no name is looked up. */
+bool kube_config_is_local(const struct kube_config *config);
+
 /* Overwrites secrets before it frees them. One that is all zero may be handed in. */
 void kube_config_done(struct kube_config *config);
 

@@ -65,6 +65,7 @@ struct model *model_new(const struct model_options *options)
 		return NULL;
 	model->file.defaults = policy_defaults();
 	model->warn = options->warn;
+	model->no_loopback = options->no_loopback;
 	model->options_policy = options->policy ? *options->policy : model->file.defaults;
 	settle_defaults(model);
 	model->all_touched = true;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/addresses.h"
 #include "agent/model_resolve.h"
 
 /* ---- slices of a Service ---- */
@@ -14,12 +15,18 @@ static bool joins(const struct kube_slice_port *slice_port, const struct kube_se
 	       strcmp(slice_port->name, port->name) == 0;
 }
 
+/* What the API refuses (CVE-2021-25737) does not get by here where it did not. */
+static bool is_refused(const struct resolver *r, const struct addr *addr)
+{
+	return address_is_link_local(addr) || (r->model->no_loopback && address_is_loopback(addr));
+}
+
 static int add_slice(struct resolver *r, const struct kube_slice *slice, uint16_t port)
 {
 	for (size_t i = 0; i < slice->endpoint_count; i++) {
 		struct candidate *candidate;
 
-		if (slice->endpoints[i].addr.is_v4 != slice->is_v4)
+		if (slice->endpoints[i].addr.is_v4 != slice->is_v4 || is_refused(r, &slice->endpoints[i].addr))
 			continue;
 		candidate = resolve_candidate(r);
 		if (!candidate)

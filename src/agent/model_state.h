@@ -78,6 +78,7 @@ struct model {
 	size_t address_count;
 
 	void (*warn)(const char *line); /* NULL: nobody is told */
+	bool no_loopback;
 
 	struct table_policy options_policy; /* of whom nobody else says anything */
 	struct table_policy defaults;       /* what the file says of all, else that */

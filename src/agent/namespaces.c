@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,7 +44,7 @@ struct room {
 
 struct namespaces {
 	char dir[PATH_MAX - 2 * TABLE_NAME_SIZE];
-	int dir_fd; /* holds the flock */
+	int dir_fd, lock_fd;
 	struct room *rooms;
 	struct index by_name;
 	size_t count; /* of those that are not refused */
@@ -164,11 +163,8 @@ static int take_directory(struct namespaces *n, struct report *why)
 			      "%s may be changed by other users, so no program should trust a table below it: "
 			      "make it yours, and not writable by others (chmod go-w)",
 			      n->dir);
-	if (flock(n->dir_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? report(why, -EBUSY, "another fairdial publishes into %s: stop it, or choose another --dir",
-						     n->dir) :
-					      report(why, -errno, "cannot lock %s: %s", n->dir, strerror(errno));
-	return 0;
+	n->lock_fd = writer_lock(n->dir_fd, n->dir, false, why);
+	return n->lock_fd < 0 ? n->lock_fd : 0;
 }
 
 /* Those of a predecessor are vouched for from now on, and go on until ours take their place. */
@@ -198,7 +194,7 @@ static int take_tables(struct namespaces *n, struct report *why)
 	return r;
 }
 
-/* A table holds a descriptor, for its lock. */
+/* A table holds two descriptors: of its directory, and of its lock. */
 static void allow_descriptors(void)
 {
 	struct rlimit limit;
@@ -216,7 +212,7 @@ int namespaces_open(const char *dir, struct namespaces **ret_namespaces, struct 
 
 	if (!n)
 		return report(why, -ENOMEM, "out of memory");
-	n->dir_fd = -1;
+	n->dir_fd = n->lock_fd = -1;
 	if (strlen(dir) >= sizeof(n->dir)) {
 		r = report(why, -ENAMETOOLONG, "the directory's name is too long: %.64s...", dir);
 		goto fail;
@@ -248,6 +244,8 @@ void namespaces_close(struct namespaces *n)
 	index_free(&n->by_name);
 	if (n->dir_fd >= 0)
 		close(n->dir_fd);
+	if (n->lock_fd >= 0)
+		close(n->lock_fd);
 	free(n);
 }
 

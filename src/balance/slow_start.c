@@ -34,7 +34,8 @@ static bool is_anyone_new(const struct table_tally *tally, uint64_t now_ms, uint
 
 void pick_take_tally(struct pick *pick, const struct table_tally *tally, uint32_t slow_start_ms)
 {
-	bool known = tally->weight < UINT32_MAX;
+	/* Of more than there are rows, a damaged table or one that is being written may tell: what is then drawn must be a row. */
+	bool known = tally->weight < UINT32_MAX && tally->usable && tally->usable <= pick->rows.count;
 
 	pick->usable = known ? tally->usable : 0;
 	pick->weight = known ? (uint32_t)tally->weight : 0;

@@ -167,9 +167,23 @@ static const char *scratch_place(void)
 	return place && *place ? place : "/tmp";
 }
 
+/* Where others can rename in $TMPDIR, the name may lead elsewhere by now: not through a link, nor into what is not ours. */
+static DIR *open_private(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	DIR *d = NULL;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid())
+		d = fdopendir(fd);
+	if (fd >= 0 && !d)
+		close(fd);
+	return d;
+}
+
 static void remove_private(const char *dir)
 {
-	DIR *d = opendir(dir);
+	DIR *d = open_private(dir);
 	struct dirent *entry;
 
 	while (d && (entry = readdir(d)))

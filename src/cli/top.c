@@ -18,6 +18,7 @@
 #include "cli/print_json.h"
 #include "install/self.h"
 #include "install/terminfo.h"
+#include "top/canvas.h"
 #include "top/choices.h"
 #include "top/frame.h"
 #include "top/json.h"
@@ -121,6 +122,8 @@ static int width_of_output(void)
 
 	if (columns <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		columns = size.ws_col;
+	if (columns > CANVAS_MAX)
+		columns = CANVAS_MAX;
 	return columns > 0 ? columns : PIPE_WIDTH;
 }
 

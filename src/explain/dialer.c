@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "inspect/proc_files.h"
@@ -59,14 +60,17 @@ static int read_environment(int process, struct environment *environment)
 int dialer_of_process(int pid, struct environment *environment, struct explain_dialer *ret_dialer)
 {
 	char path[32];
+	struct stat st;
 	int process, r;
 
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	process = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	r = read_environment(process, environment);
+	r = fstat(process, &st) < 0 ? -errno : read_environment(process, environment);
 	*ret_dialer = (struct explain_dialer){ .pid = pid, .environment = environment, .other_host = has_other_host(process) };
+	if (r == 0)
+		ret_dialer->uid = st.st_uid;
 	close(process);
 	return r;
 }

@@ -113,6 +113,7 @@ struct explain_port {
 struct explain_dialer {
 	int pid; /* 0: one of the caller's environment, in which the shim is loaded */
 	const struct environment *environment;
+	uint32_t uid; /* of one that runs: its user, who may not have our ledger */
 	bool other_host; /* its host name is not ours */
 	const struct why_row *unspread; /* why none of its dials is spread by this table; NULL: its environment alone decides */
 };

@@ -334,7 +334,7 @@ static void print_standing(const struct explain_connection *c, const struct expl
 	for (size_t i = 0; i < family_of(e)->count; i++)
 		open += family_of(e)->endpoints[i].score.active;
 	printf("  endpoint   ");
-	if (e->snapshot->ledger_error)
+	if (e->snapshot->ledger_error || family_of(e)->sight == SIGHT_NO_LEDGER)
 		printf("counts are not known");
 	else
 		printf("has %u of %llu open connections counted now, after %u dial%s", own->score.active, open,

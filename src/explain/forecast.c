@@ -7,8 +7,10 @@
 #include "explain/explain.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/policy.h"
@@ -202,6 +204,8 @@ static int take_endpoints(const struct look *l, const struct looked_port *p, con
 	for (; f->count < pick->rows.count; f->count++) {
 		f->endpoints[f->count].seen = &first[f->count];
 		look_at_row(l, pick, (uint32_t)f->count, &f->endpoints[f->count]);
+		if (l->copy.base && !rules_by_load(f->balance)) /* nobody's dial counts them anew: as status has them */
+			f->endpoints[f->count].score.active = first[f->count].score.active;
 	}
 	for (size_t i = 0; with_others && i < p->seen->endpoint_count; i++)
 		if (seen[i].addr.is_v4 != f->v4)
@@ -344,13 +348,41 @@ static int take_generation(struct look *l)
 
 /* ---- the whole ---- */
 
+static bool may_write(const struct look *l, const char *path)
+{
+	uint32_t uid = l->dialer.pid ? l->dialer.uid : geteuid();
+	struct stat st;
+
+	if (uid == geteuid())
+		return access(path, W_OK) == 0;
+	return stat(path, &st) == 0 && (uid == 0 || (st.st_mode & (st.st_uid == uid ? S_IWUSR : S_IWOTH)));
+}
+
+/* Whether that user's shim would take it, too: whoever asks may see more. */
+static bool is_its_own(const struct look *l, const char *path)
+{
+	struct stat st;
+
+	if (!l->dialer.pid || l->dialer.uid == geteuid())
+		return true;
+	return may_write(l, path) && stat(path, &st) == 0 &&
+	       (st.st_uid == l->dialer.uid || st.st_uid == 0 || st.st_uid == l->place->trust.shim_uid);
+}
+
 static void open_ledger(struct look *l)
 {
-	int r = snapshot_open_ledger(l->place->dir, &l->place->trust, LEDGER_COPY, &l->ledger);
+	char path[PATH_MAX];
+	int r = snapshot_ledger_path(l->place->dir, path);
 
+	if (r == 0)
+		r = snapshot_open_ledger(l->place->dir, &l->place->trust, LEDGER_COPY, &l->ledger);
+	if (r == 0 && !is_its_own(l, path)) {
+		ledger_close(&l->ledger);
+		r = -EACCES;
+	}
 	if (r < 0)
 		l->ledger.base = NULL;
-	l->makes_ledger = r == -ENOENT && access(l->place->dir, W_OK) == 0;
+	l->makes_ledger = r == -ENOENT && may_write(l, dirname(path));
 }
 
 static int look(struct look *l)

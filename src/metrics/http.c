@@ -122,11 +122,16 @@ static void on_connection(void *of, struct MHD_Connection *connection, void **co
 	}
 }
 
+static uint64_t longest_ms(const struct http *h)
+{
+	return h->open < HTTP_CONNECTIONS ? HTTP_LONGEST_MS : HTTP_CROWDED_MS;
+}
+
 /* The library looks for silence alone: who sends a byte a second is never silent. It finds the connection over, and closes it. */
 static void end_visits(struct http *h, uint64_t now_ms)
 {
 	for (size_t i = 0; i <= HTTP_CONNECTIONS && h->open; i++)
-		if (h->visitors[i].fd >= 0 && now_ms >= h->visitors[i].since_ms + HTTP_LONGEST_MS)
+		if (h->visitors[i].fd >= 0 && now_ms >= h->visitors[i].since_ms + longest_ms(h))
 			shutdown(h->visitors[i].fd, SHUT_RDWR);
 }
 
@@ -195,6 +200,20 @@ static int start(struct http *h, int fd)
 	return h->daemon ? 0 : -EIO;
 }
 
+static const char *remedy(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return "; --listen names another, and port 0 any";
+	case -EADDRNOTAVAIL:
+		return ", which is no address of this machine: --listen names one, and :PORT is every one";
+	case -EACCES:
+		return "; ports below 1024 are for root: --listen names a higher one";
+	default:
+		return "";
+	}
+}
+
 int http_open(const struct addr *listen, const struct http_pages *pages, struct http **ret_http, struct report *why)
 {
 	struct http *h = calloc(1, sizeof(*h));
@@ -209,8 +228,7 @@ int http_open(const struct addr *listen, const struct http_pages *pages, struct 
 	fd = listen_anywhere(listen, &h->address);
 	if (fd < 0) {
 		free(h);
-		return report(why, fd, "cannot listen on %s: %s%s", addr_print(listen, where), strerror(-fd),
-			      fd == -EADDRINUSE ? "; --listen names another, and port 0 any" : "");
+		return report(why, fd, "cannot listen on %s: %s%s", addr_print(listen, where), strerror(-fd), remedy(fd));
 	}
 	r = start(h, fd);
 	if (r < 0) {
@@ -247,10 +265,25 @@ int http_fd(const struct http *h)
 	return MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
+/* Until the oldest has had its time, where all are taken: no new one wakes the loop then. */
+static int turn_ms(const struct http *h, int timeout_ms)
+{
+	uint64_t now_ms = clock_boot_ms();
+
+	for (size_t i = 0; i <= HTTP_CONNECTIONS && h->open >= HTTP_CONNECTIONS; i++) {
+		uint64_t end_ms = h->visitors[i].since_ms + HTTP_CROWDED_MS;
+
+		if (h->visitors[i].fd >= 0 && end_ms < now_ms + (unsigned)timeout_ms)
+			timeout_ms = end_ms > now_ms ? (int)(end_ms - now_ms) : 0;
+	}
+	return timeout_ms;
+}
+
 int http_due_ms(const struct http *h, int timeout_ms)
 {
 	MHD_UNSIGNED_LONG_LONG due_ms;
 
+	timeout_ms = turn_ms(h, timeout_ms);
 	if (MHD_get_timeout(h->daemon, &due_ms) != MHD_YES || due_ms >= (unsigned)timeout_ms)
 		return timeout_ms;
 	return (int)due_ms;

@@ -4,8 +4,9 @@
  * that polls its descriptor runs it, and nothing here waits.
  *
  * Who asks is not trusted. A connection is for one request and lasts HTTP_LONGEST_MS, however slowly its other end reads or
- * writes; there are HTTP_CONNECTIONS of them at most, of one address a part of these, and others wait in the kernel's queue. Each
- * has a few kilobytes for its request, and none may send a body.
+ * writes; there are HTTP_CONNECTIONS of them at most, of one address a part of these, and others wait in the kernel's queue. While
+ * all are taken each lasts HTTP_CROWDED_MS alone: a few who hold them open, and say nothing, do not keep who looks whether this
+ * agent is alive from getting a turn. Each has a few kilobytes for its request, and none may send a body.
  */
 #ifndef FAIRDIAL_METRICS_HTTP_H
 #define FAIRDIAL_METRICS_HTTP_H
@@ -20,6 +21,7 @@
 #define HTTP_CONNECTIONS	     24
 #define HTTP_CONNECTIONS_OF_ADDRESS  12
 #define HTTP_LONGEST_MS		     10000
+#define HTTP_CROWDED_MS		     500
 #define HTTP_BACKLOG		     64
 
 struct http;

@@ -15,7 +15,7 @@
  * is linked into place whole, and never shrinks. New generations are written into the area that is not current,
  * because a process that has changed its root or its user cannot open a new file, but keeps its mapping.
  *
- * The writer (there is one: it holds flock(2) on the directory):
+ * The writer (there is one: it holds flock(2) on DIR/lock):
  *	1. area.seq   := odd			readers of this area now fail their last step and start again
  *	2. the bytes of the area
  *	3. area.seq   := next even		store_release: pairs with the reader's step 2

@@ -34,7 +34,7 @@
 
 struct table_writer {
 	char dir[PATH_MAX - 32];
-	int dir_fd; /* holds the flock */
+	int dir_fd, lock_fd;
 	struct writer_options options;
 	struct table table; /* mapped for writing; base NULL before the first publish */
 	struct file_id id;  /* of its file */
@@ -104,6 +104,65 @@ static void continue_note(struct table_writer *w)
 
 /* ---- opening ---- */
 
+static int wait_for_lock(int fd, const char *dir, bool wait, struct report *why)
+{
+	if (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return report(why, -EBUSY, "another fairdial publishes into %s: stop it, or choose another --dir", dir);
+	if (errno == EINTR)
+		return report(why, -EINTR, "interrupted while another fairdial publishes into %s", dir);
+	return report(why, -errno, "cannot lock %s: %s", dir, strerror(errno));
+}
+
+/* -EPERM where others could have it open too. */
+static int check_lock(int fd)
+{
+	const struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!trust_file(&trust, &st))
+		return -EPERM;
+	return (st.st_mode & 077) && fchmod(fd, 0600) < 0 ? -errno : 0;
+}
+
+static int open_lock(int dir_fd, const char *dir, struct report *why)
+{
+	int fd = openat(dir_fd, WRITER_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : check_lock(fd);
+
+	if (r == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return r == -EPERM ? report(why, r, "%s/" WRITER_LOCK " is not yours, or others may write it: remove it first", dir) :
+			     report(why, r, "cannot open %s/" WRITER_LOCK ": %s", dir, strerror(-r));
+}
+
+int writer_lock(int dir_fd, const char *dir, bool wait, struct report *why)
+{
+	struct stat held, named;
+	int fd, r;
+
+	for (;;) {
+		fd = open_lock(dir_fd, dir, why);
+		if (fd < 0)
+			return fd;
+		r = wait_for_lock(fd, dir, wait, why);
+		if (r == 0 && fstat(fd, &held) == 0 && fstatat(dir_fd, WRITER_LOCK, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    held.st_dev == named.st_dev && held.st_ino == named.st_ino)
+			break;
+		close(fd);
+		if (r < 0)
+			return r;
+	}
+	/* For who asks by the directory, as the sweep of `fairdial run`. Anybody may have that one, so it decides nothing. */
+	flock(dir_fd, LOCK_EX | LOCK_NB);
+	return fd;
+}
+
 static int take_directory(struct table_writer *w, struct report *why)
 {
 	struct stat st;
@@ -121,15 +180,8 @@ static int take_directory(struct table_writer *w, struct report *why)
 			      "%s may be changed by other users, so no program would trust a table in it: "
 			      "make it yours, and not writable by others (chmod go-w)",
 			      w->dir);
-	if (flock(w->dir_fd, LOCK_EX | (w->options.wait ? 0 : LOCK_NB)) < 0) {
-		if (errno == EWOULDBLOCK)
-			return report(why, -EBUSY, "another fairdial publishes into %s: stop it, or choose another --dir",
-				      w->dir);
-		if (errno == EINTR)
-			return report(why, -EINTR, "interrupted while another fairdial publishes into %s", w->dir);
-		return report(why, -errno, "cannot lock %s: %s", w->dir, strerror(errno));
-	}
-	return 0;
+	w->lock_fd = writer_lock(w->dir_fd, w->dir, w->options.wait, why);
+	return w->lock_fd < 0 ? w->lock_fd : 0;
 }
 
 static void restore_rows(struct table_writer *w, const struct table_view *view, const struct table_port *port)
@@ -230,7 +282,7 @@ int writer_open(const char *dir, const struct writer_options *options, struct ta
 
 	if (!w)
 		return report(why, -ENOMEM, "out of memory");
-	w->dir_fd = -1;
+	w->dir_fd = w->lock_fd = -1;
 	w->options = *options;
 	w->instance = random_word();
 	host_boot_id(w->boot_id);
@@ -606,5 +658,7 @@ void writer_close(struct table_writer *w)
 	patch_done(&w->next);
 	if (w->dir_fd >= 0)
 		close(w->dir_fd);
+	if (w->lock_fd >= 0)
+		close(w->lock_fd);
 	free(w);
 }

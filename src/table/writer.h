@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds a generation and publishes it. Tool only: it allocates, and one writer at a time holds flock(2) on the
- * directory (an agent for its life, `publish` and `run` for a moment).
+ * Builds a generation and publishes it. Tool only: it allocates, and one writer at a time holds flock(2) on
+ * DIR/lock (an agent for its life, `publish` and `run` for a moment). That file is the writer's alone (0600), and stays: a lock on
+ * the directory, or on the table, could be held by everybody who may read it, and no agent would ever come in again.
  *
  * Functions return 0 or more, or a negative errno; where there is a `struct report`, it then holds one line for people.
  * Not thread-safe for one writer; killed at any instruction, it leaves the last whole generation (layout.h).
@@ -65,6 +66,14 @@ struct spec {
 };
 
 struct table_writer;
+
+#define WRITER_LOCK "lock"
+
+/*
+ * The lock of an open directory: a descriptor, for the caller to close. -EBUSY and -EINTR as writer_open; -EPERM where the file is
+ * somebody else's. `dir` is for what it says.
+ */
+int writer_lock(int dir_fd, const char *dir, bool wait, struct report *report);
 
 struct writer_options {
 	bool is_static;	    /* no heartbeat: published once */

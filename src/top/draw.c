@@ -31,6 +31,8 @@ static struct number print_count(uint64_t n, int room)
 		return to;
 	for (; value >= 999.5 && units[unit + 1]; unit++)
 		value /= 1000;
+	if (unit < 0) /* no shorter, for a column that has no room at all */
+		return to;
 	snprintf(to.text, sizeof(to.text), "%.*f%c", value < 9.995 && room > 4 ? 2 : value < 99.95 && room > 4 ? 1 : 0, value,
 		 units[unit]);
 	return to;

@@ -93,30 +93,32 @@ static json_t *group_json(const struct frame_group *g)
 	return object;
 }
 
-/* All lines of the frame in their order: an endpoint belongs to the Service above it. */
+/* An endpoint belongs to the Service above it. */
+static json_t *lines_json(const struct frame *f, const struct frame_line *lines, int n)
+{
+	json_t *rows = json_array(), *endpoints = NULL;
+
+	for (int i = 0; i < n; i++) {
+		if (lines[i].kind == FRAME_SERVICE) {
+			json_t *group = group_json(lines[i].group);
+
+			json_array_append_new(rows, group);
+			endpoints = json_object_get(group, "endpoints");
+		} else if (lines[i].kind == FRAME_ENDPOINT) {
+			json_array_append_new(endpoints, endpoint_json(f, lines[i].endpoint));
+		}
+	}
+	return rows;
+}
+
+/* All lines of the frame in their order, at once: for each part of a Service its endpoints would be put in order again. */
 static json_t *rows_json(const struct frame *f)
 {
-	enum { AT_ONCE = 256 };
-	json_t *rows = json_array(), *endpoints = NULL;
-	struct frame_line lines[AT_ONCE];
-	size_t at = 0;
-	int n;
+	struct frame_line *lines = malloc((f->line_count + 1) * sizeof(*lines));
+	int n = lines ? frame_lines(f, 0, f->line_count, lines) : -ENOMEM;
+	json_t *rows = n < 0 ? NULL : lines_json(f, lines, n);
 
-	for (; (n = frame_lines(f, at, AT_ONCE, lines)) > 0; at += (size_t)n)
-		for (int i = 0; i < n; i++) {
-			if (lines[i].kind == FRAME_SERVICE) {
-				json_t *group = group_json(lines[i].group);
-
-				json_array_append_new(rows, group);
-				endpoints = json_object_get(group, "endpoints");
-			} else if (lines[i].kind == FRAME_ENDPOINT) {
-				json_array_append_new(endpoints, endpoint_json(f, lines[i].endpoint));
-			}
-		}
-	if (n < 0) {
-		json_decref(rows);
-		rows = NULL;
-	}
+	free(lines);
 	return rows;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "top/plain.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "top/choices.h"
 #include "top/draw.h"
-
-enum { LINES_AT_ONCE = 256 };
 
 /* Not by wide output, which would turn the whole of stdout to it. */
 static void print(const struct canvas *c)
@@ -27,22 +27,20 @@ static void print(const struct canvas *c)
 	putchar('\n');
 }
 
+/* All at once: for each part of a Service its endpoints would be put in order again. */
 static int print_lines(const struct frame *f, const struct plan *plan, int width, struct canvas *c)
 {
-	struct frame_line lines[LINES_AT_ONCE];
-	size_t at = 0;
-	int n;
+	struct frame_line *lines = malloc((f->line_count + 1) * sizeof(*lines));
+	int n = lines ? frame_lines(f, 0, f->line_count, lines) : -ENOMEM;
 
-	while ((n = frame_lines(f, at, LINES_AT_ONCE, lines)) > 0) {
-		for (int i = 0; i < n; i++) {
-			if (lines[i].kind == FRAME_SERVICE && !f->choices->collapsed)
-				putchar('\n');
-			draw_line(f, plan, &lines[i], width, c);
-			print(c);
-		}
-		at += (size_t)n;
+	for (int i = 0; i < n; i++) {
+		if (lines[i].kind == FRAME_SERVICE && !f->choices->collapsed)
+			putchar('\n');
+		draw_line(f, plan, &lines[i], width, c);
+		print(c);
 	}
-	return n;
+	free(lines);
+	return n < 0 ? n : 0;
 }
 
 int plain_print(const struct frame *f, int width)

@@ -165,7 +165,9 @@ int screen_open(const char *terminfo, bool colours, sigset_t *ret_waiting, struc
 	}
 	collect_all();
 	mix_colours(colours);
+	signals_enter_write();
 	set_modes();
+	signals_leave_write();
 	return 0;
 }
 
@@ -227,9 +229,9 @@ void screen_line(int y, const struct canvas *c)
 
 void screen_show(int y, int x)
 {
-	curs_set(x >= 0);
 	move(x >= 0 ? y : LINES - 1, x < 0 ? 0 : x < COLS ? x : COLS - 1);
 	signals_enter_write();
+	curs_set(x >= 0); /* which is written at once */
 	refresh();
 	signals_leave_write();
 }
@@ -262,8 +264,11 @@ static uint32_t press_of(wint_t code)
 uint32_t screen_key(void)
 {
 	wint_t code;
-	int r = get_wch(&code);
+	int r;
 
+	do
+		r = get_wch(&code);
+	while (r == KEY_CODE_YES && code == KEY_RESIZE); /* by resizeterm: nobody has pressed it */
 	if (r == ERR)
 		return PRESS_NONE;
 	return r == KEY_CODE_YES ? press_of(code) : code ? code : (uint32_t)PRESS_OTHER;
@@ -305,20 +310,6 @@ int screen_open(const char *terminfo, bool colours, sigset_t *ret_waiting, struc
 {
 	(void)terminfo, (void)colours, (void)ret_waiting;
 	return report(why, -ENOTSUP, "this fairdial was built without ncurses: see one frame with `fairdial top --once`");
-}
-
-/* In the background others have it already. */
-static void give_back(void)
-{
-	signals_enter_write();
-	if (signals_own_terminal(restore.fd)) {
-		if (!isendwin()) {
-			curs_set(1);
-			endwin();
-		}
-		tcsetattr(restore.fd, TCSANOW, &restore.modes);
-	}
-	signals_leave_write();
 }
 
 void screen_close(void)

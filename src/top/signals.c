@@ -37,6 +37,8 @@ static void put_back(void)
 	if (!signals_own_terminal(restore->fd))
 		return;
 	tcflush(restore->fd, TCOFLUSH); /* what stands before it may never be taken */
+	tcflow(restore->fd, TCOOFF); /* what Ctrl-S has stopped goes on: TCOON alone is for what was stopped like this */
+	tcflow(restore->fd, TCOON);
 	for (; left && (n = write(restore->fd, at, left)) != 0; at += n, left -= (size_t)n) {
 		if (n > 0)
 			continue;

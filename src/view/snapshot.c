@@ -203,8 +203,11 @@ static int take_view(const struct table_view *view, const char *name, struct sna
 			struct table_service row;
 
 			r = table_service(view, i, &row);
-			if (r == 0 && is_wanted(&row, name) == wanted)
-				r = take_service(view, &area, &row, &to->services[to->all_count++]);
+			if (r < 0 || is_wanted(&row, name) != wanted)
+				continue;
+			if (to->all_count == n) /* a writer came by between the two walks: table_end tells */
+				return -EAGAIN;
+			r = take_service(view, &area, &row, &to->services[to->all_count++]);
 		}
 		if (wanted)
 			to->service_count = to->all_count;
@@ -346,16 +349,21 @@ static void mend_counts(const struct ledger *ledger, const struct snapshot *snap
 	mend(ledger, &list, clock_boot_ms());
 }
 
+int snapshot_ledger_path(const char *dir, char ret_path[PATH_MAX])
+{
+	const char *given = getenv("FAIRDIAL_LEDGER");
+	int n = snprintf(ret_path, PATH_MAX, "%s%s", given && *given ? given : dir, given && *given ? "" : "/ledger");
+
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
 int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger_opening opening, struct ledger *ret_ledger)
 {
 	struct ledger_options options = { .trust = trust, .opening = opening };
-	const char *given = getenv("FAIRDIAL_LEDGER");
 	char path[PATH_MAX];
+	int r = snapshot_ledger_path(dir, path);
 
-	if (snprintf(path, sizeof(path), "%s%s", given && *given ? given : dir, given && *given ? "" : "/ledger") >=
-	    (int)sizeof(path))
-		return -ENAMETOOLONG;
-	return ledger_open(path, &options, ret_ledger);
+	return r < 0 ? r : ledger_open(path, &options, ret_ledger);
 }
 
 /*

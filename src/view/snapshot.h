@@ -3,6 +3,7 @@
 #ifndef FAIRDIAL_VIEW_SNAPSHOT_H
 #define FAIRDIAL_VIEW_SNAPSHOT_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -86,7 +87,10 @@ void snapshot_free(struct snapshot *snapshot);
  */
 int snapshot_renew(const char *dir, const struct trust *trust, const char *name, struct snapshot *snapshot, struct report *report);
 
-/* The ledger that belongs to a table in `dir`, or FAIRDIAL_LEDGER. As ledger_open. */
+/* Where the ledger is that belongs to a table in `dir`: beside it, or FAIRDIAL_LEDGER. 0; -ENAMETOOLONG. */
+int snapshot_ledger_path(const char *dir, char ret_path[PATH_MAX]);
+
+/* That one. As ledger_open. */
 int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger_opening opening, struct ledger *ret_ledger);
 
 /* Of the dials of those that may be dialed (balance/evenness.h). */

@@ -159,17 +159,6 @@ static void need_root(void)
 		skip_because("only root can give files to others");
 }
 
-/* A copy that every user can reach. */
-static const char *copy_of(const char *file, const char *name, mode_t mode)
-{
-	const char *dir = scratch_dir(), *copy = format("%s/%s", dir, name);
-
-	assert_clean(run(NULL, "cp", file, copy, NULL));
-	assert_int_equal(chmod(dir, 0755), 0);
-	assert_int_equal(chmod(copy, mode), 0);
-	return copy;
-}
-
 static const char *script(const char *text)
 {
 	const char *path = format("%s/script", scratch_dir());

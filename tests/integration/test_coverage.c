@@ -69,17 +69,6 @@ static const char *dialer(void)
 	return built("helpers/dialer");
 }
 
-/* A copy that every user can run, of another name. */
-static const char *copy_of(const char *file, const char *name, mode_t mode)
-{
-	const char *dir = scratch_dir(), *copy = format("%s/%s", dir, name);
-
-	assert_clean(run(NULL, "cp", file, copy, NULL));
-	assert_int_equal(chmod(dir, 0755), 0);
-	assert_int_equal(chmod(copy, mode), 0);
-	return copy;
-}
-
 /* ---- reports ---- */
 
 static void forget(void *json)

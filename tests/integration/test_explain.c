@@ -189,6 +189,30 @@ static void the_mode_of_a_file_is_for_all(void **state)
 	assert_explained_pass(explained(s, WEB), "service-off");
 }
 
+static json_int_t active(const json_t *explanation)
+{
+	json_t *candidates = json_object_get(explained_family(explanation), "candidates"), *one;
+	json_int_t sum = 0;
+	size_t i;
+
+	json_array_foreach(candidates, i, one)
+		sum += json_integer_value(json_object_get(one, "active"));
+	return sum;
+}
+
+/* No dial by turns asks the kernel which connections have ended: whoever explains it does. */
+static void connections_that_have_ended_are_not_open(void **state)
+{
+	struct services *s = services_of_web(backends_start(2, ONE_PORT), "\"balance\": \"round_robin\"");
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		dial_web(s->env);
+	assert_int_equal(active(explained(s, WEB)), 0);
+	dial_web_and_hold(s->env, NULL);
+	assert_int_equal(active(explained(s, WEB)), 1);
+}
+
 /* ---- who is excluded ---- */
 
 static void one_that_refused_is_ejected_and_the_next_is_another(void **state)
@@ -662,6 +686,7 @@ int main(int argc, char **argv)
 		TEST(settings_say_where_they_come_from),
 		TEST(the_environment_goes_before_the_table),
 		TEST(the_mode_of_a_file_is_for_all),
+		TEST(connections_that_have_ended_are_not_open),
 		TEST(one_that_refused_is_ejected_and_the_next_is_another),
 		TEST(where_all_are_out_the_one_that_is_next_is_told),
 		TEST(those_that_are_not_ready_or_end_are_excluded),

@@ -279,6 +279,28 @@ static void its_own_ledger_is_asked(void **state)
 	assert_int_equal(dial_web(env), next);
 }
 
+/* The ledger is root's: whoever asks as root sees it, and that process does not. */
+static void a_user_who_may_not_have_the_ledger_is_told_no_next_pick(void **state)
+{
+	struct backends *b = backends_start(BACKENDS, ONE_PORT);
+	struct services *s = services_of_web(b, "\"balance\": \"round_robin\"");
+	struct process *p;
+	json_t *now;
+
+	(void)state;
+	if (geteuid() || getenv("FAIRDIAL_TEST_UNSHARED"))
+		skip_because("only root can be another user");
+	assert_int_equal(chmod(s->root, 0755), 0);
+	dial_web(s->env); /* which makes it */
+	p = process_start(&(struct start){ .argv = ARGV(built("helpers/dialer"), "--hold", SERVICE_ADDRESS, "80"), .env = s->env,
+					   .interactive = true, .uid = NOBODY });
+	process_expect(p, "ready", LIMIT_MS);
+	now = explained_family(json_object_get(only_connection(s, p), "now"));
+	assert_string_equal(json_string_value(json_object_get(now, "told")), "no-ledger");
+	assert_true(json_is_null(json_object_get(now, "next")));
+	assert_has(in_full(s, p), "counts are not known");
+}
+
 /* ---- whether it stays ---- */
 
 /* Two backends, of which this one ends; none does: BACKENDS. */
@@ -464,6 +486,7 @@ int main(void)
 		TEST(one_that_looks_at_another_table_is_told_so),
 		TEST(its_own_variables_decide),
 		TEST(its_own_ledger_is_asked),
+		TEST(a_user_who_may_not_have_the_ledger_is_told_no_next_pick),
 		TEST(a_connection_whose_endpoint_ends_may_move),
 		TEST(others_say_why_they_stay),
 		TEST(whom_a_pin_holds_stays),

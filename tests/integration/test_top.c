@@ -224,6 +224,32 @@ static void any_size_of_the_terminal_will_do(void **state)
 	quit(p);
 }
 
+/* The new size comes from ncurses as a key, which nobody has pressed: the next one would be a key too many. */
+static void new_size_is_no_key(void **state)
+{
+	const struct winsize wide = { .ws_row = 30, .ws_col = 120 };
+	struct services *s = services_of_web(backends_start(2, ONE_PORT), NULL);
+	struct process *p;
+
+	(void)state;
+	need_curses();
+	p = process_start(&(struct start){ .argv = ARGV(built("fairdial"), "top", "--dir", s->dir),
+					   .env = ARGV("TERM=xterm", "COLUMNS", "LINES"),
+					   .on_terminal = true });
+	process_expect(p, "q quit", LIMIT_MS);
+	process_say(p, "h");
+	process_expect(p, "Any key goes back.", LIMIT_MS);
+	assert_null(strstr(p->out_text, "its scale ends a"));
+	assert_int_equal(ioctl(p->in, TIOCSWINSZ, &wide), 0);
+	process_expect(p, "its scale ends a", LIMIT_MS);
+	process_say(p, "q");
+	process_say(p, "/");
+	process_expect(p, "Filter (Enter", LIMIT_MS);
+	process_say(p, "\rq");
+	process_wait(p, LIMIT_MS);
+	assert_int_equal(p->exit_status, 0);
+}
+
 static void being_stopped_gives_the_terminal_back_for_a_while(void **state)
 {
 	struct services *s = services_of_web(backends_start(2, ONE_PORT), NULL);
@@ -421,6 +447,38 @@ static void terminal_that_takes_no_more_does_not_keep_it(void **state)
 		process_wait(p, LIMIT_MS);
 		assert_int_equal(p->signal, numbers[i] == SIGINT ? 0 : numbers[i]);
 		assert_put_back(p, &before);
+	}
+}
+
+/* By a person, who ends it from elsewhere: while it writes a frame, and while it shows the cursor. */
+static void output_that_was_stopped_does_not_keep_it(void **state)
+{
+	static const char *const keys[] = { "h", "/" };
+	struct services *s = services_of_web(backends_start(2, ONE_PORT), NULL);
+
+	(void)state;
+	need_curses();
+	if (access("/proc/self/syscall", R_OK))
+		skip_because("no /proc/PID/syscall here");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		struct process *p = start_on_terminal(ARGV("TERM=xterm"),
+						      ARGV(built("fairdial"), "top", "--interval", "1h", "--dir", s->dir), NULL);
+		long end = now_ms() + LIMIT_MS;
+		struct termios modes;
+
+		process_expect(p, "q quit", LIMIT_MS);
+		assert_int_equal(tcgetattr(p->in, &modes), 0);
+		assert_true(modes.c_iflag & IXON);
+		process_say(p, "\023");
+		process_say(p, keys[i]);
+		while (!waits_in(p, SYS_write)) {
+			assert_true(now_ms() < end);
+			poll(NULL, 0, 10);
+		}
+		process_signal(p, SIGTERM);
+		process_wait(p, LIMIT_MS);
+		assert_int_equal(p->signal, SIGTERM);
+		assert_true(is_last(p->out_text, LEAVES_SCREEN, TAKES_SCREEN));
 	}
 }
 
@@ -650,6 +708,7 @@ static void one_frame_is_plain_text_of_a_given_width(void **state)
 	for (const char *at = p->out_text; *at; at++)
 		assert_true((unsigned char)*at < 0x80);
 	assert_true(widest(once(ARGV("LC_ALL=C", "COLUMNS=20"), s, NULL)->out_text) <= 20);
+	assert_non_null(strstr(once(ARGV("LC_ALL=C", "COLUMNS=2147483647"), s, NULL)->out_text, "9 dials, 0 failed"));
 	assert_error(run(NULL, built("fairdial"), "top", "--once", "--dir", s->dir, "nobody", NULL), 1);
 }
 
@@ -690,11 +749,13 @@ int main(void)
 		TEST(keys_do_what_the_help_says),
 		TEST(ten_thousand_services_scroll),
 		TEST(any_size_of_the_terminal_will_do),
+		TEST(new_size_is_no_key),
 		TEST(being_stopped_gives_the_terminal_back_for_a_while),
 		TEST(one_that_is_stopped_or_behind_can_be_ended),
 		TEST(being_stopped_without_a_word_is_noticed_when_it_goes_on),
 		TEST(terminal_is_put_back_however_it_ends),
 		TEST(terminal_that_takes_no_more_does_not_keep_it),
+		TEST(output_that_was_stopped_does_not_keep_it),
 		TEST(signal_that_is_ignored_stays_ignored),
 		TEST(lost_terminal_ends_it),
 		TEST(colours_only_where_they_are_wanted),

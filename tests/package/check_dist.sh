@@ -49,6 +49,15 @@ for lib in lib lib64 "lib/$(uname -m)-linux-gnu"; do
 	find "$scratch/system" ! -type d | grep . >&2 && fail "make uninstall leaves these behind"
 done
 
+# Names with blanks: where it may be, and where it would be cut into names of others.
+make -s -C "$tree" install DESTDIR="$scratch/one two" >/dev/null || fail "make install fails with a blank in DESTDIR"
+[ -x "$scratch/one two/usr/local/bin/fairdial" ] || fail "make install takes DESTDIR for something else, for the blank in it"
+echo mine >"$scratch/one"
+for target in install uninstall; do
+	make -s -C "$tree" $target PREFIX="$scratch/one two" >/dev/null 2>&1 && fail "make $target takes a PREFIX with a blank"
+	[ "$(cat "$scratch/one")" = mine ] || fail "make $target touches a file that is not its own, for a blank in PREFIX"
+done
+
 (cd "$tree" && sh src/package/dist.sh "$version" "$scratch/again") >/dev/null
 cmp "$archive" "$scratch/again/fairdial-$version.tar.gz" >&2 || fail "packed again, it is not the same (above)"
 echo "check-dist: $(wc -l <"$scratch/packed") files; they build, install, go again, and are packed to the same bytes"

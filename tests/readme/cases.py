@@ -351,8 +351,8 @@ INJECT = 'kubectl get deployment web -o json | fairdial inject '
 CONFIGMAP = 'kubectl create configmap fairdial --from-file=services.json --dry-run=client -o yaml | kubectl apply -f -'
 
 README = {
-    'make deps && make': case(after=is_built, limit=900),
-    'for i in 1 2; do python3 examples/curl/backend.py 127.0.0.$i 8080 server-$i & done; sleep 1': LOOPS,
+    'make build-deps && make': case(after=is_built, limit=900),
+    'for i in 1 2; do python3 examples/curl/backend.py 127.0.0.$i 8080 server-$i & server[$i]=$!; done; sleep 1': LOOPS,
     "build/fairdial run --service 'web:80=127.0.0.1:8080,127.0.0.2:8080' -- sh -c 'curl -s http://web/; curl -s http://web/'": case(
         after=both_answered),
     'build/fairdial publish --services examples/services.json --dir /tmp/shop': case(out='published 2 services'),
@@ -365,10 +365,10 @@ README = {
     'fairdial explain --dir /tmp/shop web:80': case(out=[r'next +127.0.0.[12]:8080', 'candidates']),
     'fairdial check --dir /tmp/shop curl': case(out='curl: covered'),
     'fairdial status --coverage --dir /tmp/shop': case(out='connections'),
-    'kill %1; sleep 1': case(after=first_server_is_gone),
+    'kill ${server[1]}; sleep 1': case(after=first_server_is_gone),
     'for i in 1 2; do FAIRDIAL_TRACE=dial FAIRDIAL_DIR=/tmp/shop LD_PRELOAD=$PWD/build/libfairdial.so curl -s http://web/; done': case(
         out='^server-2\nserver-2\n$'),
-    'kill $(jobs -p)': case(after=servers_are_gone),
+    'kill ${server[2]}': case(after=servers_are_gone),
     'docker build -f examples/kubernetes/Dockerfile -t REGISTRY/fairdial:0.1.0 . && docker push REGISTRY/fairdial:0.1.0': case(
         before=put_docker, out='pushed',
         stub='no container engine here: docker is a stub that reads the Dockerfile; make check-image builds it'),
@@ -415,7 +415,7 @@ RECIPES = {
     'fairdial publish --services examples/services.json --dir /tmp/shop': [
         case(out='published 2 services'),
         case(out='published 2 services', after=all_say('on'))],
-    'for i in 1 2; do python3 examples/curl/backend.py 127.0.0.$i 8080 server-$i & done; sleep 1': LOOPS,
+    'for i in 1 2; do python3 examples/curl/backend.py 127.0.0.$i 8080 server-$i & server[$i]=$!; done; sleep 1': LOOPS,
     'export FAIRDIAL_DIR=/tmp/shop': case(),
     'kubectl annotate --overwrite service mysql fairdial.dev/mode=off': case(before=begin_cluster, out='annotated', stub=KUBECTL),
     'kubectl create configmap fairdial --from-literal=services.json=\'{"mode": "off"}\' --dry-run=client -o yaml | kubectl apply -f -': case(
@@ -448,7 +448,7 @@ RECIPES = {
     "FAIRDIAL_SERVICES='web:80=127.0.0.1:8080,127.0.0.2:8080' FAIRDIAL_AUTOSTART=1 FAIRDIAL_WAIT=30s FAIRDIAL_DIR=$HOME/auto "
     'LD_PRELOAD=/opt/fairdial/libfairdial.so curl -s http://web/': case(
         before=agents_can_be_trusted, out=r'^server-[12]\n$', after=agent_was_started),
-    'kill $(jobs -p)': case(after=servers_are_gone),
+    'kill ${server[@]}': case(after=servers_are_gone),
     'make demo': ci('make demo'),
     'make check-readme': Elsewhere('Makefile', 'tests/readme/check.py', 'this is it'),
 }

@@ -43,6 +43,16 @@ char *scratch_dir(void)
 	return dir;
 }
 
+const char *copy_of(const char *file, const char *name, mode_t mode)
+{
+	const char *dir = scratch_dir(), *copy = format("%s/%s", dir, name);
+
+	assert_clean(run(NULL, "cp", file, copy, NULL));
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(chmod(copy, mode), 0);
+	return copy;
+}
+
 void write_file(const char *path, const void *bytes, size_t size)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

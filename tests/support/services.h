@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct backends;
 struct place;
@@ -70,6 +71,9 @@ void assert_status_matches(struct services *s, const char *name, const struct ba
 
 /* A scratch directory of any kind: removed, with what is in it, when the test ends. All of them lie in one folder. */
 char *scratch_dir(void);
+
+/* A copy of a file under another name, in a folder of its own, which every user can reach. */
+const char *copy_of(const char *file, const char *name, mode_t mode);
 const char *scratch_base(void);
 void write_file(const char *path, const void *bytes, size_t size);
 char *read_file(const char *path, size_t *size);

@@ -255,7 +255,7 @@ size_t files_in(const char *dir)
 	if (!d)
 		fail_msg("cannot list %s: %s", dir, strerror(errno));
 	while ((entry = readdir(d)))
-		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && strcmp(entry->d_name, WRITER_LOCK) != 0;
 	closedir(d);
 	return n;
 }

@@ -103,7 +103,7 @@ struct guarded *guarded_new(size_t size);
 void repair_head(void *head);
 void repair_area(void *area);
 
-/* How many names a directory holds, hidden ones too. */
+/* How many names a directory holds, hidden ones too, besides the lock of who publishes there. */
 size_t files_in(const char *dir);
 
 /* A reproducible sequence of numbers: xorshift64*. The state is never 0. */

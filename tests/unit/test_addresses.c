@@ -440,6 +440,26 @@ static void only_unicast_addresses_can_be_dialed(void **state)
 	}
 }
 
+static void addresses_of_the_link_are_told(void **state)
+{
+	static const char *const its[] = { "169.254.0.0", "169.254.169.254", "169.254.255.255", "fe80::", "febf:ffff::1",
+					   "::ffff:169.254.20.10" };
+	static const char *const others[] = { "169.253.255.255", "169.255.0.0", "10.169.254.1", "fe7f::1", "fec0::1",
+					      "::a9fe:1" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(its) / sizeof(its[0]); i++) {
+		struct addr addr = ip(its[i]);
+
+		assert_true(address_is_link_local(&addr));
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct addr addr = ip(others[i]);
+
+		assert_false(address_is_link_local(&addr));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +484,7 @@ int main(void)
 		cmocka_unit_test(endpoints_of_both_families_make_one_address_of_each),
 		cmocka_unit_test(without_endpoints_the_family_stays),
 		cmocka_unit_test(only_unicast_addresses_can_be_dialed),
+		cmocka_unit_test(addresses_of_the_link_are_told),
 	};
 
 	return RUN_TESTS(tests);

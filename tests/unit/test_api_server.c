@@ -894,7 +894,8 @@ static void connections_may_be_welcomed_badly(void **state)
 	assert_int_equal(api_counts(s).handshakes, 1);
 	api_cut_all(s, API_CUT_RST);
 	process_wait(p, LIMIT_MS);
-	assert_int_equal(p->exit_status, 35);
+	if (p->exit_status != 7) /* of one that did not run meanwhile: it takes the reset for an answer to its connect(2) */
+		assert_int_equal(p->exit_status, 35);
 }
 
 static void server_that_stops_refuses_and_comes_back_on_its_port(void **state)

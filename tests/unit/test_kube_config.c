@@ -340,6 +340,20 @@ static void a_server_may_have_a_path_and_needs_no_port(void **state)
 	assert_string_equal(config.server, "https://[fd00::1]");
 }
 
+static void a_server_on_this_machine_is_told_by_its_address(void **state)
+{
+	static const char *const here[] = { "https://127.0.0.1:6443", "https://127.9.9.9", "https://[::1]:6443", "https://localhost",
+					    "https://localhost:6443", "https://localhost/k8s" };
+	static const char *const away[] = { "https://10.96.0.1:443", "https://[fd00::1]:443", "https://localhost.example",
+					    "https://12.7.0.1", "https://a.example/127.0.0.1", "https://kubernetes.default.svc" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
+		assert_true(kube_config_is_local(&(struct kube_config){ .server = (char *)here[i] }));
+	for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++)
+		assert_false(kube_config_is_local(&(struct kube_config){ .server = (char *)away[i] }));
+}
+
 static void file_names_are_relative_to_the_kubeconfig(void **state)
 {
 	(void)state;
@@ -690,6 +704,7 @@ int main(void)
 		TEST(a_kubeconfig_may_be_yaml),
 		TEST(a_context_without_a_user_is_nobody),
 		TEST(a_server_may_have_a_path_and_needs_no_port),
+		TEST(a_server_on_this_machine_is_told_by_its_address),
 		TEST(file_names_are_relative_to_the_kubeconfig),
 		TEST(a_kubeconfig_of_the_working_directory_has_its_files_there),
 		TEST(data_goes_before_a_file_that_is_not_even_looked_at),

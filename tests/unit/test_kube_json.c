@@ -135,6 +135,46 @@ static void bad_endpoints_are_passed_over_and_the_rest_is_kept(void **state)
 	model_free(model);
 }
 
+/* What the API refuses to put into a slice: here it did not (ValidateNonSpecialIP of Kubernetes). */
+static void endpoints_that_can_be_no_pods_are_passed_over(void **state)
+{
+	struct model *model = web_model(WEB_SLICE(
+		"'ports': [{'name': '', 'port': 80}], 'endpoints': [{'addresses': ['169.254.169.254']}, {'addresses': ['169.254.20.10']}, "
+		"{'addresses': ['224.0.0.1']}, {'addresses': ['255.255.255.255']}, {'addresses': ['0.0.0.0']}, "
+		"{'addresses': ['10.0.0.1']}]"));
+
+	(void)state;
+	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP 10.0.0.1:80*\n");
+	set_text(model, KUBE_SLICE,
+	    "{'metadata': {'name': 'web-1', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': 'web'}}, "
+	    "'addressType': 'IPv6', 'ports': [{'name': '', 'port': 80}], 'endpoints': [{'addresses': ['fe80::1']}, "
+	    "{'addresses': ['::']}, {'addresses': ['ff02::1']}, {'addresses': ['::ffff:169.254.169.254']}, {'addresses': ['fd00::1']}]}");
+	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP [fd00::1]:80*\n");
+	model_free(model);
+}
+
+/* It would be the pod that dials. Where the API itself is on loopback, servers may be. */
+static void endpoints_on_loopback_are_for_an_api_that_is_there(void **state)
+{
+	const char *slice = WEB_SLICE("'ports': [{'name': '', 'port': 80}], 'endpoints': [{'addresses': ['127.0.0.1']}, "
+				      "{'addresses': ['127.255.255.255']}, {'addresses': ['10.0.0.1']}]");
+	struct model *model = model_new(&(struct model_options){ .no_loopback = true });
+
+	(void)state;
+	model_set_synced(model, true, true);
+	set_text(model, KUBE_SERVICE, WEB);
+	set_text(model, KUBE_SLICE, slice);
+	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP 10.0.0.1:80*\n");
+	set_text(model, KUBE_SLICE,
+	    "{'metadata': {'name': 'web-1', 'namespace': 'shop', 'labels': {'kubernetes.io/service-name': 'web'}}, "
+	    "'addressType': 'IPv6', 'ports': [{'name': '', 'port': 80}], 'endpoints': [{'addresses': ['::1']}]}");
+	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP\n");
+	model_free(model);
+	model = web_model(slice);
+	assert_spec(model, "web.shop own 10.96.0.1\n  80/TCP 10.0.0.1:80* 127.0.0.1:80* 127.255.255.255:80*\n");
+	model_free(model);
+}
+
 static void addresses_with_leading_zeros_are_read(void **state)
 {
 	struct model *model = web_model(
@@ -371,6 +411,8 @@ int main(void)
 		cmocka_unit_test(a_slice_without_endpoints_or_ports_is_legal),
 		cmocka_unit_test(only_the_first_address_of_an_endpoint_counts),
 		cmocka_unit_test(bad_endpoints_are_passed_over_and_the_rest_is_kept),
+		cmocka_unit_test(endpoints_that_can_be_no_pods_are_passed_over),
+		cmocka_unit_test(endpoints_on_loopback_are_for_an_api_that_is_there),
 		cmocka_unit_test(addresses_with_leading_zeros_are_read),
 		cmocka_unit_test(slices_of_names_or_of_unknown_types_are_ignored),
 		cmocka_unit_test(fields_of_services_are_read),
