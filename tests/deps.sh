@@ -139,6 +139,7 @@ fi
 if [ "$what" = bench ]; then
 	need unshare util-linux util-linux util-linux
 	need ip iproute2 iproute2 iproute2
+	need taskset util-linux util-linux-misc util-linux
 	need sysctl procps procps procps-ng
 	need hostname hostname busybox hostname
 	need haproxy haproxy haproxy haproxy

@@ -84,10 +84,10 @@ def start_database(setup):
 	folder, common = setup.path("database"), ["--no-defaults", "--user=root", "--innodb-log-file-size=4M"]
 	nets.run(["mariadb-install-db", *common, "--datadir=" + folder, "--auth-root-authentication-method=normal", "--skip-test-db"])
 	log = open(setup.path("database.log"), "w")
-	database = processes.start(["mariadbd", *common, "--datadir=" + folder, "--socket=%s/socket" % folder, "--pid-file=%s/pid" % folder,
+	database = processes.start(processes.pinned(["mariadbd", *common, "--datadir=" + folder, "--socket=%s/socket" % folder, "--pid-file=%s/pid" % folder,
 				    "--bind-address=0.0.0.0", "--port=3306", "--skip-grant-tables", "--skip-networking=0", "--skip-name-resolve",
 				    "--innodb-buffer-pool-size=8M", "--max-connections=500", "--thread-cache-size=100",
-				    "--back-log=500"], log=log)
+				    "--back-log=500"], True), log=log)
 	log.close()
 	processes.wait_until(lambda: os.path.exists(folder + "/socket") or database.poll() is not None, "MariaDB")
 	if database.poll() is not None:

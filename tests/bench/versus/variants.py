@@ -19,7 +19,7 @@ class Variant:
 	def command(self, argv):
 		"""argv in its pod, and the environment to start it with. Only the program itself has the preload, not what starts it."""
 		preload = ["env", "LD_PRELOAD=" + self.preload] if self.preload else []
-		return nets.within(self.pod, [*preload, *argv]), self.env
+		return nets.within(self.pod, processes.pinned([*preload, *argv], False)), self.env
 
 	def client(self, setup, verb, count, service):
 		"""client.c's `start` and `herd`, which give the preload to those that they start."""

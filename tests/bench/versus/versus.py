@@ -124,11 +124,11 @@ def failures(result):
 	return found
 
 
-def write(result, folder):
+def write(result, folder, quick):
 	with open(os.path.join(folder, "versus.json"), "w") as file:
 		json.dump(result, file, indent=1)
 		file.write("\n")
-	text = report.text(result)
+	text = "Quick: for whether it works; no time below means anything.\n" * quick + report.text(result)
 	with open(os.path.join(folder, "versus.txt"), "w") as file:
 		file.write(text)
 	print(text, end="", flush=True)
@@ -171,7 +171,7 @@ def main():
 	with tempfile.TemporaryDirectory(prefix="versus-", dir="/run") as folder:
 		os.chmod(folder, 0o755)
 		result = measure(build, folder, sizes)
-		write(result, os.path.join(build, "bench"))
+		write(result, os.path.join(build, "bench"), given.quick)
 	found = failures(result) if given.quick else []
 	for line in found:
 		print("versus: " + line, file=sys.stderr)
