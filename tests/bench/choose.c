@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * choose SERVICES [cold | ours COUNT | declined COUNT | names COUNT]: what the shim itself computes for a dial, without the kernel's part:
- * its own objects, all but the hooks, called as the hook calls them. Dials the first SERVICES Services of the table in an
- * order that caches cannot guess; by turns as worker.c does, or COUNT times for callgrind to count `one_dial`,
- * `one_decline` or `one_name`, which is the way of a name without the reading of two files, whose length is another everywhere. `cold`: the two nearer caches are full of other things before each dial.
+ * choose SERVICES [cold | ours COUNT | declined COUNT | names COUNT]: what the shim itself computes for a dial, without the
+ * kernel's part: its own objects, all but the hooks, called as the hook calls them. Dials the first SERVICES Services of the table
+ * in an order that caches cannot guess; by turns as worker.c does, or COUNT times for callgrind to count `one_dial`, `one_decline`
+ * or `one_name`: the way of a name, but that the two files which are read for it are here the same everywhere. `cold`: the two
+ * nearer caches are full of other things before each dial.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -53,7 +54,8 @@ __attribute__((noinline)) static bool one_decline(const struct sockaddr *sa)
 
 /* ---- a name, as a pod looks it up ---- */
 
-static const char resolv_conf[] = "search bench.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n";
+static const char resolv_conf[] = "search bench.svc.cluster.local svc.cluster.local cluster.local\n"
+				  "nameserver 10.96.0.10\noptions ndots:5\n";
 static const char hosts[] = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
 			    "fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n10.244.1.7\tweb-0\n";
 

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # instructions.sh BUILD [update]: counts the instructions of what every dial passes, and compares them with instructions.baseline:
 # exit status 1 where one grew by more than a tenth. A count repeats where a time does not, but it is one compiler's and one
-# machine's: the baseline has a block for each that somebody counted with, and where there is none, that is said and nothing compared.
+# machine's: the baseline has a block for each that somebody counted with; where there is none, that is said and nothing compared.
 # Callgrind takes some system calls' work, the reading of a clock among them, for nothing.
 set -eu
 build=${1:?usage: instructions.sh BUILD [update]}
 baseline=$(dirname "$0")/instructions.baseline
-compiler=$(${CC:-cc} --version | sed -n '1s/^\([a-z]*\).* \([0-9][0-9]*\)\.[0-9.]*.*$/\1-\2/p')-$(${CC:-cc} -dumpmachine | cut -d- -f1)
+compiler=$(${CC:-cc} --version | sed -n '1s/^\([a-z]*\).* \([0-9][0-9]*\)\.[0-9.]*.*$/\1-\2/p')
+compiler=$compiler-$(${CC:-cc} -dumpmachine | cut -d- -f1)
 
 command -v valgrind >/dev/null || { echo "bench-instructions: valgrind is not installed: make deps" >&2; exit 1; }
 counts=$(mktemp)
@@ -27,7 +28,12 @@ least() {
 
 compare() {
 	least | awk -v compiler="$compiler" -v baseline="$baseline" '
-	BEGIN { while ((getline line < baseline) > 0) { split(line, word, " "); if (word[1] == compiler) { was[word[2]] = word[3]; known++ } } }
+	BEGIN {
+		while ((getline line < baseline) > 0) {
+			split(line, word, " ")
+			if (word[1] == compiler) { was[word[2]] = word[3]; known++ }
+		}
+	}
 	!known { printf "  %-18s %8.1f instructions\n", $1, $2; next }
 	{
 		seen[$1] = 1
@@ -41,7 +47,7 @@ compare() {
 		for (name in was)
 			if (!(name in seen)) { print "  " name ": in the baseline, but not counted"; bad++ }
 		if (!known)
-			print "bench-instructions: nothing is compared: no baseline for " compiler " in " baseline " (UPDATE=1 writes it)"
+			print "nothing is compared: no baseline for " compiler " in " baseline " (UPDATE=1 writes it)"
 		exit bad > 0
 	}'
 }

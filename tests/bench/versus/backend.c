@@ -74,8 +74,8 @@ static void add_place(const char *address)
 	int len;
 
 	place->address = address;
-	len = snprintf(place->answer, sizeof(place->answer), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s\n", strlen(address) + 1,
-		       address);
+	len = snprintf(place->answer, sizeof(place->answer), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s\n",
+		       strlen(address) + 1, address);
 	place->answer_len = (size_t)len;
 	start_place(place);
 }

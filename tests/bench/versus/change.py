@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a change of the list to the first dial that uses it: fairdial's from the API on; of the others what their part of it takes."""
+"""From a change of the list to the first dial that uses it: fairdial's from the API on; of the others, their part of it."""
 import os
 import re
 import time

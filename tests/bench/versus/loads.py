@@ -18,7 +18,8 @@ def numbers(text):
 
 
 def dial(setup, variant, turn):
-	argv, env = variant.command([setup.client, "dial", str(FIRST_DIALS + turn["dials"]), *map(str, variant.addresses["shop/web5"])])
+	argv, env = variant.command([setup.client, "dial", str(FIRST_DIALS + turn["dials"]),
+				     *map(str, variant.addresses["shop/web5"])])
 	rows = numbers(processes.finish(argv, env)[0])[FIRST_DIALS:]
 	connected, answered = [row[0] / 1000 for row in rows], [row[1] / 1000 for row in rows]
 	return {"dial_p50": figures.percentile(connected, 50), "dial_p99": figures.percentile(connected, 99),
@@ -41,7 +42,8 @@ def loaded(variant, servers, argv, env):
 
 def http(setup, variant, turn):
 	address, port = variant.addresses["shop/web5"]
-	argv, env = variant.command(["wrk", "-t1", "-c%d" % CONNECTIONS, "-d%ds" % turn["seconds"], "-s", os.path.join(HERE, "wrk.lua"),
+	argv, env = variant.command(["wrk", "-t1", "-c%d" % CONNECTIONS, "-d%ds" % turn["seconds"], "-s",
+				     os.path.join(HERE, "wrk.lua"),
 				     "http://%s:%d/" % (address, port)])
 	text, cpu = loaded(variant, [setup.backend.process], argv, env)
 	found = re.search(r"^done (\d+) ([\d.]+) (\d+) (\d+)$", text, re.M)
@@ -53,8 +55,9 @@ def http(setup, variant, turn):
 
 def mysql(setup, variant, turn):
 	address, port = variant.addresses["shop/db"]
-	argv, env = variant.command(["sysbench", "--db-driver=mysql", "--mysql-host=" + address, "--mysql-port=%d" % port, "--mysql-user=root",
-				     "--mysql-db=", "--threads=8", "--time=%d" % turn["seconds"], "--events=%d" % turn["queries"], "--percentile=99",
+	argv, env = variant.command(["sysbench", "--db-driver=mysql", "--mysql-host=" + address, "--mysql-port=%d" % port,
+				     "--mysql-user=root", "--mysql-db=", "--threads=8", "--time=%d" % turn["seconds"],
+				     "--events=%d" % turn["queries"], "--percentile=99",
 				     os.path.join(HERE, "select.lua"), "run"])
 	text, cpu = loaded(variant, [setup.database], argv, env)
 	queries, rate = re.search(r"total:\s+(\d+)", text), re.search(r"queries:\s+\d+\s+\(([\d.]+) per sec", text)
@@ -82,12 +85,13 @@ def start_database(setup):
 		if not shutil.which(program):
 			raise processes.Trouble("%s is not installed: sh tests/deps.sh bench" % program)
 	folder, common = setup.path("database"), ["--no-defaults", "--user=root", "--innodb-log-file-size=4M"]
-	nets.run(["mariadb-install-db", *common, "--datadir=" + folder, "--auth-root-authentication-method=normal", "--skip-test-db"])
+	nets.run(["mariadb-install-db", *common, "--datadir=" + folder, "--auth-root-authentication-method=normal",
+		  "--skip-test-db"])
 	log = open(setup.path("database.log"), "w")
-	database = processes.start(processes.pinned(["mariadbd", *common, "--datadir=" + folder, "--socket=%s/socket" % folder, "--pid-file=%s/pid" % folder,
-				    "--bind-address=0.0.0.0", "--port=3306", "--skip-grant-tables", "--skip-networking=0", "--skip-name-resolve",
-				    "--innodb-buffer-pool-size=8M", "--max-connections=500", "--thread-cache-size=100",
-				    "--back-log=500"], True), log=log)
+	argv = ["mariadbd", *common, "--datadir=" + folder, "--socket=%s/socket" % folder, "--pid-file=%s/pid" % folder,
+		"--bind-address=0.0.0.0", "--port=3306", "--skip-grant-tables", "--skip-networking=0", "--skip-name-resolve",
+		"--innodb-buffer-pool-size=8M", "--max-connections=500", "--thread-cache-size=100", "--back-log=500"]
+	database = processes.start(processes.pinned(argv, True), log=log)
 	log.close()
 	processes.wait_until(lambda: os.path.exists(folder + "/socket") or database.poll() is not None, "MariaDB")
 	if database.poll() is not None:
@@ -99,7 +103,8 @@ def start_database(setup):
 PARTS = {
 	"dial": ("time to dial, each connection new", dial, None, {
 		"dial_p50": ("connect(), median", "us", False), "dial_p99": ("connect(), 99 of 100", "us", False),
-		"answer_p50": ("until the first answer, median", "us", False), "answer_p99": ("until the first answer, 99 of 100", "us", False)}),
+		"answer_p50": ("until the first answer, median", "us", False),
+		"answer_p99": ("until the first answer, 99 of 100", "us", False)}),
 	"http": ("HTTP over %d long-lived connections, wrk" % CONNECTIONS, http, "wrk", {
 		"http_rate": ("requests a second", "/s", True), "http_p99": ("99 of 100", "us", False),
 		"http_cpu": ("processor time of a million requests, all that take part", "s", False)}),
@@ -108,7 +113,8 @@ PARTS = {
 		"mysql_cpu": ("processor time of a million queries, all that take part", "s", False)}),
 	"life": ("a process that dials once and ends", life, None, {"life": ("from start to end, median", "ms", False)}),
 	"memory": ("private memory", memory, None, {
-		"client_memory": ("of a client process, median", "KiB", False), "helper_memory": ("of the proxy or the agent in its pod", "KiB", False)}),
+		"client_memory": ("of a client process, median", "KiB", False),
+		"helper_memory": ("of the proxy or the agent in its pod", "KiB", False)}),
 }
 
 

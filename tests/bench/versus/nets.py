@@ -23,7 +23,8 @@ def enter():
 			run(line.split())
 		return
 	root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-	os.execvpe("unshare", ["unshare", *root, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable,
+	os.execvpe("unshare", ["unshare", *root, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
+			       sys.executable,
 			       *sys.argv], {**os.environ, INSIDE: "1", "XTABLES_LOCKFILE": "/run/xtables.lock"})
 
 

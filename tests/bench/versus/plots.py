@@ -28,7 +28,8 @@ def bars(title, unit, names, series, log=False):
 	"""Bars with quartiles: `series` is a list of (title, {name: {"median", "low", "high"}})."""
 	rows = [" ".join([quoted(name), *("%g %g %g" % tuple(of[name][key] for key in ("median", "low", "high")) if name in of else
 					  "NaN NaN NaN" for _, of in series)]) for name in names]
-	plots = ["$data using %d:%d:%d%s title %s" % (2 + 3 * i, 3 + 3 * i, 4 + 3 * i, ":xtic(1)" if i == 0 else "", quoted(of_title))
+	plots = ["$data using %d:%d:%d%s title %s" % (2 + 3 * i, 3 + 3 * i, 4 + 3 * i, ":xtic(1)" if i == 0 else "",
+						      quoted(of_title))
 		 for i, (of_title, _) in enumerate(series)]
 	return HEAD + "set title %s noenhanced\nset ylabel %s noenhanced\n%s$data << EOD\n%s\nEOD\nplot %s\n" % (
 		quoted(title), quoted(unit), "set logscale y\n" if log else "set yrange [0:*]\n", "\n".join(rows), ", ".join(plots))
@@ -40,14 +41,14 @@ def pictures(result):
 	names = list(result["titles"])
 
 	def pick(*keys, ratio=False):
-		return [(title, {name: of["ratio"] if ratio else of for name, of in numbers[key]["variants"].items() if not ratio or "ratio" in of})
-			for key, title in keys if key in numbers]
+		return [(title, {name: of["ratio"] if ratio else of for name, of in numbers[key]["variants"].items()
+				 if not ratio or "ratio" in of}) for key, title in keys if key in numbers]
 
 	rates = pick(("http_rate", "HTTP, wrk"), ("mysql_rate", "MySQL, sysbench"), ratio=True)
 	if rates:
 		made["rates"] = bars("Requests a second over long-lived connections: ratio to a direct dial", "ratio", names, rates)
-	dials = pick(("dial_p50", "connect(), median"), ("dial_p99", "connect(), 99 of 100"), ("answer_p50", "first answer, median"),
-		     ("answer_p99", "first answer, 99 of 100"))
+	dials = pick(("dial_p50", "connect(), median"), ("dial_p99", "connect(), 99 of 100"),
+		     ("answer_p50", "first answer, median"), ("answer_p99", "first answer, 99 of 100"))
 	if dials:
 		made["dials"] = bars("Time to dial", "us", names, dials, log=True)
 	cpu = pick(("http_cpu", "HTTP, wrk"), ("mysql_cpu", "MySQL, sysbench"))
@@ -61,9 +62,9 @@ def pictures(result):
 			(way, {row["scenario"]: row["spread"] for row in result["evenness"] if row["way"] == way}) for way in ways])
 	changes = {row["title"]: row for row in result.get("change", []) if "trouble" not in row}
 	if changes:
-		made["change"] = bars("A change of one Service", "ms", list(changes), [
-			("median", changes), ("99 of 100", {name: dict.fromkeys(("median", "low", "high"), row["p99"]) for name, row in changes.items()})],
-			log=True)
+		last = {name: dict.fromkeys(("median", "low", "high"), row["p99"]) for name, row in changes.items()}
+		made["change"] = bars("A change of one Service", "ms", list(changes),
+				      [("median", changes), ("99 of 100", last)], log=True)
 	return made
 
 

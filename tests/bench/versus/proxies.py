@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HAProxy and nginx as TCP proxies in the client's own pod, where they are nearest. `services` is a list of (name, cluster, endpoints)."""
+"""HAProxy and nginx as TCP proxies in the client's own pod, where they are nearest. `services`: (name, cluster, endpoints) each."""
 
 HAPROXY = """
 global
@@ -47,6 +47,8 @@ def nginx(services, folder, modules):
 	lines = []
 	for number, (name, _, endpoints) in enumerate(services):
 		name = name.replace("/", "-")
-		lines.append("\tupstream %s {\n%s\n\t}" % (name, "\n".join("\t\tserver %s:%d;" % endpoint for endpoint in endpoints)))
-		lines.append("\tserver {\n\t\tlisten 127.0.0.1:%d backlog=4096;\n\t\tproxy_pass %s;\n\t}" % (local_port(number), name))
+		servers = "\n".join("\t\tserver %s:%d;" % endpoint for endpoint in endpoints)
+		lines.append("\tupstream %s {\n%s\n\t}" % (name, servers))
+		lines.append("\tserver {\n\t\tlisten 127.0.0.1:%d backlog=4096;\n\t\tproxy_pass %s;\n\t}"
+			     % (local_port(number), name))
 	return NGINX % {"folder": folder, "modules": modules, "servers": "\n".join(lines) + "\n"}

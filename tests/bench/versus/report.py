@@ -43,16 +43,19 @@ def goals(result):
 	for number, name in (("http_rate", "HTTP"), ("mysql_rate", "MySQL")):
 		ratio = ratio_between(numbers[number], "fairdial", BASE) if number in numbers else None
 		if ratio:
-			found.append(goal("%s over long-lived connections, ratio to direct" % name, ratio["median"], "x", "at least", 0.99))
+			found.append(goal("%s over long-lived connections, ratio to direct" % name, ratio["median"], "x",
+					  "at least", 0.99))
 	for ours, theirs, name in (("fairdial", "iptables", "kube-proxy's rules"),
 				   ("fairdial-many", "iptables-many", "rules of many Services, which both pass")):
 		for number in ("dial_p50", "answer_p50"):
 			ratio = ratio_between(numbers[number], ours, theirs) if number in numbers else None
 			if ratio:
-				found.append(goal("%s, ratio to %s" % (numbers[number]["title"], name), ratio["median"], "x", "at most", 1))
+				found.append(goal("%s, ratio to %s" % (numbers[number]["title"], name), ratio["median"], "x",
+						  "at most", 1))
 	for row in result.get("evenness", []):
 		if row["way"] == "fairdial" and "of one pod" in row["scenario"]:
-			chance = next((of["spread"]["median"] for of in result["evenness"] if of["scenario"] == row["scenario"] and of["way"] == "iptables"), None)
+			chance = next((of["spread"]["median"] for of in result["evenness"]
+				       if of["scenario"] == row["scenario"] and of["way"] == "iptables"), None)
 			what = "%s, max - min%s" % (row["scenario"], "" if chance is None else " (at random %g)" % chance)
 			found.append(goal(what, row["most"], "", "at most", 1))
 	return found
@@ -72,12 +75,15 @@ def text_of_part(of, titles):
 		for name, value in row["variants"].items():
 			ratio = value.get("ratio")
 			lines.append(("  %-45s %13s  %-21s %-8s %s" % (
-				titles[name], number(value["median"]) + " " + row["unit"], number(value["low"]) + " to " + number(value["high"]),
-				"%.3f" % ratio["median"] if ratio else "-", "%.3f to %.3f" % (ratio["low"], ratio["high"]) if ratio else "")).rstrip())
+				titles[name], number(value["median"]) + " " + row["unit"],
+				number(value["low"]) + " to " + number(value["high"]),
+				"%.3f" % ratio["median"] if ratio else "-",
+				"%.3f to %.3f" % (ratio["low"], ratio["high"]) if ratio else "")).rstrip())
 		for proxy in ("haproxy", "nginx"):
 			ratio = ratio_between(row, "fairdial", proxy)
 			if ratio and row["more_is_better"]:
-				lines.append("  fairdial / %-34s %13.3f  %.3f to %.3f" % (titles[proxy].split(",")[0], ratio["median"], ratio["low"], ratio["high"]))
+				lines.append("  fairdial / %-34s %13.3f  %.3f to %.3f" % (
+					titles[proxy].split(",")[0], ratio["median"], ratio["low"], ratio["high"]))
 	return lines
 
 
@@ -103,20 +109,21 @@ def text_of_change(rows, crowd):
 		else:
 			lines.append("  %-45s %13s  %-21s 99 of 100: %s" % (row["title"], number(row["median"]) + " ms",
 					number(row["low"]) + " to " + number(row["high"]), number(row["p99"])))
-	lines.append("  (kube-proxy's own time is not in the last two: it watches as the agent does, and waits up to a second between two changes)")
+	lines.append("  (kube-proxy's own time is not in the last two: it watches too, and gathers for up to a second)")
 	return lines
 
 
 def text(result):
-	lines = ["%s, %d processors, Linux %s; %s" % (result["machine"]["processor"], result["machine"]["processors"], result["machine"]["kernel"],
-		 ", ".join("%s %s" % pair for pair in result["settings"].items()))]
+	lines = ["%(processor)s, %(processors)d processors, Linux %(kernel)s; " % result["machine"]
+		 + ", ".join("%s %s" % pair for pair in result["settings"].items())]
 	for of in result["parts"].values():
 		lines += text_of_part(of, result["titles"])
 	if result.get("evenness"):
 		lines += text_of_evenness(result["evenness"])
 	if result.get("change"):
 		lines += text_of_change(result["change"], result["settings"]["services"])
-	lines += ["", "goals"] + ["  %-90s %8.3g %-2s %-13s %s" % (of["what"], of["value"], of["unit"], of["goal"], "ok" if of["met"] else "missed")
+	lines += ["", "goals"] + ["  %-90s %8.3g %-2s %-13s %s" % (of["what"], of["value"], of["unit"], of["goal"],
+								   "ok" if of["met"] else "missed")
 				  for of in result["goals"]]
 	lines += ["  not measured: %s: %s" % (name, why) for name, why in result["troubles"].items()]
 	return "\n".join(lines) + "\n"

@@ -18,8 +18,9 @@ def chain(kind, *of):
 
 def others(count):
 	"""Services that nobody dials, of one endpoint each."""
-	return [("default/other-%d" % i, ("10.97.%d.%d" % (i // 250, i % 250 + 1), 80), [("10.245.%d.%d" % (i // 250, i % 250 + 1), 8080)])
-		for i in range(count)]
+	places = [(i // 250, i % 250 + 1) for i in range(count)]
+	return [("default/other-%d" % i, ("10.97.%d.%d" % place, 80), [("10.245.%d.%d" % place, 8080)])
+		for i, place in enumerate(places)]
 
 
 def service_chains(name, cluster, endpoints):
@@ -36,7 +37,8 @@ def service_chains(name, cluster, endpoints):
 		chance = " -m statistic --mode random --probability %.10f" % (1 / left) if left > 1 else ""
 		picks.append('-A %s -m comment --comment "%s -> %s:%d"%s -j %s' % (service, name, *endpoint, chance, leap))
 		leaps.append('-A %s -s %s/32 -m comment --comment "%s" -j KUBE-MARK-MASQ' % (leap, endpoint[0], name))
-		leaps.append('-A %s -p tcp -m comment --comment "%s" -m tcp -j DNAT --to-destination %s:%d' % (leap, name, *endpoint))
+		leaps.append('-A %s -p tcp -m comment --comment "%s" -m tcp -j DNAT --to-destination %s:%d'
+			     % (leap, name, *endpoint))
 	return names, picks + leaps
 
 
@@ -53,16 +55,18 @@ def iptables(services):
 		names += more_names
 		rules += more_rules
 	return "\n".join([
-		"*filter", ":KUBE-FORWARD - [0:0]", ":KUBE-PROXY-FIREWALL - [0:0]", ":KUBE-SERVICES - [0:0]", ":KUBE-FIREWALL - [0:0]",
+		"*filter", ":KUBE-FORWARD - [0:0]", ":KUBE-PROXY-FIREWALL - [0:0]", ":KUBE-SERVICES - [0:0]",
+		":KUBE-FIREWALL - [0:0]",
 		'-A INPUT -j KUBE-FIREWALL', '-A OUTPUT -j KUBE-FIREWALL',
-		'-A INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL',
-		'-A FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL',
+		*('-A %s -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" '
+		  "-j KUBE-PROXY-FIREWALL" % hook for hook in ("INPUT", "FORWARD")),
 		'-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
 		'-A FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
 		'-A OUTPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
 		"-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP",
 		'-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT',
-		'-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+		'-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" '
+		"-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
 		"COMMIT",
 		"*nat", ":KUBE-SERVICES - [0:0]", ":KUBE-POSTROUTING - [0:0]", ":KUBE-NODEPORTS - [0:0]", ":KUBE-MARK-MASQ - [0:0]",
 		*(":%s - [0:0]" % name for name in names),
@@ -75,8 +79,8 @@ def iptables(services):
 		"-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000",
 		*rules,
 		*leap_rules(services),
-		'-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" '
-		"-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
+		'-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this '
+		'chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS',
 		"COMMIT", ""])
 
 
@@ -93,9 +97,10 @@ def nft_service(name, cluster, endpoints):
 	for leap, (address, port) in zip(leaps, endpoints):
 		lines += ["\tchain %s {" % leap, "\t\tip saddr %s jump mark-for-masquerade" % address,
 			  "\t\tmeta l4proto tcp dnat to %s:%d" % (address, port), "\t}"]
+	picks = ", ".join("%d : goto %s" % pair for pair in enumerate(leaps))
 	lines += ["\tchain %s {" % service,
 		  "\t\tip daddr %s tcp dport %d ip saddr != %s jump mark-for-masquerade" % (*cluster, POD_RANGE),
-		  "\t\tnumgen random mod %d vmap { %s }" % (len(leaps), ", ".join("%d : goto %s" % pair for pair in enumerate(leaps))),
+		  "\t\tnumgen random mod %d vmap { %s }" % (len(leaps), picks),
 		  "\t}"]
 	return lines
 
@@ -117,9 +122,11 @@ def nft(services):
 		  "\tchain cluster-ips-check { ip daddr @cluster-ips reject; }",
 		  "\tchain filter-forward {", "\t\ttype filter hook forward priority -110; policy accept;",
 		  "\t\tct state new jump service-endpoints-check", "\t\tct state new jump cluster-ips-check", "\t}",
-		  "\tchain nat-prerouting {", "\t\ttype nat hook prerouting priority dstnat; policy accept;", "\t\tjump services", "\t}",
+		  "\tchain nat-prerouting {", "\t\ttype nat hook prerouting priority dstnat; policy accept;", "\t\tjump services",
+		  "\t}",
 		  "\tchain nat-output {", "\t\ttype nat hook output priority -100; policy accept;", "\t\tjump services", "\t}",
-		  "\tchain nat-postrouting {", "\t\ttype nat hook postrouting priority srcnat; policy accept;", "\t\tjump masquerading", "\t}",
+		  "\tchain nat-postrouting {", "\t\ttype nat hook postrouting priority srcnat; policy accept;",
+		  "\t\tjump masquerading", "\t}",
 		  "}", ""]
 	return "\n".join(lines)
 
@@ -129,7 +136,9 @@ def nft_change(name, cluster, endpoints, gone):
 	service = chain("SVC", name)
 	lines = ["add chain ip kube-proxy %s" % chain("SEP", name, *endpoint) for endpoint in endpoints]
 	lines += ["flush chain ip kube-proxy %s" % service, "table ip kube-proxy {", *nft_service(name, cluster, endpoints), "}"]
-	lines[len(endpoints):len(endpoints)] = ["flush chain ip kube-proxy %s" % chain("SEP", name, *endpoint) for endpoint in endpoints]
+	lines[len(endpoints):len(endpoints)] = ["flush chain ip kube-proxy %s" % chain("SEP", name, *endpoint)
+						for endpoint in endpoints]
 	for endpoint in gone:
-		lines += ["flush chain ip kube-proxy %s" % chain("SEP", name, *endpoint), "delete chain ip kube-proxy %s" % chain("SEP", name, *endpoint)]
+		lines += ["flush chain ip kube-proxy %s" % chain("SEP", name, *endpoint),
+			  "delete chain ip kube-proxy %s" % chain("SEP", name, *endpoint)]
 	return "\n".join(lines + [""])

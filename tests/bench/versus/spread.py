@@ -16,7 +16,8 @@ REBALANCE = {"rebalance": "2s", "quiet": "200ms"}
 
 def ports_of(setup, env, name=None):
 	"""The ports of all Services, or of one, as `fairdial status` tells them."""
-	done = subprocess.run([setup.tool, "status", "--json", "--dir", env["FAIRDIAL_DIR"], *([name] if name else [])], stdout=subprocess.PIPE,
+	done = subprocess.run([setup.tool, "status", "--json", "--dir", env["FAIRDIAL_DIR"], *([name] if name else [])],
+			      stdout=subprocess.PIPE,
 			      stderr=subprocess.DEVNULL, text=True)
 	try:
 		return [port for service in json.loads(done.stdout)["services"] for port in service["ports"]]
@@ -28,7 +29,8 @@ def wait_idle(setup, env):
 	"""Until no connection is open, to the servers and to the pod's ledger, which hears of it a moment later."""
 	setup.backend.wait_idle()
 	if "FAIRDIAL_DIR" in env:
-		processes.wait_until(lambda: not any(of["active"] for port in ports_of(setup, env) for of in port["endpoints"]), "the ledger")
+		processes.wait_until(lambda: not any(of["active"] for port in ports_of(setup, env) for of in port["endpoints"]),
+				     "the ledger")
 
 
 def on_servers(setup, servers):
@@ -69,7 +71,8 @@ def within_a_pod(setup, ways, sizes, tell):
 			for name, variant in ways.items():
 				trials[name].append(one_herd(setup, variant, clients, "shop/web%d" % servers))
 			tell("%d clients on %d servers" % (clients, servers), turn + 1, count)
-		rows += [row("%d clients of one pod on %d servers" % (clients, servers), clients, servers, name, trials[name]) for name in ways]
+		rows += [row("%d clients of one pod on %d servers" % (clients, servers), clients, servers, name, trials[name])
+			 for name in ways]
 	return rows
 
 
@@ -102,7 +105,8 @@ def with_agents(setup, names, ranked, clients, service, trials):
 	agents, pods, counts = [], [], []
 	try:
 		for name in names:
-			agent, env = variants.start_agent(setup, "ranked-" + name if ranked else name, "pod-" + name, setup.services,
+			agent, env = variants.start_agent(setup, "ranked-" + name if ranked else name, "pod-" + name,
+							  setup.services,
 							  pod_name=name if ranked else None)
 			agents.append(agent)
 			pods.append((name, env))
@@ -116,18 +120,24 @@ def with_agents(setup, names, ranked, clients, service, trials):
 	return counts
 
 
-def across_pods(setup, node, count, trials, tell):
+def across_pods(setup, node, count, trials, tell, missing):
 	names, rows = ["client-%d" % i for i in range(count)], []
 	for name in names:
 		node.add_pod(name)
 	for clients, servers in ((2, 5), (1, 7)):
-		service, scenario = "shop/web%d" % servers, "%d pods, %d client%s each, on %d servers" % (count, clients, "s" * (clients > 1), servers)
+		service = "shop/web%d" % servers
+		scenario = "%d pods, %d client%s each, on %d servers" % (count, clients, "s" * (clients > 1), servers)
 		ways = [
-			("iptables", lambda: [crowd_once(setup, [(name, {}) for name in names], None, clients, service) for _ in range(trials)]),
+			("iptables", lambda: [crowd_once(setup, [(name, {}) for name in names], None, clients, service)
+					      for _ in range(trials)]),
 			("fairdial, no rank", lambda: with_agents(setup, names, False, clients, service, trials)),
 			("fairdial, ordinals", lambda: with_agents(setup, names, True, clients, service, trials)),
 		]
-		rows += [row(scenario, clients * count, servers, way, run()) for way, run in ways]
+		for way, run in ways:
+			try:
+				rows.append(row(scenario, clients * count, servers, way, run()))
+			except (OSError, processes.Trouble) as trouble:
+				missing("%s, %s" % (scenario, way), str(trouble))
 		tell(scenario, 1, 1)
 	return rows
 
@@ -165,7 +175,8 @@ class ByFairdial:
 			setup.services_file(self.name, [(*SERVICE, endpoints)], self.policy)
 			self.agent.send_signal(signal.SIGHUP) # it would see by itself, within a second
 		else:
-			self.agent, self.env = variants.start_agent(setup, self.name, self.pod, [(*SERVICE, endpoints)], self.policy)
+			self.agent, self.env = variants.start_agent(setup, self.name, self.pod, [(*SERVICE, endpoints)],
+								    self.policy)
 		wait_listed(setup, self.env, SERVICE[0], endpoints)
 
 	def close(self):
@@ -174,7 +185,8 @@ class ByFairdial:
 
 
 def herd_of(setup, way, clients):
-	herd = processes.Herd(nets.within(way.pod, [setup.client, "herd", str(clients), way.preload or "-", SERVICE[1][0], str(SERVICE[1][1])]),
+	herd = processes.Herd(nets.within(way.pod, [setup.client, "herd", str(clients), way.preload or "-", SERVICE[1][0],
+						    str(SERVICE[1][1])]),
 			      way.env)
 	herd.wait_ready()
 	return herd
@@ -232,19 +244,28 @@ def rolling_restart(setup, way, old, new, clients, limit):
 		wait_idle(setup, way.env)
 
 
-def when_the_list_changes(setup, servers, clients, trials, tell):
+def changed_lists(setup, way, servers, clients, patience, trials):
+	"""Counts by trial: after 3 servers became 6, when as many clients have come, and after a rolling restart."""
+	try:
+		ups = [scale_up(setup, way, servers[:6], clients, patience) for _ in range(trials)]
+		restarts = [rolling_restart(setup, way, servers[:6], servers[6:12], clients, patience) for _ in range(trials)]
+	finally:
+		way.close()
+	return [old for old, _ in ups], [all_of for _, all_of in ups], restarts
+
+
+def when_the_list_changes(setup, servers, clients, trials, tell, missing):
 	rows, limit = [], 15
 	makers = [("iptables", lambda: ByRules(setup, "lists0"), 0), ("fairdial", lambda: ByFairdial(setup, "lists1"), 0),
 		  ("fairdial, rebalance", lambda: ByFairdial(setup, "lists2", REBALANCE), limit)]
 	for name, make, patience in makers:
-		way = make()
 		try:
-			ups = [scale_up(setup, way, servers[:6], clients, patience) for _ in range(trials)]
-			restarts = [rolling_restart(setup, way, servers[:6], servers[6:12], clients, patience) for _ in range(trials)]
-		finally:
-			way.close()
-		rows.append(row("%d clients, servers from 3 to 6" % clients, clients, 6, name, [old for old, _ in ups]))
-		rows.append(row("and as many new clients", clients * 2, 6, name, [all_of for _, all_of in ups]))
+			old, all_of, restarts = changed_lists(setup, make(), servers, clients, patience, trials)
+		except (OSError, processes.Trouble) as trouble:
+			missing("a list that changes, " + name, str(trouble))
+			continue
+		rows.append(row("%d clients, servers from 3 to 6" % clients, clients, 6, name, old))
+		rows.append(row("and as many new clients", clients * 2, 6, name, all_of))
 		rows.append(row("%d clients, 6 servers restarted in turn" % clients, clients, 6, name, restarts))
 		tell("a list that changes, " + name, trials, trials)
 	order = list(dict.fromkeys(r["scenario"] for r in rows))

@@ -14,12 +14,14 @@ def result():
 	dials = {"dial_p50": ("connect(), median", "us", False), "answer_p50": ("first answer", "us", False)}
 	dial_values = {"dial_p50": {"direct": [10, 10], "iptables": [20, 22], "fairdial": [10, 33]},
 		       "answer_p50": {"direct": [30, 30], "iptables": [40, 40], "fairdial": [30, 30]}}
-	made = {"machine": {"processor": "one", "processors": 2, "kernel": "6"}, "settings": {"rounds": 3, "services": 5000}, "troubles": {"nginx": "is not here"},
+	made = {"machine": {"processor": "one", "processors": 2, "kernel": "6"}, "settings": {"rounds": 3, "services": 5000},
+		"troubles": {"nginx": "is not here"},
 		"titles": {"direct": "a pod", "iptables": "rules", "haproxy": "HAProxy, TCP", "fairdial": "fairdial"},
 		"parts": {"http": report.part("HTTP", numbers, values), "dial": report.part("dials", dials, dial_values)},
 		"evenness": [spread.row("2 clients of one pod on 5 servers", 2, 5, way, trials) for way, trials in (
 			("iptables", [[2, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 2, 0, 0, 0]]), ("fairdial", [[1, 1, 0, 0, 0]]))],
-		"change": [{"way": "fairdial", "title": "fairdial", "unit": "ms", "values": [1, 2], "median": 1, "low": 1, "high": 2, "p99": 2},
+		"change": [{"way": "fairdial", "title": "fairdial", "unit": "ms", "values": [1, 2], "median": 1, "low": 1,
+			    "high": 2, "p99": 2},
 			   {"way": "nft", "title": "nft", "trouble": "no nft"}]}
 	made["goals"] = report.goals(made)
 	return made
@@ -45,7 +47,8 @@ class Report(unittest.TestCase):
 
 	def test_the_table_tells_all_of_it(self):
 		text = report.text(result())
-		for part in ("fairdial / HAProxy", "2.000", "nft", "not measured: no nft", "nginx: is not here", "missed", "median   2, most   2 of  3"):
+		for part in ("fairdial / HAProxy", "2.000", "nft", "not measured: no nft", "nginx: is not here", "missed",
+			     "median   2, most   2 of  3"):
 			self.assertIn(part, text)
 		self.assertLessEqual(max(map(len, text.splitlines())), 132)
 

@@ -27,7 +27,8 @@ class Rules(unittest.TestCase):
 		for endpoint in WEB[2]:
 			leap = rules.chain("SEP", WEB[0], *endpoint)
 			self.assertIn(leap, names)
-			self.assertTrue(any(line.startswith("-A %s " % leap) and line.endswith("--to-destination %s:%d" % endpoint) for line in lines))
+			self.assertTrue(any(line.startswith("-A %s " % leap) and line.endswith("--to-destination %s:%d" % endpoint)
+					    for line in lines))
 
 	def test_the_dialed_service_is_behind_the_others(self):
 		text = rules.iptables(rules.others(300) + [WEB])

@@ -17,7 +17,7 @@ class Variant:
 		self.env, self.preload, self.helpers = env or {}, preload, list(helpers)  # helpers: its proxy, or its agent
 
 	def command(self, argv):
-		"""argv in its pod, and the environment to start it with. Only the program itself has the preload, not what starts it."""
+		"""argv in its pod, and the environment to start it with. The program itself has the preload, not what starts it."""
 		preload = ["env", "LD_PRELOAD=" + self.preload] if self.preload else []
 		return nets.within(self.pod, processes.pinned([*preload, *argv], False)), self.env
 
@@ -43,8 +43,10 @@ class Setup:
 
 	def services_file(self, name, services, policy=None):
 		"""Written beside and renamed: whoever reads it sees the old or the new."""
-		rows = [{"name": of.split("/")[1], "namespace": of.split("/")[0], "addresses": [cluster[0]], "ports": [{"port": cluster[1]}],
-			 "endpoints": ["%s:%d" % endpoint for endpoint in endpoints], **(policy or {})} for of, cluster, endpoints in services]
+		rows = [{"name": of.split("/")[1], "namespace": of.split("/")[0], "addresses": [cluster[0]],
+			 "ports": [{"port": cluster[1]}], "endpoints": ["%s:%d" % at for at in endpoints],
+			 **(policy or {})}
+			for of, cluster, endpoints in services]
 		path = self.path(name + ".json")
 		with open(path + ".new", "w") as file:
 			json.dump({"services": rows}, file)
@@ -87,10 +89,12 @@ def with_proxy(setup, name, pod):
 	with open(path, "w") as file:
 		file.write(proxies.haproxy(setup.services) if name == "haproxy" else
 			   proxies.nginx(setup.services, setup.folder, os.path.dirname(modules[0])))
-	argv = ["haproxy", "-q", "-db", "-f", path] if name == "haproxy" else ["nginx", "-e", "stderr", "-p", setup.folder, "-c", path]
+	argv = {"haproxy": ["haproxy", "-q", "-db", "-f", path],
+		"nginx": ["nginx", "-e", "stderr", "-p", setup.folder, "-c", path]}[name]
 	proxy = processes.start(nets.within(pod, argv))
 	addresses = {of: ("127.0.0.1", proxies.local_port(i)) for i, (of, _, _) in enumerate(setup.services)}
-	return Variant(name, {"haproxy": "HAProxy", "nginx": "nginx"}[name] + ", TCP proxy in the pod", pod, addresses, helpers=[proxy])
+	return Variant(name, {"haproxy": "HAProxy", "nginx": "nginx"}[name] + ", TCP proxy in the pod", pod, addresses,
+		       helpers=[proxy])
 
 
 def through_rules(setup, node, name, title, set_rules):
@@ -115,7 +119,8 @@ def make_all(setup, crowd, tell):
 		("nginx", lambda: with_proxy(setup, "nginx", plain.add_pod("nginx"))),
 		("fairdial", lambda: with_fairdial(setup, "fairdial", "fairdial", plain.add_pod("fairdial"))),
 		# In a cluster kube-proxy's rules are still there, and a connection to a pod passes all of them once.
-		("fairdial-many", lambda: with_fairdial(setup, "fairdial-many", "fairdial, past iptables of %s" % size, many.add_pod("fairdial-many"))),
+		("fairdial-many", lambda: with_fairdial(setup, "fairdial-many", "fairdial, past iptables of %s" % size,
+							many.add_pod("fairdial-many"))),
 	]
 	made = {}
 	for name, make in makers:

@@ -40,7 +40,8 @@ def machine():
 
 
 def services(addresses):
-	web = [("shop/web%d" % count, ("10.96.0.%d" % count, 80), [(address, PORT) for address in addresses[:count]]) for count in (5, 7, 20)]
+	web = [("shop/web%d" % count, ("10.96.0.%d" % count, 80), [(address, PORT) for address in addresses[:count]])
+	       for count in (5, 7, 20)]
 	return web + [("shop/db", ("10.96.1.5", 3306), [(address, 3306) for address in addresses[:5]])]
 
 
@@ -72,10 +73,11 @@ def measure_evenness(setup, made, nodes, sizes, result, missing):
 	ways = {name: made[name] for name in ("iptables", "nftables-many", "haproxy", "nginx", "fairdial") if name in made}
 	targets = [(address, PORT) for address in setup.backend.addresses]
 	rows = result["evenness"] = []
+	pods, herd, trials = sizes["pods"], sizes["herd"], sizes["list_trials"]
 	for title, run in (
 		("evenness within a pod", lambda: spread.within_a_pod(setup, ways, sizes["herds"], tell)),
-		("evenness across pods", lambda: spread.across_pods(setup, nodes["few"], sizes["pods"], sizes["list_trials"], tell)),
-		("evenness after changes", lambda: spread.when_the_list_changes(setup, targets, sizes["herd"], sizes["list_trials"], tell)),
+		("evenness across pods", lambda: spread.across_pods(setup, nodes["few"], pods, trials, tell, missing)),
+		("evenness after changes", lambda: spread.when_the_list_changes(setup, targets, herd, trials, tell, missing)),
 	):
 		try:
 			rows += run()
@@ -119,7 +121,8 @@ def failures(result):
 	found = ["%s: %s" % pair for pair in result["troubles"].items()]
 	found += ["%s: %s" % (row["title"], row["trouble"]) for row in result["change"] if "trouble" in row]
 	for row in result["evenness"]:
-		if row["way"] in ("fairdial", "fairdial, ordinals", "fairdial, rebalance") and "from 3 to 6" not in row["scenario"] and row["most"] > 1:
+		even = row["way"] in ("fairdial", "fairdial, ordinals", "fairdial, rebalance")
+		if even and "from 3 to 6" not in row["scenario"] and row["most"] > 1:
 			found.append("%s, %s: %s" % (row["scenario"], row["way"], row["counts"]))
 	return found
 
@@ -140,10 +143,12 @@ def write(result, folder, quick):
 		print("written: %s" % " ".join(os.path.relpath(path) for path in [os.path.join(folder, "versus.json"), *files]))
 
 
-QUICK = {"rounds": 1, "seconds": 1, "services": 50, "dials": 50, "starts": 5, "clients": 10, "queries": 200, "herds": ((2, 5, 2), (50, 7, 1)), "pods": 10,
+QUICK = {"rounds": 1, "seconds": 1, "services": 50, "dials": 50, "starts": 5, "clients": 10, "queries": 200,
+	 "herds": ((2, 5, 2), (50, 7, 1)), "pods": 10,
 	 "list_trials": 1, "herd": 24, "changes": 10, "without": ("iptables-many", "fairdial-many")}
 FULL = {"rounds": 13, "seconds": 1, "services": 5000, "dials": 200, "starts": 40, "clients": 100,
-	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 2)), "pods": 50, "list_trials": 1, "herd": 60, "changes": 200, "without": ()}
+	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 2)), "pods": 50, "list_trials": 1, "herd": 60, "changes": 200,
+	"without": ()}
 
 
 def arguments():
