@@ -100,12 +100,15 @@ static int dial_often(int count, const struct sockaddr_in *to, bool quiet)
 
 static int dial_until_served(const struct sockaddr_in *to)
 {
+	alarm(60);
 	for (int tries = 0; tries < 3000; tries++) {
 		double connected;
 		int fd = dial(to, &connected);
 
-		if (fd >= 0 && ask(fd))
+		if (fd >= 0 && ask(fd)) {
+			alarm(0);
 			return fd;
+		}
 		if (fd >= 0)
 			close(fd);
 		poll(NULL, 0, 10);
@@ -228,6 +231,7 @@ static void wait_for(int fd, int count)
 {
 	char bytes[4096];
 
+	alarm(60); /* where nobody answers it ends, and with it those that it started */
 	while (count > 0) {
 		ssize_t n = read(fd, bytes, sizeof(bytes));
 
@@ -235,6 +239,7 @@ static void wait_for(int fd, int count)
 			fail("one of the herd");
 		count -= (int)n;
 	}
+	alarm(0);
 }
 
 /* Each holder has its own way in, so that a byte is not another's. */
