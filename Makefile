@@ -323,16 +323,31 @@ soak: all $(OUT)/chaos/soak $(CHAOS_HELPERS) ## ten minutes (TIME) of everything
 
 # ---- benchmarks ----
 
-# BENCH="dial start" measures some parts; that of the agent is "follow".
+# BENCH="dial start" measures some parts; that of the agent is "follow", and "versus" compares with kube-proxy's rules and with proxies:
+# ROUNDS turns of each, TIME seconds of load in one; QUICK=1: as short as it goes, for whether all of it answers.
 BENCH ?=
+ROUNDS ?=
+QUICK ?=
 BENCH_CFLAGS := $(COMMON) -Itests/bench $(CFLAGS)
 BENCH_DIR := $(BUILD)/bench
 BENCH_SRC := $(wildcard tests/bench/bench*.c) $(addprefix tests/bench/,run.c stats.c tables.c)
+BENCH_OWN := $(addprefix $(BENCH_DIR)/,bench worker choose publisher empty.so libfairdial-stripped.so)
+BENCH_VERSUS := $(addprefix $(BENCH_DIR)/,versus-backend versus-client versus-change)
+versus = $(if $(QUICK),PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s tests/bench/versus &&) PYTHONDONTWRITEBYTECODE=1 FAIRDIAL_TEST_ROOT=$(CURDIR) python3 tests/bench/versus/versus.py $(BUILD) \
+	$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(filter command line environment,$(origin TIME)),--seconds $(TIME)) $(if $(QUICK),--quick)
 
 .PHONY: bench
-bench: all $(addprefix $(BENCH_DIR)/,bench worker choose publisher follow empty.so libfairdial-stripped.so) ## measure, as ratios in one run
-	$(Q)[ "$(BENCH)" = follow ] || $(BENCH_DIR)/bench $(BUILD) $(filter-out follow,$(BENCH))
+bench: all $(BENCH_OWN) $(BENCH_DIR)/follow $(BENCH_VERSUS) ## measure, as ratios in one run
+	$(Q)[ -n "$(BENCH)" ] && [ -z "$(filter-out follow versus,$(BENCH))" ] || $(BENCH_DIR)/bench $(BUILD) $(filter-out follow versus,$(BENCH))
 	$(Q)[ -z "$(if $(BENCH),$(filter follow,$(BENCH)),all)" ] || FAIRDIAL_TEST_ROOT=$(CURDIR) $(BENCH_DIR)/follow
+	$(Q)[ -z "$(if $(BENCH),$(filter versus,$(BENCH)),all)" ] || { sh tests/deps.sh bench && $(versus); }
+
+# Counts repeat where times do not. UPDATE=1 writes the baseline anew.
+UPDATE ?=
+
+.PHONY: bench-instructions
+bench-instructions: all $(BENCH_OWN) ## count instructions with callgrind; fails when a count grew by more than a tenth
+	$(Q)CC="$(CC)" sh tests/bench/instructions.sh $(BUILD) $(if $(UPDATE),update)
 
 $(BENCH_DIR):
 	$(Q)mkdir -p $@
@@ -345,6 +360,14 @@ $(BENCH_DIR)/bench: $(BENCH_SRC) tests/bench/bench.h | $(BENCH_DIR)
 $(BENCH_DIR)/follow: $(OUT)/tool/tests/bench/follow.o $(SUPPORT_OBJ) $(OUT)/libcore.a | $(BENCH_DIR)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
+
+$(BENCH_DIR)/versus-change: $(OUT)/tool/tests/bench/change.o $(SUPPORT_OBJ) $(OUT)/libcore.a | $(BENCH_DIR)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
+
+$(BENCH_DIR)/versus-%: tests/bench/versus/%.c | $(BENCH_DIR)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $<
 
 $(BENCH_DIR)/worker: tests/bench/worker.c | $(BENCH_DIR)
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $<
@@ -432,6 +455,6 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  V=1 shows commands; SAN=address|thread; T=pick N="*draining*" runs some tests; CROSS=aarch64-linux-gnu-'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh [build|demo|differential]: installs what building and a first try with curl (and the demo, or other people's suites)
-# or, without a word, also testing needs, where it is missing.
+# deps.sh [build|demo|differential|bench]: installs what building and a first try with curl (and the demo, other people's suites, or
+# measuring) or, without a word, also testing needs, where it is missing.
 # Debian, Ubuntu, Alpine and Fedora; as root or through sudo. Prints nothing when nothing is missing.
 set -eu
 what=${1:-test}
@@ -133,6 +133,23 @@ if [ "$what" = differential ]; then
 	need perl perl perl perl
 	header openssl/ssl.h libssl-dev openssl-dev openssl-devel
 	header zlib.h zlib1g-dev zlib-dev zlib-devel
+fi
+
+# What `make bench` compares with, loads with and draws with.
+if [ "$what" = bench ]; then
+	need unshare util-linux util-linux util-linux
+	need ip iproute2 iproute2 iproute2
+	need taskset util-linux util-linux-misc util-linux
+	need sysctl procps procps procps-ng
+	need hostname hostname busybox hostname
+	need haproxy haproxy haproxy haproxy
+	need nginx nginx-light nginx nginx
+	need '/usr/lib*/nginx/modules/ngx_stream_module.so' libnginx-mod-stream nginx-mod-stream nginx-mod-stream
+	need wrk wrk wrk wrk
+	need sysbench sysbench sysbench sysbench
+	need gnuplot gnuplot-nox gnuplot gnuplot
+	need nft nftables nftables nftables
+	need iptables-legacy-restore iptables iptables-legacy iptables-legacy
 fi
 
 [ "$what" = coverage ] && need gcovr gcovr gcovr gcovr

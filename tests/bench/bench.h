@@ -99,6 +99,7 @@ bool publish_wide(const struct bench *bench, const char *dir, unsigned endpoints
 void bench_declined(const struct bench *bench);
 void bench_choose(const struct bench *bench);
 void bench_instructions(const struct bench *bench);
+void bench_baseline(const struct bench *bench);
 void bench_calls(const struct bench *bench);
 void bench_dial(const struct bench *bench);
 void bench_start(const struct bench *bench);

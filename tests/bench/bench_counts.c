@@ -27,9 +27,12 @@ static bool is_installed(const char *program)
 static double collected(const struct bench *bench, const char *dir, const char *balance, const char *what,
 			const char *times)
 {
+	/* With a letter more where the compiler made a copy for the arguments that there are. */
+	const char *toggle = strcmp(what, "ours") == 0	 ? "--toggle-collect=one_dial*" :
+			     strcmp(what, "names") == 0 ? "--toggle-collect=one_name*" :
+							  "--toggle-collect=one_decline*";
 	const char *const argv[] = { "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-				     strcmp(what, "ours") == 0 ? "--toggle-collect=one_dial" : "--toggle-collect=one_decline",
-				     bench->choose, "1", what, times, NULL };
+				     toggle, bench->choose, "1", what, times, NULL };
 	struct side side = { NULL, dir, balance, argv };
 	FILE *said = tmpfile();
 	double count = -1;
@@ -51,14 +54,20 @@ static double collected(const struct bench *bench, const char *dir, const char *
 	return count;
 }
 
-/* Of one call, when the first ones are over. */
+/* Of one call, when the first ones are over. Negative: valgrind failed, or did not see it. */
+static double count_each(const struct bench *bench, const char *dir, const char *balance, const char *what)
+{
+	double few = collected(bench, dir, balance, what, "100"), many = collected(bench, dir, balance, what, "1100");
+
+	return few <= 0 || many <= few ? -1 : (many - few) / 1000;
+}
+
 static void count_one(const struct bench *bench, const char *dir, const char *balance, const char *what,
 		      const char *title)
 {
-	double few = collected(bench, dir, balance, what, "100"), many = collected(bench, dir, balance, what, "1100");
-	double each = (many - few) / 1000;
+	double each = count_each(bench, dir, balance, what);
 
-	if (few < 0 || many < 0)
+	if (each < 0)
 		row_failed(title, "valgrind failed");
 	else
 		row(title, "-", (struct summary){ each, each, each }, "instr", NO_TARGET);
@@ -83,6 +92,32 @@ void bench_instructions(const struct bench *bench)
 	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
 		snprintf(title, sizeof(title), "%s, 1,000 endpoints", policies[i]);
 		count_one(bench, bench->wide, policies[i], "ours", title);
+	}
+	count_one(bench, bench->large, NULL, "ours", "least_conn, table of 100,000 endpoints");
+	count_one(bench, bench->small, NULL, "names", "a name, 5 endpoints");
+	count_one(bench, bench->large, NULL, "names", "a name, 100,000 endpoints");
+}
+
+/* "count NAME INSTRUCTIONS" for what instructions.sh compares with its baseline. */
+void bench_baseline(const struct bench *bench)
+{
+	const struct {
+		const char *name, *dir, *what;
+	} rows[] = {
+		{ "declined-5", bench->small, "declined" },    { "declined-100000", bench->large, "declined" },
+		{ "served-5", bench->small, "ours" },	       { "served-100000", bench->large, "ours" },
+		{ "served-wide-1000", bench->wide, "ours" },   { "name-5", bench->small, "names" },
+		{ "name-100000", bench->large, "names" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		double each = is_installed("valgrind") ? count_each(bench, rows[i].dir, NULL, rows[i].what) : -1;
+
+		if (each < 0)
+			row_failed(rows[i].name, "valgrind is not installed, or failed");
+		else
+			printf("count %s %.1f\n", rows[i].name, each);
+		fflush(stdout);
 	}
 }
 

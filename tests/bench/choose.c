@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * choose SERVICES [cold | ours COUNT | declined COUNT]: what the shim itself computes for a dial, without the kernel's part:
- * its own objects, all but the hooks, called as the hook calls them. Dials the first SERVICES Services of the table in an
- * order that caches cannot guess; by turns as worker.c does, or COUNT times for callgrind to count `one_dial` or
- * `one_decline`. `cold`: the two nearer caches are full of other things before each dial.
+ * choose SERVICES [cold | ours COUNT | declined COUNT | names COUNT]: what the shim itself computes for a dial, without the
+ * kernel's part: its own objects, all but the hooks, called as the hook calls them. Dials the first SERVICES Services of the table
+ * in an order that caches cannot guess; by turns as worker.c does, or COUNT times for callgrind to count `one_dial`, `one_decline`
+ * or `one_name`: the way of a name, but that the two files which are read for it are here the same everywhere. `cold`: the two
+ * nearer caches are full of other things before each dial.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "shim/dial.h"
+#include "shim/names.h"
 
 enum { DIALS = 2000, COLD_DIALS = 20 };
 
@@ -48,6 +50,64 @@ __attribute__((noinline)) static bool one_dial(const struct sockaddr *sa)
 __attribute__((noinline)) static bool one_decline(const struct sockaddr *sa)
 {
 	return !dial_is_service(-1, sa, sizeof(struct sockaddr_in));
+}
+
+/* ---- a name, as a pod looks it up ---- */
+
+static const char resolv_conf[] = "search bench.svc.cluster.local svc.cluster.local cluster.local\n"
+				  "nameserver 10.96.0.10\noptions ndots:5\n";
+static const char hosts[] = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
+			    "fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n10.244.1.7\tweb-0\n";
+
+struct hosts_search {
+	struct slice host;
+	bool found;
+};
+
+static void take_hosts_line(void *to, struct slice line)
+{
+	struct hosts_search *search = to;
+
+	search->found = search->found || hosts_line_names(line, search->host);
+}
+
+static void read_text(const char *text, size_t n, void (*take)(void *to, struct slice line), void *to)
+{
+	static struct line_reader reader;
+
+	reader.len = 0;
+	reader.cut = false;
+	reader.take = take;
+	reader.to = to;
+	lines_feed(&reader, text, n);
+	lines_end(&reader);
+}
+
+__attribute__((noinline)) static bool one_name(const struct table *table, const char *name)
+{
+	static struct resolv resolv;
+	static char canonical[NAMES_MAX];
+	struct hosts_search search = { .host = { name, strlen(name) } };
+	struct table_view view;
+	int row;
+
+	resolv_init(&resolv);
+	read_text(resolv_conf, sizeof(resolv_conf) - 1, resolv_take_line, &resolv);
+	resolv_done(&resolv);
+	if (!table_begin(table, &view))
+		return false;
+	row = names_find(&view, &resolv, search.host, canonical);
+	if (!table_end(&view) || row < 0)
+		return false;
+	read_text(hosts, sizeof(hosts) - 1, take_hosts_line, &search);
+	return !search.found;
+}
+
+static bool look_up_next(void)
+{
+	const struct attachment *attachment = attach_get(ATTACH_LOOKUP);
+
+	return attach_is(attachment) && one_name(&attachment->table, "s0");
 }
 
 static void dial_next(unsigned services)
@@ -103,7 +163,7 @@ static int count(unsigned services, const char *what, int times)
 	for (int i = 0; i < times; i++) {
 		if (strcmp(what, "ours") == 0)
 			dial_next(services);
-		else if (!one_decline((struct sockaddr *)&other))
+		else if (strcmp(what, "names") == 0 ? !look_up_next() : !one_decline((struct sockaddr *)&other))
 			return 1;
 	}
 	return 0;
