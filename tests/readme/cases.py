@@ -407,6 +407,7 @@ README = {
     'KUBECONFIG=FILE make test-cluster': ci(
         'make test-cluster STANDIN=1', 'no cluster here: the same suite, against a stand-in, which it reaches by a KUBECONFIG'),
     'make check-layers': ci('check-layers'),
+    'make check-hazards': ci('make check-hazards'),
     '.ci/run': Elsewhere('.ci/run', 'make check-readme', 'it executes this'),
 }
 
