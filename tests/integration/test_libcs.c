@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "ledger/mend.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/compile.h"
@@ -17,6 +19,7 @@
 #include "support/services.h"
 #include "support/spread.h"
 #include "support/tun.h"
+#include "view/snapshot.h"
 
 #define DIAL_TIMEOUT_S "60"
 
@@ -228,6 +231,33 @@ static const char *cancel_dial(const struct start *start, const struct tun *t, i
 	return p->out_text;
 }
 
+static bool backend_at(const void *of, uint32_t i, struct addr *ret_addr, struct ledger_key *ret_key)
+{
+	const struct snapshot *snapshot = of;
+
+	*ret_addr = snapshot->backends[i]->addr;
+	*ret_key = snapshot->backends[i]->key;
+	return true;
+}
+
+/* As the next blocking dial would, which here would wait for somebody who does not answer. */
+static void mend_ledger(struct services *s)
+{
+	const struct trust trust = { .euid = geteuid(), .shim_uid = geteuid() };
+	struct mend_list list = { .at = backend_at };
+	struct snapshot snapshot;
+	struct ledger ledger;
+	struct report why;
+
+	assert_int_equal(snapshot_take(s->dir, &trust, NULL, &snapshot, &why), 0);
+	assert_int_equal(snapshot_open_ledger(s->dir, &trust, LEDGER_EXISTING, &ledger), 0);
+	list.of = &snapshot;
+	list.count = (uint32_t)snapshot.backend_count;
+	assert_int_equal(mend(&ledger, &list, clock_boot_ms()), 0);
+	ledger_close(&ledger);
+	snapshot_free(&snapshot);
+}
+
 /* At once, or where the dial could not say that it ended, when it has been on its way for longer than a dial is. */
 static void wait_until_nobody_counts(struct services *s, const char *address)
 {
@@ -236,6 +266,7 @@ static void wait_until_nobody_counts(struct services *s, const char *address)
 	while (services_endpoint(s, "hole", address, 80).active > 0) {
 		if (now_ms() - begun > LIMIT_MS)
 			fail_msg("a connection to %s still counts", address);
+		mend_ledger(s);
 		usleep(50000);
 	}
 }
