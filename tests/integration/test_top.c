@@ -743,6 +743,7 @@ static void one_frame_as_json_fits_its_schema_and_has_rates(void **state)
 
 int main(void)
 {
+	static const int usual[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU };
 	const struct CMUnitTest tests[] = {
 		TEST(frame_follows_the_dials),
 		TEST(table_that_goes_and_comes_back_is_told),
@@ -767,6 +768,10 @@ int main(void)
 		TEST(one_frame_is_plain_text_of_a_given_width),
 		TEST(one_frame_as_json_fits_its_schema_and_has_rates),
 	};
+
+	/* As a terminal's programs have them: under nohup(1), or in the background of a script, some are ignored. */
+	for (size_t n = 0; n < sizeof(usual) / sizeof(usual[0]); n++)
+		signal(usual[n], SIG_DFL);
 
 	return RUN_TESTS(tests);
 }
