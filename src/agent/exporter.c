@@ -224,9 +224,7 @@ static struct http_page *line_page(const char *line)
 	if (!text)
 		return NULL;
 	memcpy(text, line, len);
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			text[i] = '?'; /* it is to stay one line, whatever an API server has said */
+	text_make_plain(text, len); /* whatever an API server has said */
 	text[len] = '\n';
 	return http_page_new(text, len + 1, "text/plain; charset=utf-8");
 }

@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
 
 int report(struct report *r, int error, const char *format, ...)
 {
@@ -11,8 +14,6 @@ int report(struct report *r, int error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(r->text, sizeof(r->text), format, args);
 	va_end(args);
-	for (char *c = r->text; *c; c++) /* one line, whatever a name in somebody's file holds */
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	text_make_plain(r->text, strlen(r->text)); /* one line, whatever a name in somebody's file holds */
 	return error;
 }

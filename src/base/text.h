@@ -45,6 +45,14 @@ static inline bool text_is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
 }
 
+/* Without what a terminal obeys, and in one line: whoever names something does not write a log's next line. */
+static inline void text_make_plain(char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			text[i] = '?';
+}
+
 static inline bool slice_equal(struct slice a, struct slice b)
 {
 	if (a.len != b.len)

@@ -101,9 +101,7 @@ void trace_add_error(struct text *line, const struct trace_word *words, int erro
 
 static void make_plain(struct text *line)
 {
-	for (size_t i = 0; i < line->len; i++)
-		if ((unsigned char)line->buf[i] < ' ' || line->buf[i] == 0x7f)
-			line->buf[i] = '?';
+	text_make_plain(line->buf, line->len);
 	for (size_t i = 0; line->full && i < 3 && i < line->len; i++)
 		line->buf[line->len - 1 - i] = '.';
 }

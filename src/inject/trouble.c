@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "inject/kinds.h"
 
 void troubles_init(struct troubles *troubles)
@@ -17,14 +18,6 @@ void troubles_done(struct troubles *troubles)
 	json_decref(troubles->lines);
 }
 
-/* Names are as somebody wrote them; a terminal gets no control characters of theirs. */
-static void tame(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
-
 static void say(struct troubles *troubles, const struct workload *w, const char *format, va_list args)
 {
 	json_t *what = json_vsprintf(format, args), *line;
@@ -34,7 +27,7 @@ static void say(struct troubles *troubles, const struct workload *w, const char 
 			    json_string_value(what));
 	text = strdup(json_string_value(line));
 	if (text) {
-		tame(text);
+		text_make_plain(text, strlen(text)); /* names are as somebody wrote them */
 		json_array_append_new(troubles->lines, json_string(text));
 	}
 	free(text);

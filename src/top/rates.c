@@ -43,16 +43,6 @@ static int make_room(struct rates *rates, size_t count)
 	return 0;
 }
 
-static size_t count_endpoints(const struct snapshot *snapshot)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < snapshot->service_count; i++)
-		for (size_t j = 0; j < snapshot->services[i].port_count; j++)
-			n += snapshot->services[i].ports[j].endpoint_count;
-	return n;
-}
-
 static void keep(struct rates *rates, const struct snapshot_port *port)
 {
 	for (size_t i = 0; i < port->endpoint_count; i++) {
@@ -65,7 +55,7 @@ static void keep(struct rates *rates, const struct snapshot_port *port)
 
 int rates_keep(struct rates *rates, const struct snapshot *snapshot, uint64_t taken_ns)
 {
-	int r = make_room(rates, count_endpoints(snapshot));
+	int r = make_room(rates, snapshot_endpoints(snapshot->services, snapshot->service_count));
 
 	if (r < 0)
 		return r;

@@ -243,13 +243,13 @@ struct endpoint_list {
 	size_t count;
 };
 
-static size_t count_endpoints(const struct snapshot *snapshot)
+size_t snapshot_endpoints(const struct snapshot_service *services, size_t count)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < snapshot->all_count; i++)
-		for (size_t j = 0; j < snapshot->services[i].port_count; j++)
-			n += snapshot->services[i].ports[j].endpoint_count;
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < services[i].port_count; j++)
+			n += services[i].ports[j].endpoint_count;
 	return n;
 }
 
@@ -264,7 +264,7 @@ static int compare_endpoints(const void *a, const void *b)
 
 static int collect_endpoints(struct snapshot *snapshot, struct endpoint_list *list)
 {
-	list->at = calloc(count_endpoints(snapshot) + 1, sizeof(*list->at));
+	list->at = calloc(snapshot_endpoints(snapshot->services, snapshot->all_count) + 1, sizeof(*list->at));
 	if (!list->at)
 		return -ENOMEM;
 	for (size_t i = 0; i < snapshot->all_count; i++)

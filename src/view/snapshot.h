@@ -80,6 +80,9 @@ int snapshot_take(const char *dir, const struct trust *trust, const char *name, 
 		  struct report *report);
 void snapshot_free(struct snapshot *snapshot);
 
+/* How many endpoints so many Services have; one that several have is counted for each. */
+size_t snapshot_endpoints(const struct snapshot_service *services, size_t count);
+
 /*
  * Makes a snapshot of the same `dir`, `trust` and `name` a newer one. While the table says what it said, which a look at its head
  * tells, its numbers alone are read again: 0. Otherwise it is taken anew, with a check of the whole: 1. A negative errno as
