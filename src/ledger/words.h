@@ -11,7 +11,8 @@
 
 /*
  * Tries of a compare-and-swap. Each failure means that another process succeeded. Processes that do nothing else have been seen
- * to lose 64 in a row to each other; so many are not met, and a hostile one can cost no more than these.
+ * to lose 64 in a row to each other, and on a machine of many processors, emulated, all of these; so a caller has to have another way
+ * (see ledger_turn), and a hostile process can cost no more than these.
  */
 #define WORD_TRIES 4096
 
@@ -39,10 +40,10 @@ static inline void word_write(uint64_t *word, uint32_t tag, uint32_t value)
 /* Adds; false where the tries ran out. The value before comes back. */
 static inline bool word_add(uint64_t *word, uint32_t tag, uint32_t n, uint32_t *ret_before)
 {
-	for (int i = 0; i < WORD_TRIES; i++) {
-		uint64_t before = load_relaxed(word);
+	uint64_t before = load_relaxed(word);
 
-		if (swap_if(word, before, word_make(tag, word_value(before, tag) + n))) {
+	for (int i = 0; i < WORD_TRIES; i++) {
+		if (swap_from(word, &before, word_make(tag, word_value(before, tag) + n))) {
 			*ret_before = word_value(before, tag);
 			return true;
 		}

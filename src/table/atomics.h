@@ -9,6 +9,8 @@
  *                                  first guess of a compare-and-swap.
  *   swap_if                        compare-and-swap, acquire and release both: a claim orders what the claimer
  *                                  read before it and does after it.
+ *   swap_from                      the same for a loop: what stood there instead comes back, so that the next try
+ *                                  reads no second time, in which another would be faster.
  *
  * Why the bytes under a sequence lock are themselves read with acquire and written with release, instead of
  * relaxed with fences around them: it is correct by the same argument (Boehm, "Can seqlocks get along with
@@ -52,6 +54,11 @@ static inline void store_relaxed(uint64_t *p, uint64_t value)
 static inline bool swap_if(uint64_t *p, uint64_t expected, uint64_t desired)
 {
 	return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static inline bool swap_from(uint64_t *p, uint64_t *before, uint64_t desired)
+{
+	return __atomic_compare_exchange_n(p, before, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t add_relaxed(uint64_t *p, uint64_t n)

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,13 +168,17 @@ static void cursors_belong_to_their_tag(void **state)
 	assert_int_equal(ledger_cursor(ledger, a), 0);
 }
 
-enum { WORKERS = 8, TURNS = 100000 };
+/*
+ * Workers that do nothing else may lose every try of a turn to each other (WORD_TRIES), the more so on many processors and emulated.
+ * Such a turn is given up, which has to be rare, and never counted.
+ */
+enum { WORKERS = 8, TURNS = 100000, RARE = WORKERS * TURNS / 1000 };
 
 struct worker {
 	pthread_t thread;
 	struct ledger *ledger;
 	uint8_t *taken; /* by turn */
-	uint32_t missed, twice;
+	uint32_t given_up, beyond, twice;
 };
 
 static void *take_turns(void *what)
@@ -183,8 +188,10 @@ static void *take_turns(void *what)
 	for (int i = 0; i < TURNS; i++) {
 		uint32_t turn;
 
-		if (!ledger_turn(w->ledger, a, &turn) || turn >= WORKERS * TURNS)
-			w->missed++;
+		if (!ledger_turn(w->ledger, a, &turn))
+			w->given_up++;
+		else if (turn >= WORKERS * TURNS)
+			w->beyond++;
 		else
 			w->twice += __atomic_exchange_n(&w->taken[turn], 1, __ATOMIC_RELAXED);
 	}
@@ -196,6 +203,7 @@ static void each_turn_is_taken_once_by_threads(void **state)
 	struct worker workers[WORKERS] = { 0 };
 	struct ledger *ledger = new_ledger(8, 8);
 	uint8_t *taken = calloc(WORKERS, TURNS);
+	uint32_t given_up = 0;
 
 	(void)state;
 	assert_non_null(taken);
@@ -205,27 +213,32 @@ static void each_turn_is_taken_once_by_threads(void **state)
 	}
 	for (int i = 0; i < WORKERS; i++) {
 		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
-		assert_int_equal(workers[i].missed, 0);
+		assert_int_equal(workers[i].beyond, 0);
 		assert_int_equal(workers[i].twice, 0);
+		given_up += workers[i].given_up;
 	}
-	assert_int_equal(ledger_cursor(ledger, a), WORKERS * TURNS);
+	assert_in_range(given_up, 0, RARE);
+	assert_int_equal(ledger_cursor(ledger, a), WORKERS * TURNS - given_up);
 	free(taken);
 }
 
 static void each_turn_is_taken_once_by_processes(void **state)
 {
 	struct ledger *ledger = new_ledger(8, 8);
+	uint32_t *given_up = mmap(NULL, sizeof(*given_up), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pids[WORKERS];
 
 	(void)state;
+	assert_ptr_not_equal(given_up, MAP_FAILED);
 	for (int i = 0; i < WORKERS; i++) {
 		pids[i] = fork();
 		if (pids[i] == 0) {
-			uint32_t turn, missed = 0;
+			uint32_t turn;
 
 			for (int k = 0; k < TURNS; k++)
-				missed += !ledger_turn(ledger, a, &turn);
-			_exit(missed != 0);
+				if (!ledger_turn(ledger, a, &turn))
+					__atomic_fetch_add(given_up, 1, __ATOMIC_RELAXED);
+			_exit(0);
 		}
 	}
 	for (int i = 0; i < WORKERS; i++) {
@@ -234,7 +247,9 @@ static void each_turn_is_taken_once_by_processes(void **state)
 		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
 		assert_int_equal(status, 0);
 	}
-	assert_int_equal(ledger_cursor(ledger, a), WORKERS * TURNS);
+	assert_in_range(*given_up, 0, RARE);
+	assert_int_equal(ledger_cursor(ledger, a), WORKERS * TURNS - *given_up);
+	munmap(given_up, sizeof(*given_up));
 }
 
 /* ---- places ---- */
