@@ -5,7 +5,9 @@
  * next to nothing, is on purpose: what a request costs does then not depend on where it went, and what lies on its way shows.
  *
  * Commands on standard input, each answered by a line: "counts" (for each address "OPEN/ACCEPTED"), "stop ADDRESS" (closes
- * its listener and its connections), "go ADDRESS" (listens again). It ends with standard input.
+ * its listener and its connections), "go ADDRESS" (listens again), "spin" (from now on it asks for events without rest: waking an
+ * idle processor takes longer than a dial, on a virtual machine, and whether it is idle is luck), "rest" (it waits for them
+ * again). It ends with standard input.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +38,7 @@ struct connection {
 };
 
 static struct place places[PLACES];
-static int place_count, queue;
+static int place_count, queue, patience_ms = -1;
 static uint16_t port;
 static struct connection *connections; /* by descriptor */
 static size_t connection_count;
@@ -194,6 +196,9 @@ static bool take_command(void)
 	line[strcspn(line, "\n")] = '\0';
 	if (strcmp(line, "counts") == 0) {
 		say_counts();
+	} else if (strcmp(line, "spin") == 0 || strcmp(line, "rest") == 0) {
+		patience_ms = *line == 's' ? 0 : -1;
+		puts("so be it");
 	} else if (strncmp(line, "stop ", 5) == 0 && (place = find_place(line + 5)) && place->listener >= 0) {
 		stop_place(place);
 		puts("stopped");
@@ -234,7 +239,7 @@ int main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
-		int n = epoll_wait(queue, events, EVENTS, -1);
+		int n = epoll_wait(queue, events, EVENTS, patience_ms);
 		bool commanded = false;
 
 		/* What came before a command is counted before it is answered. */

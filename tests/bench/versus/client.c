@@ -56,11 +56,17 @@ static struct sockaddr_in place(char **argv)
 	return sa;
 }
 
-static bool ask(int fd)
+static bool ask(int fd, int flags)
 {
 	char answer[512];
+	ssize_t n;
 
-	return send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0 && recv(fd, answer, sizeof(answer), 0) > 0;
+	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) <= 0)
+		return false;
+	do
+		n = recv(fd, answer, sizeof(answer), flags);
+	while (n < 0 && errno == EAGAIN);
+	return n > 0;
 }
 
 /* Ended by a reset, so that no port stays behind in TIME_WAIT. */
@@ -87,7 +93,8 @@ static int dial_often(int count, const struct sockaddr_in *to, bool quiet)
 		double begun = now_ns(), connected;
 		int fd = dial(to, &connected);
 
-		if (fd < 0 || !ask(fd))
+		/* Without rest, as the server does meanwhile: see backend.c. */
+		if (fd < 0 || !ask(fd, MSG_DONTWAIT))
 			fail("dial");
 		if (!quiet)
 			printf("%.0f %.0f\n", connected, now_ns() - begun);
@@ -105,7 +112,7 @@ static int dial_until_served(const struct sockaddr_in *to)
 		double connected;
 		int fd = dial(to, &connected);
 
-		if (fd >= 0 && ask(fd)) {
+		if (fd >= 0 && ask(fd, 0)) {
 			alarm(0);
 			return fd;
 		}
@@ -137,7 +144,7 @@ static int hold(const struct sockaddr_in *to)
 			continue;
 		if (read(STDIN_FILENO, &byte, 1) != 1)
 			return 0;
-		if (!ask(fd)) {
+		if (!ask(fd, 0)) {
 			close(fd);
 			fd = dial_until_served(to);
 		}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers and clients of this run: what they use, and what they say."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -105,6 +106,15 @@ class Backend:
 	def open(self):
 		"""Open connections by address."""
 		return {address: int(pair.split("/")[0]) for address, pair in zip(self.addresses, self.command("counts").split())}
+
+	@contextlib.contextmanager
+	def restless(self):
+		"""Meanwhile nothing that comes to it has to wake it: see backend.c."""
+		self.command("spin")
+		try:
+			yield
+		finally:
+			self.command("rest")
 
 	def wait_idle(self):
 		wait_until(lambda: not any(self.open().values()), "the servers' connections to close")
