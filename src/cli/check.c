@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/mesh.h"
+#include "base/text.h"
 #include "cli/check.h"
 
 enum { OPT_PID, OPT_JSON, OPT_SHIM, OPT_DIR };
