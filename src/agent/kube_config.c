@@ -11,7 +11,7 @@
 
 #include "agent/base64.h"
 #include "agent/kube_config_files.h"
-#include "agent/services_json.h"
+#include "agent/label.h"
 #include "base/text.h"
 
 static int no_memory(struct report *why)

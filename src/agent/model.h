@@ -31,7 +31,7 @@ struct model_options {
 	/* policy_defaults() with what the command line says (ORIGIN_OPTION), of keys that nobody else sets; NULL: none */
 	const struct table_policy *policy;
 	bool no_loopback; /* an endpoint of a slice that is on loopback is none: it would be this pod itself */
-	/* Told each annotation that makes no sense, as it is read: one line without its end. NULL: nobody is */
+	/* Told of each annotation and event that makes no sense, as it is read: one line without its end. NULL: nobody is */
 	void (*warn)(const char *line);
 };
 

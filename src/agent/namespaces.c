@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "agent/index.h"
+#include "agent/label.h"
 #include "agent/log.h"
-#include "agent/services_json.h"
 #include "agent/spec_hash.h"
 #include "base/clock.h"
 #include "base/hash.h"

@@ -11,7 +11,6 @@
 
 #include "agent/delays.h"
 #include "agent/kube_json.h"
-#include "agent/log.h"
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -128,7 +127,7 @@ static int take_change(struct reflector *r, const char *type, const json_t *obje
 
 	r->context.counts->events += r->stage == STAGE_WATCH;
 	if (!json_is_object(object) || (kind && strcmp(kind, object_kinds[r->scope.kind]) != 0)) {
-		log_line("passed over: an event %s with an object of kind %s", type, kind ? kind : "none");
+		model_warn(r->context.model, "passed over: an event %s with an object of kind %s", type, kind ? kind : "none");
 		return 0;
 	}
 	if (r->stage == STAGE_STREAM && strcmp(type, "DELETED") == 0)
@@ -185,7 +184,7 @@ static int take_typed(struct reflector *r, const char *type, const json_t *objec
 	} else if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0 || strcmp(type, "DELETED") == 0) {
 		error = take_change(r, type, object);
 	} else {
-		log_line("passed over: an event of type %s", type);
+		model_warn(r->context.model, "passed over: an event of type %s", type);
 		return 0;
 	}
 	/* Initial events come in no order of versions: only their end says where the watch stands. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/label.h"
 #include "agent/policy.h"
 #include "agent/services_reader.h"
 

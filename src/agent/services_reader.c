@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "agent/addresses.h"
+#include "agent/label.h"
 #include "agent/policy.h"
-#include "agent/services_json.h"
 #include "base/text.h"
 
 int reader_no_memory(struct reader *r)
@@ -64,16 +64,6 @@ int reader_number(struct reader *r, const struct json_path *at, const json_t *va
 	}
 	*ret = (uint16_t)number;
 	return 0;
-}
-
-bool label_is_valid(struct slice label)
-{
-	if (label.len == 0 || label.len >= TABLE_NAME_SIZE || label.at[0] == '-' || label.at[label.len - 1] == '-')
-		return false;
-	for (size_t i = 0; i < label.len; i++)
-		if (!(label.at[i] >= 'a' && label.at[i] <= 'z') && !text_is_digit(label.at[i]) && label.at[i] != '-')
-			return false;
-	return true;
 }
 
 int reader_label(struct reader *r, const struct json_path *at, const json_t *value, const char **ret)

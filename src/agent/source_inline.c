@@ -7,9 +7,9 @@
 
 #include "agent/addresses.h"
 #include "agent/arena.h"
+#include "agent/label.h"
 #include "agent/model.h"
 #include "agent/policy.h"
-#include "agent/services_json.h"
 #include "base/text.h"
 
 #define FORM "NAME:PORT=ADDRESS:PORT,..."
