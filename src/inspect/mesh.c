@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/mesh.h"
+#include "inspect/mesh.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a service mesh's proxy listens in this network namespace: it has to see the ClusterIP, so dials must stay as they are. */
-#ifndef FAIRDIAL_AGENT_MESH_H
-#define FAIRDIAL_AGENT_MESH_H
+#ifndef FAIRDIAL_INSPECT_MESH_H
+#define FAIRDIAL_INSPECT_MESH_H
 
 #include <stdint.h>
 
