@@ -34,20 +34,21 @@ may table base table
 may ledger base table ledger
 may balance base table ledger balance
 may shim base table ledger balance shim
-may agent base table ledger metrics inspect agent
+may yaml base yaml
+may agent base table ledger metrics inspect yaml agent
 may launch base launch
 may install base launch install
-may inject base agent inject
+may inject base yaml agent inject
 may inspect base table inspect
 may view base table ledger balance agent inspect view
 may metrics base table ledger balance metrics
 may top base table ledger balance agent view top
 may explain base table ledger balance agent view inspect explain
-may cli base table ledger balance agent install inject inspect view explain top cli
+may cli base table ledger balance yaml agent install inject inspect view explain top cli
 
 includes $(for f in base table ledger balance shim launch install inspect view explain; do sources $f; done) |
 	grep -E '<(curl/|jansson|microhttpd|n?curses|yaml|openssl/)' |
-	rule "only src/agent, src/inject, src/metrics, src/top and src/cli include a library's headers"
+	rule "only src/yaml, src/agent, src/inject, src/metrics, src/top and src/cli include a library's headers"
 
 for f in $(find src -name '*.[ch]' | sort); do
 	[ "$(dirname "$f" | tr -cd / | wc -c)" -eq 1 ] || echo "$f: not in a folder of src"

@@ -44,7 +44,7 @@ struct kube_config {
 int kube_config_in_cluster(const char *root, struct kube_config *ret, struct report *why);
 
 /*
- * The current context of a kubeconfig, JSON or YAML (yaml_json.h says how much of it). `path` is a file's, or as the
+ * The current context of a kubeconfig, JSON or YAML (yaml/json.h says how much of it). `path` is a file's, or as the
  * variable KUBECONFIG has it, several with ':' between; one that is a file's as a whole is never taken apart.
  *
  * 0; -EINVAL for what it says; -errno where it, or a file it names, cannot be read; -EFBIG; -ENOMEM; -ENOTSUP for YAML

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/yaml_json.h"
 #include "base/text.h"
+#include "yaml/json.h"
 
 /* Hundreds of clusters with their certificates are a tenth of it. */
 #define TEXT_MAX ((size_t)4 << 20)

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "agent/kube_config.h"
-#include "agent/yaml_json.h"
 #include "support/cleanup.h"
+#include "yaml/json.h"
 
 /* ---- a directory of the test's own ---- */
 

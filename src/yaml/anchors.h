@@ -4,8 +4,8 @@
  * alias gets a copy of its own, so that what reads the tree may change it in one place; how much all of them together copy is
  * bounded, and how deep, because a few lines can stand for more than there is memory ("a billion laughs").
  */
-#ifndef FAIRDIAL_AGENT_YAML_ANCHORS_H
-#define FAIRDIAL_AGENT_YAML_ANCHORS_H
+#ifndef FAIRDIAL_YAML_ANCHORS_H
+#define FAIRDIAL_YAML_ANCHORS_H
 
 #include <jansson.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  *
  * Refused in both: tags other than !!str, keys that are no texts, duplicate keys, \0 and deep nesting.
  */
-#ifndef FAIRDIAL_AGENT_YAML_JSON_H
-#define FAIRDIAL_AGENT_YAML_JSON_H
+#ifndef FAIRDIAL_YAML_JSON_H
+#define FAIRDIAL_YAML_JSON_H
 
 #include <jansson.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libyaml's events, as a tree is built from them. Without libyaml: one line that says how to do without it. */
-#include "agent/yaml_json.h"
+#include "yaml/json.h"
 
 #include <errno.h>
 
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "agent/yaml_anchors.h"
+#include "yaml/anchors.h"
 
 /* More than any kubeconfig, more than any object (the schemas of a CustomResourceDefinition), little enough for the stack. */
 #define DEPTH_CONFIG  64

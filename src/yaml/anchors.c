@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/yaml_anchors.h"
+#include "yaml/anchors.h"
 
 #include <errno.h>
 #include <string.h>
