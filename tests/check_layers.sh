@@ -35,18 +35,19 @@ may ledger base table ledger
 may balance base table ledger balance
 may shim base table ledger balance shim
 may yaml base yaml
-may agent base table ledger metrics inspect yaml agent
+may model base table model
+may agent base table ledger metrics inspect yaml model agent
 may launch base launch
 may install base launch install
-may inject base yaml agent inject
+may inject base yaml model inject
 may inspect base table inspect
-may view base table ledger balance agent inspect view
+may view base table ledger balance model inspect view
 may metrics base table ledger balance metrics
-may top base table ledger balance agent view top
-may explain base table ledger balance agent view inspect explain
-may cli base table ledger balance yaml agent install inject inspect view explain top cli
+may top base ledger balance view top
+may explain base table ledger balance model inspect view explain
+may cli base table balance yaml model agent install inject inspect view explain top cli
 
-includes $(for f in base table ledger balance shim launch install inspect view explain; do sources $f; done) |
+includes $(for f in base table ledger balance shim launch install model inspect view explain; do sources $f; done) |
 	grep -E '<(curl/|jansson|microhttpd|n?curses|yaml|openssl/)' |
 	rule "only src/yaml, src/agent, src/inject, src/metrics, src/top and src/cli include a library's headers"
 

@@ -11,8 +11,8 @@
 
 #include "agent/base64.h"
 #include "agent/kube_config_files.h"
-#include "agent/label.h"
 #include "base/text.h"
+#include "model/label.h"
 
 static int no_memory(struct report *why)
 {

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/addresses.h"
-#include "agent/arena.h"
-#include "agent/policy.h"
 #include "base/text.h"
+#include "model/addresses.h"
+#include "model/arena.h"
+#include "model/policy.h"
 
 #define ANNOTATION         "fairdial.dev/"
 #define LABEL_SERVICE      "kubernetes.io/service-name"

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "agent/model.h"
+#include "model/model.h"
 
 /* A text of an object; NULL where there is none, or one that holds a NUL, which would be cut there. Belongs to the object. */
 const char *kube_json_text(const json_t *object, const char *key);

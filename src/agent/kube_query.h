@@ -3,8 +3,8 @@
 #ifndef FAIRDIAL_AGENT_KUBE_QUERY_H
 #define FAIRDIAL_AGENT_KUBE_QUERY_H
 
-#include "agent/model.h"
 #include "base/text.h"
+#include "model/model.h"
 
 /* Room for the selectors of many Services, and for a continue token. */
 #define KUBE_QUERY_SIZE 16384

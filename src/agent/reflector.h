@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/model.h"
+#include "model/model.h"
 
 struct kube_config;
 struct kube_http;

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/label.h"
-#include "agent/policy.h"
 #include "agent/services_reader.h"
+#include "model/label.h"
+#include "model/policy.h"
 
 /* ---- services ---- */
 

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/addresses.h"
-#include "agent/label.h"
-#include "agent/policy.h"
 #include "base/text.h"
+#include "model/addresses.h"
+#include "model/label.h"
+#include "model/policy.h"
 
 int reader_no_memory(struct reader *r)
 {

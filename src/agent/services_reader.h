@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/arena.h"
-#include "agent/index.h"
 #include "agent/json_lines.h"
-#include "agent/model.h"
+#include "model/arena.h"
+#include "model/index.h"
+#include "model/model.h"
 
 struct reader {
 	const struct json_source *source;

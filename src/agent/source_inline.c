@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/addresses.h"
-#include "agent/arena.h"
-#include "agent/label.h"
-#include "agent/model.h"
-#include "agent/policy.h"
 #include "base/text.h"
+#include "model/addresses.h"
+#include "model/arena.h"
+#include "model/label.h"
+#include "model/model.h"
+#include "model/policy.h"
 
 #define FORM "NAME:PORT=ADDRESS:PORT,..."
 

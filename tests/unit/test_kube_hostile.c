@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "agent/kube_json.h"
-#include "agent/model.h"
+#include "model/model.h"
 #include "support/kube_texts.h"
 #include "support/models.h"
 

@@ -6,9 +6,9 @@
 #include <jansson.h>
 
 #include "agent/kube_json.h"
-#include "agent/model.h"
-#include "agent/policy.h"
 #include "agent/source.h"
+#include "model/model.h"
+#include "model/policy.h"
 #include "support/kube_texts.h"
 #include "support/models.h"
 

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "agent/json_lines.h"
-#include "agent/model.h"
-#include "agent/policy.h"
 #include "agent/source.h"
+#include "model/model.h"
+#include "model/policy.h"
 #include "support/models.h"
 
 static char *data_path(const char *folder, const char *name)

@@ -3,8 +3,8 @@
  * The policy keys of a Service: one row each, from which services files, annotations (`fairdial.dev/KEY`), errors and
  * manual pages are made.
  */
-#ifndef FAIRDIAL_AGENT_POLICY_H
-#define FAIRDIAL_AGENT_POLICY_H
+#ifndef FAIRDIAL_MODEL_POLICY_H
+#define FAIRDIAL_MODEL_POLICY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory that is given back all at once: copies of objects and whole specs are many small pieces with one lifetime. */
-#ifndef FAIRDIAL_AGENT_ARENA_H
-#define FAIRDIAL_AGENT_ARENA_H
+#ifndef FAIRDIAL_MODEL_ARENA_H
+#define FAIRDIAL_MODEL_ARENA_H
 
 #include <stddef.h>
 

@@ -3,8 +3,8 @@
  * A hash table from bytes to pointers. It owns neither: keys lie in what they lead to, or in an arena, and must stay
  * where they are while they are in.
  */
-#ifndef FAIRDIAL_AGENT_INDEX_H
-#define FAIRDIAL_AGENT_INDEX_H
+#ifndef FAIRDIAL_MODEL_INDEX_H
+#define FAIRDIAL_MODEL_INDEX_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open addressing with linear probing; removal shifts back what follows, so that there are no tombstones. */
-#include "agent/index.h"
+#include "model/index.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a spec says, as a number: two that differ in anything that a table shows differ in it, but for a chance of 2^-64. */
-#ifndef FAIRDIAL_AGENT_SPEC_HASH_H
-#define FAIRDIAL_AGENT_SPEC_HASH_H
+#ifndef FAIRDIAL_MODEL_SPEC_HASH_H
+#define FAIRDIAL_MODEL_SPEC_HASH_H
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 /* Addresses for services that have none. */
 #include <errno.h>
 
-#include "agent/model_resolve.h"
+#include "model/resolve.h"
 
 /* The families of the endpoints; where there are none, those it had, or IPv4. */
 static uint8_t families_of(const struct resolver *r, const struct spec_service *service)

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/model_resolve.h"
 #include "base/text.h"
+#include "model/resolve.h"
 
 /* ---- the zone ---- */
 

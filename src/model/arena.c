@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/arena.h"
+#include "model/arena.h"
 
 #include <stdalign.h>
 #include <stdint.h>

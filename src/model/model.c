@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a model is made of; services given by hand. Objects of Kubernetes: model_objects.c. */
-#include "agent/model.h"
+/* What a model is made of; services given by hand. Objects of Kubernetes: objects.c. */
+#include "model/model.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/model_state.h"
-#include "agent/policy.h"
 #include "base/text.h"
+#include "model/policy.h"
+#include "model/state.h"
 
 /* Replaces a text by its copy; NULL stays NULL. False where there is no memory. */
 static bool own_text(struct arena *arena, const char **text)

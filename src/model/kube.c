@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/addresses.h"
-#include "agent/model_resolve.h"
+#include "model/addresses.h"
+#include "model/resolve.h"
 
 /* ---- slices of a Service ---- */
 

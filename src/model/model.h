@@ -7,8 +7,8 @@
  * Rules of Kubernetes are those of kube-proxy (pkg/proxy/{topology,endpointslicecache,util}.go); each is named at the
  * function that keeps it.
  */
-#ifndef FAIRDIAL_AGENT_MODEL_H
-#define FAIRDIAL_AGENT_MODEL_H
+#ifndef FAIRDIAL_MODEL_MODEL_H
+#define FAIRDIAL_MODEL_MODEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 #include "table/layout.h"
 #include "table/writer.h"
 
-struct model; /* model_state.h */
+struct model; /* state.h */
 
 struct model_options {
 	const char *node;	   /* this pod's node; NULL: unknown */
@@ -82,7 +82,7 @@ struct file_services {
 	size_t count;
 };
 
-/* 0, -ENOMEM. What it says of names, addresses and ports has been checked: source_file.c */
+/* 0, -ENOMEM. What it says of names, addresses and ports has been checked: src/services */
 int model_set_file(struct model *model, const struct file_services *file);
 
 /* More services beside those of the file, whose mode and defaults stay. -EEXIST where one of the name is there already. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/texts.h"
+#include "model/texts.h"
 
 #include <stdlib.h>
 #include <string.h>

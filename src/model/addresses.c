@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/addresses.h"
+#include "model/addresses.h"
 
 #include <errno.h>
 #include <stdlib.h>

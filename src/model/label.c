@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/label.h"
+#include "model/label.h"
 
 #include "table/layout.h"
 

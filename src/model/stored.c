@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/model_state.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "model/state.h"
 
 int object_key(char key[OBJECT_KEY], const char *namespace, const char *name)
 {

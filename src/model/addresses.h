@@ -3,16 +3,16 @@
  * Addresses for Services that have none of their own: from a range, at a place that follows from the name, so that two
  * processes given the same services allocate alike.
  */
-#ifndef FAIRDIAL_AGENT_ADDRESSES_H
-#define FAIRDIAL_AGENT_ADDRESSES_H
+#ifndef FAIRDIAL_MODEL_ADDRESSES_H
+#define FAIRDIAL_MODEL_ADDRESSES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/arena.h"
-#include "agent/index.h"
 #include "base/addr.h"
+#include "model/arena.h"
+#include "model/index.h"
 
 /* One that a connection can be made to: not unspecified, multicast or the broadcast address. */
 bool address_is_unicast(const struct addr *addr);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Texts that many objects share (names of nodes, zones, ports): each is kept once, and counted. */
-#ifndef FAIRDIAL_AGENT_TEXTS_H
-#define FAIRDIAL_AGENT_TEXTS_H
+#ifndef FAIRDIAL_MODEL_TEXTS_H
+#define FAIRDIAL_MODEL_TEXTS_H
 
-#include "agent/index.h"
+#include "model/index.h"
 
 /* All zero holds none. */
 struct texts {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a model keeps: seen by model*.c only. */
-#ifndef FAIRDIAL_AGENT_MODEL_STATE_H
-#define FAIRDIAL_AGENT_MODEL_STATE_H
+#ifndef FAIRDIAL_MODEL_STATE_H
+#define FAIRDIAL_MODEL_STATE_H
 
-#include "agent/addresses.h"
-#include "agent/arena.h"
-#include "agent/index.h"
-#include "agent/model.h"
-#include "agent/texts.h"
+#include "model/addresses.h"
+#include "model/arena.h"
+#include "model/index.h"
+#include "model/model.h"
+#include "model/texts.h"
 
 /*
  * An object of Kubernetes, as an origin set it last: one allocation, of its exact size. Objects of one key and several
@@ -120,7 +120,7 @@ struct synced_namespace {
 	char namespace[];
 };
 
-/* ---- model_stored.c: objects and groups ---- */
+/* ---- stored.c: objects and groups ---- */
 
 /* A hash of both; 0 where one is unknown. */
 uint64_t stored_version(const char *uid, const char *version);
@@ -142,7 +142,7 @@ void group_exchange(struct model *model, enum kube_kind kind, struct stored *was
 /* Nothing is touched any more. */
 void groups_settle(struct model *model);
 
-/* ---- model_place.c: what follows from endpoints on my node, and from those of this pod ---- */
+/* ---- place.c: what follows from endpoints on my node, and from those of this pod ---- */
 
 /* My zone, of `texts`; NULL: unknown. */
 const char *place_zone(struct model *model);
@@ -152,7 +152,7 @@ int place_rank(struct model *model, struct rank *ret_rank);
 
 bool place_is_mine(const struct model *model, const struct addr *addr);
 
-/* ---- model_endpoints.c ---- */
+/* ---- endpoints.c ---- */
 
 /* An endpoint of one port, on its way into the spec. */
 struct candidate {

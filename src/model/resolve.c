@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what sources said to what shims may dial: joins Services with their slices, files with the API. */
-#include "agent/model.h"
+#include "model/model.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/model_resolve.h"
-#include "agent/policy.h"
+#include "model/policy.h"
+#include "model/resolve.h"
 
 /* ---- order ---- */
 

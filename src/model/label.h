@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a Service and a namespace may be called. */
-#ifndef FAIRDIAL_AGENT_LABEL_H
-#define FAIRDIAL_AGENT_LABEL_H
+#ifndef FAIRDIAL_MODEL_LABEL_H
+#define FAIRDIAL_MODEL_LABEL_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/spec_hash.h"
+#include "model/spec_hash.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * Which endpoints of a port may be dialed: the rules of kube-proxy (pkg/proxy/topology.go and endpointslicecache.go).
  * kube-proxy runs one proxier a family, so every rule here looks at the endpoints of one family alone.
  */
-#include "agent/model_state.h"
+#include "model/state.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One turn of resolving a model, shared by model_resolve.c, model_kube.c and model_allocate.c. */
-#ifndef FAIRDIAL_AGENT_MODEL_RESOLVE_H
-#define FAIRDIAL_AGENT_MODEL_RESOLVE_H
+/* One turn of resolving a model, shared by resolve.c, kube.c and allocate.c. */
+#ifndef FAIRDIAL_MODEL_RESOLVE_H
+#define FAIRDIAL_MODEL_RESOLVE_H
 
-#include "agent/model_state.h"
+#include "model/state.h"
 
 struct resolver {
 	struct model *model;

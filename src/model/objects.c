@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/model_state.h"
 #include "base/text.h"
+#include "model/state.h"
 
 /* ---- chains: one object, as several origins said it ---- */
 

@@ -3,7 +3,7 @@
  * The policy keys of a Service. All that differs between keys is in their rows; all that differs between forms of
  * values is in one parser and one printer a form.
  */
-#include "agent/policy.h"
+#include "model/policy.h"
 
 #include <errno.h>
 #include <string.h>
