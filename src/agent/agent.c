@@ -12,7 +12,6 @@
 
 #include "agent/exporter.h"
 #include "agent/keeper.h"
-#include "agent/kube_config.h"
 #include "agent/log.h"
 #include "agent/publish.h"
 #include "agent/services_file.h"
@@ -21,6 +20,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "inspect/mesh.h"
+#include "kube/config.h"
 #include "table/layout.h"
 #include "table/table.h"
 #include "table/writer.h"

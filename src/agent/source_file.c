@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "agent/json_lines.h"
-#include "agent/kube_json.h"
 #include "agent/services_json.h"
 #include "base/text.h"
+#include "kube/json.h"
 
 /* A List of the largest clusters is a tenth of it. */
 #define TEXT_MAX ((size_t)64 << 20)

@@ -11,7 +11,6 @@
 
 #include "agent/agent.h"
 #include "agent/exporter.h"
-#include "agent/kube_config.h"
 #include "agent/log.h"
 #include "agent/started.h"
 #include "base/addr.h"
@@ -19,6 +18,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "install/self.h"
+#include "kube/config.h"
 #include "model/addresses.h"
 #include "model/policy.h"
 #include "table/mode.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a model keeps: seen by model*.c only. */
+/* What a model keeps: seen by this folder only. */
 #ifndef FAIRDIAL_MODEL_STATE_H
 #define FAIRDIAL_MODEL_STATE_H
 

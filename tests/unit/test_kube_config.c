@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/kube_config.h"
+#include "kube/config.h"
 #include "support/cleanup.h"
 #include "yaml/json.h"
 

@@ -15,8 +15,8 @@
  * What a list says is staged and replaces what was there in one step, when it is complete: until then the old objects serve. Versions are
  * opaque: kept, handed back, never compared or counted with.
  */
-#ifndef FAIRDIAL_AGENT_REFLECTOR_H
-#define FAIRDIAL_AGENT_REFLECTOR_H
+#ifndef FAIRDIAL_KUBE_REFLECTOR_H
+#define FAIRDIAL_KUBE_REFLECTOR_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
  * was sent and not acknowledged (golang's HTTP/2 pings do it for kubectl: kubernetes#87615). Credentials are read again for each request
  * where they lie in files, because they change there; they are never part of a text that is handed out.
  */
-#ifndef FAIRDIAL_AGENT_KUBE_HTTP_H
-#define FAIRDIAL_AGENT_KUBE_HTTP_H
+#ifndef FAIRDIAL_KUBE_HTTP_H
+#define FAIRDIAL_KUBE_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>

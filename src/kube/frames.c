@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube_frames.h"
+#include "kube/frames.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base64 as RFC 4648 section 4 has it: one alphabet, padding, no bits left over. White space between is passed over. */
-#ifndef FAIRDIAL_AGENT_BASE64_H
-#define FAIRDIAL_AGENT_BASE64_H
+#ifndef FAIRDIAL_KUBE_BASE64_H
+#define FAIRDIAL_KUBE_BASE64_H
 
 #include <stddef.h>
 

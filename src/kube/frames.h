@@ -6,8 +6,8 @@
  *
  * It knows where values begin and end, not what they mean: what it hands out may still be no JSON. Depth and size are bounded.
  */
-#ifndef FAIRDIAL_AGENT_KUBE_FRAMES_H
-#define FAIRDIAL_AGENT_KUBE_FRAMES_H
+#ifndef FAIRDIAL_KUBE_FRAMES_H
+#define FAIRDIAL_KUBE_FRAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths of the API's collections, with their queries. */
-#ifndef FAIRDIAL_AGENT_KUBE_QUERY_H
-#define FAIRDIAL_AGENT_KUBE_QUERY_H
+#ifndef FAIRDIAL_KUBE_QUERY_H
+#define FAIRDIAL_KUBE_QUERY_H
 
 #include "base/text.h"
 #include "model/model.h"

@@ -8,8 +8,8 @@
  * over. What kubectl can and fairdial does not (programs that print a token, passwords, acting as another) is refused,
  * never left out. No error text holds a secret, or a piece of the text where one may be.
  */
-#ifndef FAIRDIAL_AGENT_KUBE_CONFIG_H
-#define FAIRDIAL_AGENT_KUBE_CONFIG_H
+#ifndef FAIRDIAL_KUBE_CONFIG_H
+#define FAIRDIAL_KUBE_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube_json.h"
+#include "kube/json.h"
 
 #include <errno.h>
 #include <string.h>

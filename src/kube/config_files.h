@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The files of a kubeconfig, read and checked as far as their form goes, and what is looked up in them by name. For
- * kube_config.c. All functions that return an int: 0, or a negative errno and the report says what is wrong, where.
+ * config.c. All functions that return an int: 0, or a negative errno and the report says what is wrong, where.
  */
-#ifndef FAIRDIAL_AGENT_KUBE_CONFIG_FILES_H
-#define FAIRDIAL_AGENT_KUBE_CONFIG_FILES_H
+#ifndef FAIRDIAL_KUBE_CONFIG_FILES_H
+#define FAIRDIAL_KUBE_CONFIG_FILES_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube_config_files.h"
+#include "kube/config_files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How long changes take from their cause to the table: noted when they are heard of, counted when they are published. */
-#ifndef FAIRDIAL_AGENT_DELAYS_H
-#define FAIRDIAL_AGENT_DELAYS_H
+#ifndef FAIRDIAL_KUBE_DELAYS_H
+#define FAIRDIAL_KUBE_DELAYS_H
 
 #include <stddef.h>
 #include <stdint.h>

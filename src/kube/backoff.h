@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How long to wait after a failure: longer each time, and by chance, so that who failed together does not come back together. */
-#ifndef FAIRDIAL_AGENT_BACKOFF_H
-#define FAIRDIAL_AGENT_BACKOFF_H
+#ifndef FAIRDIAL_KUBE_BACKOFF_H
+#define FAIRDIAL_KUBE_BACKOFF_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube_query.h"
+#include "kube/query.h"
 
 #include <string.h>
 

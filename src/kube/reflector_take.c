@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the server says: values, one by one, into the model or the list under way. */
-#include "agent/reflector_state.h"
+#include "kube/reflector_state.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -9,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/delays.h"
-#include "agent/kube_json.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "kube/delays.h"
+#include "kube/json.h"
 
 #define INITIAL_EVENTS_END "k8s.io/initial-events-end"
 #define TRIGGER_TIME	   "endpoints.kubernetes.io/last-change-trigger-time"
@@ -59,7 +59,7 @@ int reflector_stop_garbled(struct reflector *r, const char *why)
 
 static json_t *parse(struct reflector *r, const char *text, size_t len, int *ret_error)
 {
-	/* A NUL is passed over where it is (kube_json.c): one annotation of one tenant must not blind everybody. */
+	/* A NUL is passed over where it is (json.c): one annotation of one tenant must not blind everybody. */
 	json_error_t error;
 	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	char why[200];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube_config.h"
+#include "kube/config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/base64.h"
-#include "agent/kube_config_files.h"
 #include "base/text.h"
+#include "kube/base64.h"
+#include "kube/config_files.h"
 #include "model/label.h"
 
 static int no_memory(struct report *why)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube_trouble.h"
+#include "kube/trouble.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/kube_config.h"
-#include "agent/kube_json.h"
 #include "base/text.h"
+#include "kube/config.h"
+#include "kube/json.h"
 
 /* ---- sorting ---- */
 

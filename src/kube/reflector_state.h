@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a reflector keeps: seen by reflector*.c only. */
-#ifndef FAIRDIAL_AGENT_REFLECTOR_STATE_H
-#define FAIRDIAL_AGENT_REFLECTOR_STATE_H
+#ifndef FAIRDIAL_KUBE_REFLECTOR_STATE_H
+#define FAIRDIAL_KUBE_REFLECTOR_STATE_H
 
 #include <stddef.h>
 
-#include "agent/backoff.h"
-#include "agent/kube_frames.h"
-#include "agent/kube_trouble.h"
-#include "agent/reflector.h"
+#include "kube/backoff.h"
+#include "kube/frames.h"
+#include "kube/reflector.h"
+#include "kube/trouble.h"
 
 enum stage { STAGE_LIST, STAGE_STREAM, STAGE_WATCH };
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/reflector_state.h"
+#include "kube/reflector_state.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/kube_config.h"
-#include "agent/kube_http.h"
-#include "agent/kube_query.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/sys.h"
+#include "kube/config.h"
+#include "kube/http.h"
+#include "kube/query.h"
 
 #define PAGE_SIZE	 500
 #define WATCH_GRACE_MS	 30000 /* without a status line, or beyond what the server was asked for: then it has forgotten us */

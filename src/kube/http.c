@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube_http.h"
+#include "kube/http.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/kube_config.h"
 #include "base/text.h"
+#include "kube/config.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define KEEPALIVE_IDLE_S   30

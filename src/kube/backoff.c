@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/backoff.h"
+#include "kube/backoff.h"
 
 void backoff_well(struct backoff *b, uint64_t now_ms)
 {

@@ -3,14 +3,14 @@
  * What went wrong between the agent and the API server, sorted by what has to be done about it, and told to people in one line: the
  * thing, the reason, the remedy.
  */
-#ifndef FAIRDIAL_AGENT_KUBE_TROUBLE_H
-#define FAIRDIAL_AGENT_KUBE_TROUBLE_H
+#ifndef FAIRDIAL_KUBE_TROUBLE_H
+#define FAIRDIAL_KUBE_TROUBLE_H
 
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/kube_http.h"
+#include "kube/http.h"
 
 struct kube_config;
 

@@ -3,8 +3,8 @@
  * Objects of the Kubernetes API, as JSON, into a model. Lenient, because somebody else writes them: an address, a port,
  * a protocol or an annotation that makes no sense is passed over, never what stands beside it.
  */
-#ifndef FAIRDIAL_AGENT_KUBE_JSON_H
-#define FAIRDIAL_AGENT_KUBE_JSON_H
+#ifndef FAIRDIAL_KUBE_JSON_H
+#define FAIRDIAL_KUBE_JSON_H
 
 #include <jansson.h>
 
