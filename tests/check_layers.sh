@@ -37,7 +37,8 @@ may shim base table ledger balance shim
 may yaml base yaml
 may model base table model
 may kube base metrics yaml model kube
-may agent base table ledger metrics inspect model kube agent
+may services base model kube services
+may agent base table ledger metrics inspect model kube services agent
 may launch base launch
 may install base launch install
 may inject base yaml model inject
@@ -46,11 +47,11 @@ may view base table ledger balance model inspect view
 may metrics base table ledger balance metrics
 may top base ledger balance view top
 may explain base table ledger balance model inspect view explain
-may cli base table balance yaml model kube agent install inject inspect view explain top cli
+may cli base table balance yaml model kube services agent install inject inspect view explain top cli
 
-includes $(for f in base table ledger balance shim launch install model inspect view explain; do sources $f; done) |
+includes $(for f in base table ledger balance shim launch install model agent inspect view explain; do sources $f; done) |
 	grep -E '<(curl/|jansson|microhttpd|n?curses|yaml|openssl/)' |
-	rule "only src/yaml, src/kube, src/agent, src/inject, src/metrics, src/top and src/cli include a library's headers"
+	rule "only src/yaml, src/kube, src/services, src/inject, src/metrics, src/top and src/cli include a library's headers"
 
 for f in $(find src -name '*.[ch]' | sort); do
 	[ "$(dirname "$f" | tr -cd / | wc -c)" -eq 1 ] || echo "$f: not in a folder of src"

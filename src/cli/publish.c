@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "agent/publish.h"
-#include "agent/source.h"
 #include "cli/cli.h"
 #include "cli/print_json.h"
 #include "model/addresses.h"
 #include "model/model.h"
+#include "services/source.h"
 #include "view/paint.h"
 
 #define WARNING_TEXT 1280

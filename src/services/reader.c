@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/services_reader.h"
+#include "services/reader.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a text whole, and tells a services file from objects of Kubernetes. */
-#include "agent/source.h"
+#include "services/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/json_lines.h"
-#include "agent/services_json.h"
 #include "base/text.h"
 #include "kube/json.h"
+#include "services/json.h"
+#include "services/json_lines.h"
 
 /* A List of the largest clusters is a tenth of it. */
 #define TEXT_MAX ((size_t)64 << 20)

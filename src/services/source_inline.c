@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Services in one line of text: web:80=10.0.0.1:8080,10.0.0.2:8080;db.shop:3306=10.0.0.3:3306 */
-#include "agent/source.h"
+#include "services/source.h"
 
 #include <errno.h>
 #include <string.h>

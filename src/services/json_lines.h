@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where in a JSON text something is: the parser keeps no lines, and errors must name them. */
-#ifndef FAIRDIAL_AGENT_JSON_LINES_H
-#define FAIRDIAL_AGENT_JSON_LINES_H
+#ifndef FAIRDIAL_SERVICES_JSON_LINES_H
+#define FAIRDIAL_SERVICES_JSON_LINES_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A scanner that knows where values of a good JSON text end, and nothing of what they are. */
-#include "agent/json_lines.h"
+#include "services/json_lines.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -5,18 +5,18 @@
  *
  * All functions that return an int: 0; -EINVAL, and the report says what is wrong, where; -ENOMEM.
  */
-#ifndef FAIRDIAL_AGENT_SERVICES_READER_H
-#define FAIRDIAL_AGENT_SERVICES_READER_H
+#ifndef FAIRDIAL_SERVICES_READER_H
+#define FAIRDIAL_SERVICES_READER_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/json_lines.h"
 #include "model/arena.h"
 #include "model/index.h"
 #include "model/model.h"
+#include "services/json_lines.h"
 
 struct reader {
 	const struct json_source *source;
@@ -68,7 +68,7 @@ int reader_list(struct reader *r, const struct json_path *at, const json_t *valu
 /* Notes that the element (1 or more) has this key; returns the element that had it before, 0, or -ENOMEM. */
 int reader_note(struct reader *r, struct index *index, const void *key, size_t len, size_t element);
 
-/* ---- services_ports.c: "ports" and "endpoints" of a struct file_service, as fields read them ---- */
+/* ---- ports.c: "ports" and "endpoints" of a struct file_service, as fields read them ---- */
 
 int services_read_ports(struct reader *r, const struct json_path *at, const json_t *value, void *into);
 int services_read_endpoints(struct reader *r, const struct json_path *at, const json_t *value, void *into);

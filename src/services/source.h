@@ -3,8 +3,8 @@
  * Where services come from. Each function reads one whole text and puts what it says into a model, or refuses it with
  * one line that names the origin, the line and the key; the model is then as it was.
  */
-#ifndef FAIRDIAL_AGENT_SOURCE_H
-#define FAIRDIAL_AGENT_SOURCE_H
+#ifndef FAIRDIAL_SERVICES_SOURCE_H
+#define FAIRDIAL_SERVICES_SOURCE_H
 
 #include <stddef.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A services file into a model: the services and the file as a whole. */
-#include "agent/services_json.h"
+#include "services/json.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "agent/services_reader.h"
 #include "model/label.h"
 #include "model/policy.h"
+#include "services/reader.h"
 
 /* ---- services ---- */
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A services file: strict, because a person writes it and wants to know where it is wrong. */
-#ifndef FAIRDIAL_AGENT_SERVICES_JSON_H
-#define FAIRDIAL_AGENT_SERVICES_JSON_H
+#ifndef FAIRDIAL_SERVICES_JSON_H
+#define FAIRDIAL_SERVICES_JSON_H
 
 #include <jansson.h>
 
-#include "agent/json_lines.h"
 #include "base/report.h"
+#include "services/json_lines.h"
 
 struct model;
 

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/services_reader.h"
 #include "base/text.h"
 #include "model/addresses.h"
+#include "services/reader.h"
 
 /* ---- ports ---- */
 
