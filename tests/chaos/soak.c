@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chaos/sizes.h"
 #include "support/agents.h"
 #include "support/api_server.h"
 #include "support/backends.h"
@@ -28,10 +29,6 @@ enum { TIME_S = 600, REPORTS = 20, ENDPOINTS = 6, SERVICES = 20, DIALERS = 4, DI
 enum { WARM = 3, MOST_KIB = 512, MORE = 8 };
 /* Of a Service: they come and go. Ever new ones would take memory: a writer remembers as many as a ledger has rows. */
 enum { ADDRESSES = 8 };
-
-struct held {
-	long files, threads, maps;
-};
 
 /* Sums of a line through the points (time, size), and what it holds besides. */
 struct growth {
@@ -78,50 +75,6 @@ static void at_most_seen(double *most, double value)
 }
 
 /* ---- sizes ---- */
-
-/* What is its own: pages of files, and of the table, come and go by who looks at them. 0: it has ended. */
-static long own_kib(pid_t pid)
-{
-	char path[64], line[256];
-	long kib = 0, n;
-	FILE *in;
-
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
-	in = fopen(path, "re");
-	while (in && fgets(line, sizeof(line), in))
-		if (sscanf(line, "Anonymous: %ld", &n) == 1 || sscanf(line, "Swap: %ld", &n) == 1)
-			kib += n;
-	if (in)
-		fclose(in);
-	return kib;
-}
-
-static long lines_in(const char *path)
-{
-	FILE *in = fopen(path, "re");
-	long n = 0;
-	int c;
-
-	while (in && (c = getc(in)) != EOF)
-		n += c == '\n';
-	if (in)
-		fclose(in);
-	return n;
-}
-
-static struct held held_by(pid_t pid)
-{
-	char path[64];
-	struct held held;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	held.files = (long)files_in(path);
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	held.threads = (long)files_in(path);
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	held.maps = lines_in(path);
-	return held;
-}
 
 static void look_at(struct growth *g, double seconds, bool is_warm)
 {
