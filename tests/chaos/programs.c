@@ -12,7 +12,7 @@
 #include "support/services.h"
 #include "support/versions.h"
 
-enum { CONNECTIONS = 10, QUESTIONS = 200, MORE_MAPS = 36, MORE_KIB = 4096, MORE_OWN_KIB = 128, FIRST_DIALS = 10, LAST_DIALS = 200 };
+enum { CONNECTIONS = 10, QUESTIONS = 200, MORE_MAPS = 36, MORE_KIB = 4096, MORE_OWN_KIB = 16, FIRST_DIALS = 10, LAST_DIALS = 200 };
 
 /* ---- programs ---- */
 

@@ -17,7 +17,7 @@
 #include "support/services.h"
 #include "support/table_builder.h"
 
-enum { MOST_MEMBERS = 12, LIMIT_S = 240, PAUSE_US = 4000, MOST_REAPED = 100 };
+enum { MOST_MEMBERS = 12, LIMIT_S = 240, PAUSE_US = 4000, END_PAUSE_US = 10000, MOST_REAPED = 100 };
 
 struct herd {
 	struct torture_counts *counts;
@@ -106,7 +106,7 @@ static void judge(struct tormentor *t, int i, int status)
 }
 
 /* False where nobody is left. Not all at once, or where they die faster than they are started it would have no end. */
-static bool reap(struct tormentor *t, int flags)
+static bool reap(struct tormentor *t)
 {
 	int status, i;
 	pid_t pid;
@@ -114,7 +114,7 @@ static bool reap(struct tormentor *t, int flags)
 	for (int n = 0; n < MOST_REAPED; n++) {
 		siginfo_t info = { .si_pid = 0 };
 
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | flags) < 0)
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | WNOHANG) < 0)
 			return errno == EINTR;
 		if (info.si_pid == 0)
 			return true;
@@ -144,6 +144,25 @@ static void one_torment(struct tormentor *t)
 	go_on(t, i);
 }
 
+/*
+ * A stop that meets a fork is kept for the child, and a continuation that follows at once does not take it back there
+ * (kernel/signal.c, prepare_signal: SIGCONT counts as ignored, and the children to come do not hear of it). Whoever has lost
+ * his parent then stays stopped, and his group has no member here any more.
+ */
+static void let_all_go_on(void)
+{
+	FILE *children = fopen("/proc/thread-self/children", "re");
+	pid_t pid, group;
+
+	while (children && fscanf(children, "%d", &pid) == 1) {
+		group = getpgid(pid);
+		if (group > 0 && group != getpgrp())
+			kill(-group, SIGCONT);
+	}
+	if (children)
+		fclose(children);
+}
+
 static void torment(struct tormentor *t)
 {
 	long until_ms = now_ms() + 1000L * t->plan->seconds;
@@ -156,13 +175,15 @@ static void torment(struct tormentor *t)
 	while (t->result->kills < t->plan->kills || now_ms() < until_ms) {
 		one_torment(t);
 		usleep(chance(t, t->plan->pause_us ? t->plan->pause_us : PAUSE_US));
-		reap(t, WNOHANG);
+		reap(t);
 	}
 	atomic_store(&t->counts->stop, 1);
 	for (int i = 0; i < t->count; i++)
 		go_on(t, i);
-	while (reap(t, 0))
-		;
+	while (reap(t)) {
+		let_all_go_on();
+		usleep(END_PAUSE_US);
+	}
 	_exit(0);
 }
 
