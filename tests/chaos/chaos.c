@@ -24,6 +24,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "support/agents.h"
 #include "support/cleanup.h"
 #include "support/compile.h"
 #include "support/herd.h"
@@ -35,7 +36,7 @@
 #include "support/tun.h"
 #include "support/versions.h"
 
-enum { EACH = 6, HERD = 4, HERD_PAUSE_US = 40000, TIME_S = 20, PAUSE_MS = 150 };
+enum { EACH = 6, HERD = 4, HERD_PAUSE_US = 40000, TIME_S = 20, PAUSE_MS = 150, LISTS = 20 };
 
 static struct step draw(uint64_t *random)
 {
@@ -234,6 +235,57 @@ static void make_peace(struct stage *stage)
 	wait_for_agent(stage);
 }
 
+static bool count_nothing(struct stage *stage)
+{
+	for (size_t i = STEADY; i < PLACES; i++) {
+		struct endpoint_status e = services_endpoint(stage->s, "numbers", stage->places[i].address, stage->places[i].port);
+
+		if (e.active || e.ejected)
+			return false;
+	}
+	return true;
+}
+
+/* Of those that flapped, whose connections are all closed by now. */
+static void assert_places_are_free(struct stage *stage)
+{
+	long end = now_ms() + LIMIT_MS;
+
+	while (!count_nothing(stage)) {
+		if (now_ms() > end)
+			fail_msg("not every endpoint of \"numbers\" counts 0: %s",
+				 run(NULL, built("fairdial"), "status", "--dir", stage->s->dir, NULL)->out_text);
+		poll(NULL, 0, 50);
+	}
+}
+
+static void publish_another(struct stage *stage, unsigned n)
+{
+	long before = services_generation(stage->s), end = now_ms() + LIMIT_MS;
+
+	write_list(stage, n % 2 ? 0 : 0xc, 0);
+	kill(-stage->agent->process->pid, SIGHUP);
+	while (services_generation(stage->s) == before) {
+		if (now_ms() > end)
+			fail_msg("in peace a list is not published: %s", said_by_agent(stage));
+		poll(NULL, 0, 5);
+	}
+}
+
+/* Its life in chaos is too short for what it loses at each list to be many. What it has open for a moment is none. */
+static void assert_agent_keeps_nothing(struct stage *stage)
+{
+	struct held before = held_by(stage->agent->process->pid), after;
+
+	for (unsigned n = 0; n < LISTS; n++)
+		publish_another(stage, n);
+	after = held_by(stage->agent->process->pid);
+	printf("  the agent: %ld descriptors, %ld threads, %ld mappings\n", after.files, after.threads, after.maps);
+	if (after.files > before.files + LISTS / 2 || after.threads > before.threads + LISTS / 2 || after.maps > before.maps + LISTS / 2)
+		fail_msg("%d lists ago it had %ld descriptors, %ld threads, %ld mappings", LISTS, before.files, before.threads,
+			 before.maps);
+}
+
 static void assert_no_file_is_left(const struct stage *stage)
 {
 	if (files_in(stage->s->dir) != 2)
@@ -259,6 +311,8 @@ static void no_program_sees_a_failure_in_chaos_and_all_heals(void **state)
 	end_watchers(&stage);
 	assert_whole(map_table(stage.s->dir));
 	assert_ledger_healed(stage.s, stage.b, NATIVE, EACH);
+	assert_places_are_free(&stage);
+	assert_agent_keeps_nothing(&stage);
 	assert_no_file_is_left(&stage);
 	end_agent(&stage, SIGTERM);
 	printf("  of %u agents %u found the disk full, %u had too few descriptors\n", stage.agents,

@@ -74,6 +74,9 @@ void wait_for_agent(struct stage *stage);
 /* Fails where it had ended by itself without a reason, ends otherwise than it is told to, or holds more than an agent needs. */
 void end_agent(struct stage *stage, int signal);
 
+/* The log of this one. */
+const char *said_by_agent(const struct stage *stage);
+
 /* How many agents have said this. */
 unsigned agents_that_said(const struct stage *stage, const char *text);
 

@@ -132,7 +132,7 @@ unsigned agents_that_said(const struct stage *stage, const char *text)
 	return n;
 }
 
-static const char *said_by(const struct stage *stage)
+const char *said_by_agent(const struct stage *stage)
 {
 	return access(stage->log, F_OK) ? "" : read_file(stage->log, NULL);
 }
@@ -141,9 +141,9 @@ void wait_for_agent(struct stage *stage)
 {
 	long end = now_ms() + LIMIT_MS;
 
-	while (!strstr(said_by(stage), "published")) {
+	while (!strstr(said_by_agent(stage), "published")) {
 		if (now_ms() > end)
-			fail_msg("an agent in peace has published nothing for a minute: %s", said_by(stage));
+			fail_msg("an agent in peace has published nothing for a minute: %s", said_by_agent(stage));
 		poll(NULL, 0, 20);
 	}
 	agent_wait_vouched(stage->agent, true);
@@ -165,10 +165,10 @@ void end_agent(struct stage *stage, int signal)
 	process_wait(a->process, LIMIT_MS);
 	if (ended && (a->process->signal || !stage->agent_excused))
 		fail_msg("an agent ended by itself, with exit status %d, signal %d: %s", a->process->exit_status,
-			 a->process->signal, said_by(stage));
+			 a->process->signal, said_by_agent(stage));
 	if (!ended && a->process->signal != signal && a->process->exit_status)
 		fail_msg("an agent ended with exit status %d, signal %d: %s", a->process->exit_status, a->process->signal,
-			 said_by(stage));
+			 said_by_agent(stage));
 }
 
 void replace_agent(struct stage *stage, const struct step *step)
@@ -189,7 +189,7 @@ void stop_agent(struct stage *stage, const struct step *step)
 void hang_up(struct stage *stage, const struct step *step)
 {
 	(void)step;
-	if (strstr(said_by(stage), "published"))
+	if (strstr(said_by_agent(stage), "published"))
 		kill(-stage->agent->process->pid, SIGHUP);
 }
 
