@@ -36,7 +36,7 @@
 #include "support/tun.h"
 #include "support/versions.h"
 
-enum { EACH = 6, HERD = 4, HERD_PAUSE_US = 40000, TIME_S = 20, PAUSE_MS = 150, LISTS = 20 };
+enum { EACH = 6, HERD = 4, HERD_PAUSE_US = 40000, TIME_S = 20, PAUSE_MS = 150, LISTS = 20, LAST_SCRIBBLES = 4 };
 
 static struct step draw(uint64_t *random)
 {
@@ -233,6 +233,13 @@ static void make_peace(struct stage *stage)
 	version_install(NOW, stage->shim);
 	start_agent(stage, NOW, 0);
 	wait_for_agent(stage);
+	/* Of this instance's ledger; whatever was damaged before may have been another's. */
+	for (int i = 0; i < LAST_SCRIBBLES; i++) {
+		struct step step = draw(&stage->random);
+
+		scribble(stage, &step);
+		dial_once(&stage->watchers[i % WATCHERS]);
+	}
 }
 
 static bool count_nothing(struct stage *stage)
