@@ -37,7 +37,7 @@ struct watcher {
 	const char *name;
 	struct process *p;
 	struct held held;
-	long kib;
+	long kib, more_kib;
 };
 
 struct stage {
