@@ -2,12 +2,15 @@
 /*
  * Chaos: for TIME seconds all at once goes wrong that may, under programs that look at every reply they get. Agents die, stop, are
  * of the next version, or live by another clock; shims are exchanged; lists change, endpoints refuse and listen again; the disk is
- * full, the ledger is lost, or somebody writes random words into it; programs are killed, or may have few descriptors and little
- * memory.
+ * full, the ledger is lost, or somebody writes into it what its readers believe; programs are killed, or have few descriptors and
+ * little memory, or none.
  *
  * At the Services' own addresses there is always a server, and in every list an endpoint that listens: natively no dial would
  * fail, so none may. Afterwards no reply was lost or doubled, the ledger counts what is there, and nothing was left behind:
  * descriptors, threads, memory, files.
+ *
+ * What the shim takes of memory shows in programs that stay, which dial a few hundred times more in peace; only pages of their own
+ * count. What the agent takes is looked at over some lists in peace, and by soak.c over hours.
  *
  * All that is done, and in which order, follows from SEED, which is printed; how far it comes in that time, and whom it meets
  * where, is up to the machine. LOUD=1 prints each act. It is all in namespaces of its own.

@@ -72,7 +72,7 @@ void stop_asker(struct stage *stage, const struct step *step)
 	stage->asker_stopped[i] = !stage->asker_stopped[i];
 }
 
-/* How a program is started, natively and with the shim; `more` is preloaded too. */
+/* How a program is started (NULL: natively as with the shim), what is preloaded too, and more of its environment. */
 struct want {
 	const char *before, *native, *more, *environment, *option;
 };
@@ -86,7 +86,7 @@ static struct process *dial_within(const struct stage *stage, const struct want 
 			 backends_port(stage->b, WEB));
 }
 
-/* Memory: all that the shim maps is more than it may take of the program's; or none at all, nor descriptors. */
+/* Little, and what the shim maps besides; or none, and no descriptor, from when it is loaded on, but for the program's own calls. */
 static void choose_little_memory(const struct stage *stage, unsigned n, bool none, struct want *want)
 {
 	if (none) {
