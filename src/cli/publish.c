@@ -135,10 +135,13 @@ static int print_done(const struct arguments *a, char *source, const struct publ
 	warn_of_what_is_missing(source, published);
 	if (a->json && print_published_json(a->dir, source, published) < 0)
 		return cli_fail(&publish_verb, EXIT_FAILED, "cannot write: out of memory");
-	if (!a->json)
-		printf("published %zu service%s with %zu endpoint%s as generation %llu in %s\n", published->services,
+	if (!a->json) {
+		printf("published %zu service%s with %zu endpoint%s as generation %llu in ", published->services,
 		       published->services == 1 ? "" : "s", published->endpoints, published->endpoints == 1 ? "" : "s",
-		       (unsigned long long)published->generation, a->dir);
+		       (unsigned long long)published->generation);
+		print_plain(a->dir);
+		putchar('\n');
+	}
 	return cli_finish(&publish_verb, EXIT_DONE);
 }
 
