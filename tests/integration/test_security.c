@@ -124,10 +124,11 @@ static pid_t start_exchanging(const char *a, const char *b)
 }
 
 /*
- * The directory lies in one of the stranger's, who may therefore put anything in its place: his own, with a table of his. Whatever
- * the moment, the one that is read is the one that was looked at.
+ * The directory lies in one of the stranger's, who may therefore put anything in its place: his own, with a table of his, or with one
+ * that the victim would believe elsewhere, as a second name of an old one is. Whatever the moment, what is read lies in the directory
+ * that was looked at.
  */
-static void exchange_between_look_and_map_leads_nowhere(void **state)
+static void exchange_leads_nowhere(uid_t owner)
 {
 	struct trust trust = { .euid = VICTIM, .shim_uid = VICTIM };
 	char *top = scratch_dir(), *dir = format("%s/dir", top), *other = format("%s/other", top);
@@ -135,11 +136,9 @@ static void exchange_between_look_and_map_leads_nowhere(void **state)
 	int mapped = 0, refused = 0, foreign = 0, odd = 0;
 	pid_t pid;
 
-	(void)state;
-	need_root();
 	publish_alone(dir, builder_web("10.0.0.1:80"));
 	publish_alone(other, builder_web("10.66.66.66:80"));
-	assert_int_equal(chown(format("%s/table", other), STRANGER, STRANGER) + chown(other, STRANGER, STRANGER), 0);
+	assert_int_equal(chown(format("%s/table", other), owner, owner) + chown(other, STRANGER, STRANGER), 0);
 	assert_int_equal(chown(top, STRANGER, STRANGER) + chmod(top, 0755), 0);
 	assert_int_equal(chown(format("%s/table", dir), VICTIM, VICTIM) + chown(dir, VICTIM, VICTIM), 0);
 	pid = start_exchanging(dir, other);
@@ -163,6 +162,14 @@ static void exchange_between_look_and_map_leads_nowhere(void **state)
 	assert_int_equal(foreign, 0);
 	assert_int_equal(odd, 0);
 	assert_true(mapped >= MAPPED && refused >= REFUSED);
+}
+
+static void exchange_between_look_and_map_leads_nowhere(void **state)
+{
+	(void)state;
+	need_root();
+	exchange_leads_nowhere(STRANGER);
+	exchange_leads_nowhere(VICTIM);
 }
 
 /* ---- locks ---- */
@@ -367,11 +374,14 @@ static const char *readable_copies(void)
 	return place;
 }
 
-static void assert_passed_over_by_all(const struct backends *b, const char *bin, const char *mine)
+static const char *const *victim_env(const struct backends *b, const char *bin, const char *mine)
 {
-	const char *const *env = with_env(NULL, "FAIRDIAL_DIR", "FAIRDIAL_LEDGER", "FAIRDIAL_SERVICES",
-					  "KUBERNETES_SERVICE_HOST", format("BIN=%s", bin), format("MINE=%s", mine),
-					  format("TO=%s %d", backends_address(b, 0), backends_port(b, 0)), NULL);
+	return with_env(NULL, "FAIRDIAL_DIR", "FAIRDIAL_LEDGER", "FAIRDIAL_SERVICES", "KUBERNETES_SERVICE_HOST", format("BIN=%s", bin),
+			format("MINE=%s", mine), format("TO=%s %d", backends_address(b, 0), backends_port(b, 0)), NULL);
+}
+
+static void assert_passed_over_by_readers(const char *const *env)
+{
 	struct process *p = as_victim(env, "LD_PRELOAD=$BIN/libfairdial.so $BIN/dialer --count 4 $TO");
 
 	assert_clean(p);
@@ -383,6 +393,13 @@ static void assert_passed_over_by_all(const struct backends *b, const char *bin,
 	p = as_victim(env, "$BIN/fairdial status");
 	assert_int_equal(p->exit_status, 1);
 	assert_int_equal(p->out_length, 0);
+}
+
+static void assert_passed_over_by_all(const char *const *env)
+{
+	struct process *p;
+
+	assert_passed_over_by_readers(env);
 	p = as_victim(env, "exec timeout 30 $BIN/fairdial agent --services $MINE --dir /tmp/fairdial-$(id -u)");
 	assert_int_equal(p->exit_status, 1);
 	assert_non_null(strstr(p->err_text, "/tmp/fairdial-"));
@@ -397,7 +414,7 @@ static void assert_passed_over_by_all(const struct backends *b, const char *bin,
 static void directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all(void **state)
 {
 	struct backends *b = backends_start(3, ONE_PORT);
-	const char *dir = format("/tmp/fairdial-%d", VICTIM), *bin, *file;
+	const char *dir = format("/tmp/fairdial-%d", VICTIM), *bin, *file, *const *env;
 	struct services *s = services_at_first(b, NULL);
 	char *his, *table;
 	size_t size;
@@ -410,17 +427,22 @@ static void directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all(vo
 	file = format("%s/services.json", bin);
 	write_text(file, format("{\"services\": [{\"name\": \"phantom\", \"ports\": [{\"port\": 80}], \"endpoints\": [\"%s:%d\"]}]}",
 				backends_address(b, 1), backends_port(b, 1)));
+	env = victim_env(b, bin, file);
 	own_place("/tmp");
 	/* His own directory, with a table that would lead the victim elsewhere. */
 	assert_int_equal(mkdir(dir, 0755), 0);
 	his = format("%s/table", dir);
 	write_file(his, table, size);
 	assert_int_equal(chown(his, STRANGER, STRANGER) + chown(dir, STRANGER, STRANGER), 0);
-	assert_passed_over_by_all(b, bin, file);
+	assert_passed_over_by_all(env);
 	/* With a table that the victim would believe, linked there by name. */
 	assert_int_equal(chown(his, VICTIM, VICTIM), 0);
-	assert_passed_over_by_all(b, bin, file);
-	assert_int_equal(unlink(his) + rmdir(dir), 0);
+	assert_passed_over_by_all(env);
+	/* A link to a directory of the victim's own, with a table of its own. */
+	assert_int_equal(mkdir("/tmp/own", 0755) + rename(his, "/tmp/own/table") + chown("/tmp/own", VICTIM, VICTIM) + rmdir(dir), 0);
+	assert_int_equal(symlink("/tmp/own", dir) + lchown(dir, STRANGER, STRANGER), 0);
+	assert_passed_over_by_readers(env);
+	assert_int_equal(unlink(dir), 0);
 	/* What the directory is there for. */
 	assert_int_equal(mkdir(dir, 0700), 0);
 	write_file(his, table, size);
