@@ -29,7 +29,7 @@
 #include "support/services.h"
 #include "support/table_builder.h"
 
-enum { VICTIM = 64321, STRANGER = 64322, LIMIT_MS = 60000, MAPPED = 200, REFUSED = 200 };
+enum { VICTIM = 64321, STRANGER = 64322, NOBODY = 65534, LIMIT_MS = 60000, MAPPED = 200, REFUSED = 200 };
 
 static void write_text(const char *path, const char *text)
 {
@@ -452,6 +452,27 @@ static void directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all(vo
 					    backends_address(b, 0), backends_port(b, 0)))->out_text, "backend-1"));
 }
 
+static const char *life_of_root(const struct services *s, const char *life)
+{
+	struct process *p = run(s->env, built("helpers/lives"), life, SERVICE_ADDRESS, "80", "-", NULL);
+
+	assert_clean(p);
+	return p->out_text;
+}
+
+/* Only where nobody listens at the Service's own address is a dial answered that the table has led elsewhere. */
+static void user_that_a_program_is_for_a_moment_is_not_believed(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+
+	(void)state;
+	need_root();
+	assert_int_equal(chmod(s->root, 0755) + chmod(s->dir, 0755) + chown(s->table, NOBODY, NOBODY) + chown(s->dir, NOBODY, NOBODY), 0);
+	assert_string_equal(life_of_root(s, "user-for-a-moment"), "answers: 0 0 0\n");
+	assert_non_null(strstr(life_of_root(s, "another-user"), " 1 1\n")); /* for good, it is that user */
+}
+
 /* In a directory of the stranger's, who can rename what is in it: the name leads to a folder of ours when it is to be removed. */
 static void private_directory_of_run_that_became_a_link_is_not_followed(void **state)
 {
@@ -614,6 +635,7 @@ int main(int argc, char **argv)
 		TEST(lock_that_a_stranger_made_is_refused),
 		TEST(places_that_hold_no_table_are_as_without),
 		TEST(directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all),
+		TEST(user_that_a_program_is_for_a_moment_is_not_believed),
 		TEST(private_directory_of_run_that_became_a_link_is_not_followed),
 		TEST(service_claims_no_address_but_those_the_api_gave_it),
 		TEST(other_namespace_takes_no_dial_of_a_service),
