@@ -285,6 +285,22 @@ static void lock_that_a_stranger_made_is_refused(void **state)
 	assert_int_equal(run_shell(NULL, "test $(stat -c %%a %s) = 600", lock)->exit_status, 0);
 }
 
+/* Whatever the umask: what a program makes is for its user, what all may read nobody else may write. */
+static void umask_gives_nothing_away(void **state)
+{
+	static const char *const modes[] = { "table 644", "lock 600", "ledger 600", ". 755" };
+	const char *dir = format("%s/dir", scratch_dir());
+	const char *const *env = with_env(NULL, format("DIR=%s", dir), format("FILE=%s.json", dir), format("BIN=%s", built("")), NULL);
+
+	(void)state;
+	write_text(format("%s.json", dir), "{\"services\": [{\"name\": \"web\", \"ports\": [{\"port\": 80}], "
+					   "\"endpoints\": [\"10.0.0.1:80\"]}]}");
+	assert_clean(run_shell(env, "umask 000; \"$BIN/fairdial\" publish --services $FILE --dir $DIR >/dev/null && "
+				    "FAIRDIAL_DIR=$DIR LD_PRELOAD=$BIN/libfairdial.so cat /dev/null"));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		assert_clean(run_shell(env, "set -- %s; test \"$(stat -c %%a $DIR/$1)\" = $2", modes[i]));
+}
+
 /* ---- places that are strange ---- */
 
 static const char *made(const char *line)
@@ -633,6 +649,7 @@ int main(int argc, char **argv)
 		TEST(lock_of_a_stranger_keeps_nobody_from_publishing),
 		TEST(lock_of_one_namespace_is_the_trouble_of_its_table_alone),
 		TEST(lock_that_a_stranger_made_is_refused),
+		TEST(umask_gives_nothing_away),
 		TEST(places_that_hold_no_table_are_as_without),
 		TEST(directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all),
 		TEST(user_that_a_program_is_for_a_moment_is_not_believed),
