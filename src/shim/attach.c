@@ -128,8 +128,8 @@ static void ledger_path(const struct settings *s, const char *dir, char path[SET
 }
 
 /*
- * As who the process was started, which takes no system call; as who it is now, where that is not enough. One that is a user for a
- * moment only, as servers are on behalf of one (seteuid(2)), does not believe him: a table stays when it is root again.
+ * As who the process was started, which takes no system call; as who it is now, where that is not enough. One that is a user for
+ * a moment only, as servers are on behalf of one (seteuid(2)), does not believe him: a table stays when it is root again.
  */
 static bool ask_who_we_are(struct search *search)
 {

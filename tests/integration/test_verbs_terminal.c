@@ -221,7 +221,8 @@ static void arguments_are_nothing_that_a_terminal_obeys(void **state)
 					     "run --service \"$ODD\" -- true", "install \"$ODD\"", "inject --mode \"$ODD\"",
 					     "check \"$ODD\"" };
 	const char *dir = table_dir();
-	const char *const *env = with_env(plain_env, "ODD=a\033[31m\nb\xff\xc2\x9b" "5m\xe2\x80\xae", format("FAIRDIAL_DIR=%s", dir), NULL);
+	const char *const *env = with_env(plain_env, "ODD=a\033[31m\nb\xff\xc2\x9b" "5m\xe2\x80\xae",
+					  format("FAIRDIAL_DIR=%s", dir), NULL);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
@@ -256,7 +257,8 @@ static void directories_with_such_names_are_told_plainly(void **state)
 		assert_plain(p->err_text);
 	}
 	p = process_start(&(struct start){
-		.argv = ARGV("sh", "-c", format("exec %s agent --services \"$PLACE.json\" --dir \"$PLACE-2\" 2>&1", built("fairdial"))),
+		.argv = ARGV("sh", "-c",
+			     format("exec %s agent --services \"$PLACE.json\" --dir \"$PLACE-2\" 2>&1", built("fairdial"))),
 		.env = env });
 	process_expect(p, "published 1 service", LIMIT_MS);
 	write_file(format("%s.json", place), "{", 1);

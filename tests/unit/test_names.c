@@ -263,8 +263,8 @@ static void other_domains_are_never_ours(void **state)
 }
 
 /*
- * A namespace called "com": in a pod its Service has the short name that the DNS of the cluster gives it, and no other. Where the name
- * is asked for as it stands, or in full, it is the world's.
+ * A namespace called "com": in a pod its Service has the short name that the DNS of the cluster gives it, and no other. Where the
+ * name is asked for as it stands, or in full, it is the world's.
  */
 static void public_name_is_a_services_only_where_the_dns_of_the_cluster_says_so(void **state)
 {

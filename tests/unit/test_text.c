@@ -33,7 +33,8 @@ static void what_turns_the_direction_of_writing_is_taken_out(void **state)
 
 static void other_text_is_as_it_is(void **state)
 {
-	static const char *const texts[] = { "", "web.shop", "\xc3\xbc\xc3\x9b", "\xc2\xa0", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "a~ b" };
+	static const char *const texts[] = { "", "web.shop", "\xc3\xbc\xc3\x9b", "\xc2\xa0", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+					     "a~ b" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
