@@ -169,7 +169,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 		return cli_fail(verb, EXIT_FAILED, "out of memory");
 	r = load(&a, model, source, sizeof(source), &why);
 	if (r == 0)
-		r = publish_once(a.dir, model, source, &published, &why);
+		r = publish_once(a.dir, false, model, source, &published, &why);
 	model_free(model);
 	if (r < 0)
 		cli_fail(verb, EXIT_FAILED, "%s", why.text);

@@ -296,7 +296,7 @@ static void umask_gives_nothing_away(void **state)
 	(void)state;
 	write_text(format("%s.json", dir), "{\"services\": [{\"name\": \"web\", \"ports\": [{\"port\": 80}], "
 					   "\"endpoints\": [\"10.0.0.1:80\"]}]}");
-	assert_clean(run_shell(env, "umask 000; \"$BIN/fairdial\" publish --services $FILE --dir $DIR >/dev/null && "
+	assert_clean(run_shell(env, "umask 000; \"$BIN/fairdial\" publish --services $FILE --dir $DIR >/dev/null && rm $DIR/ledger && "
 				    "FAIRDIAL_DIR=$DIR LD_PRELOAD=$BIN/libfairdial.so cat /dev/null"));
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
 		assert_clean(run_shell(env, "set -- %s; test \"$(stat -c %%a $DIR/$1)\" = $2", modes[i]));
@@ -511,6 +511,24 @@ static void private_directory_of_run_that_became_a_link_is_not_followed(void **s
 	assert_int_equal(access(format("%s/file", precious), F_OK), 0);
 }
 
+/* The same before anything is published: it waits for its services, which come from a FIFO. */
+static void private_directory_of_run_that_became_a_link_is_not_written_to(void **state)
+{
+	const char *place = scratch_dir(), *precious = scratch_dir(), *fifo = format("%s/fifo", scratch_dir());
+	const char *const *env = with_env(NULL, "FAIRDIAL_DIR", format("TMPDIR=%s", place), format("PRECIOUS=%s", precious),
+					  format("FIFO=%s", fifo), format("RUN=%s run", built("fairdial")), NULL);
+	struct process *p;
+
+	(void)state;
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	p = run_shell(env, "$RUN --services $FIFO -- true & P=$!; until D=$(ls -d $TMPDIR/fairdial-run-* 2>/dev/null); do sleep 0.02; done; "
+			   "mv $D $TMPDIR/moved; ln -s $PRECIOUS $D; echo '{\"services\": [{\"name\": \"web\", \"ports\": "
+			   "[{\"port\": 80}], \"endpoints\": [\"10.0.0.1:80\"]}]}' >$FIFO; wait $P");
+	assert_int_equal(p->exit_status, 1);
+	assert_non_null(strstr(p->err_text, "cannot open the directory"));
+	assert_clean(run_shell(env, "test -z \"$(ls $PRECIOUS)\" && test -z \"$(ls $TMPDIR/moved)\""));
+}
+
 /* ---- what a Service may claim ---- */
 
 static void service_claims_no_address_but_those_the_api_gave_it(void **state)
@@ -657,6 +675,7 @@ int main(int argc, char **argv)
 		TEST(directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all),
 		TEST(user_that_a_program_is_for_a_moment_is_not_believed),
 		TEST(private_directory_of_run_that_became_a_link_is_not_followed),
+		TEST(private_directory_of_run_that_became_a_link_is_not_written_to),
 		TEST(service_claims_no_address_but_those_the_api_gave_it),
 		TEST(other_namespace_takes_no_dial_of_a_service),
 		TEST(endpoints_that_can_be_no_pods_are_left_out),
