@@ -82,8 +82,14 @@ def of_bytes():
     for how in (0, 2, 6):
         write('table', 'good-{}'.format(how), [how])
         write('table', 'count-{}'.format(how), [how], struct.pack('<HBI', 80, 3, 0xffffffff))
-    write('ledger', 'calls', [0, 0, 1], range(16), range(16))
+    write('ledger', 'calls', [0, 0, 1], range(20), range(20))
     write('ledger', 'words', [0, 3, 1], struct.pack('<HIHIQ', 0x8000 | 40, 0xffffffff, 0x8000 | 43, 0x7fffffff, 0)[:20], range(16))
+    # A dial by each policy, of endpoints that all refuse it, and of which one answers; moves; then the kernel's word.
+    dials = b''.join(bytes([0, policy, flags, 50, 3, 3, 4, 3, 0]) for policy in range(6) for flags in (0, 2, 6, 9, 18))
+    claims = b''.join(struct.pack('<HI', 0x8000 | 120 + 16 * row, 40 * row + 7) for row in range(4))
+    write('dials', 'policies', [0, 0, 27], dials)
+    write('dials', 'moves', [4], claims, [0, 0], bytes([128, 1, 0, 0, 0, 50, 0, 128, 2, 64, 1, 2, 3, 4, 5] * 4))
+
 
 
 if __name__ == '__main__':
