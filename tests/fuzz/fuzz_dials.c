@@ -174,7 +174,7 @@ static bool move_one(const struct state *s, const struct ledger_window *window, 
 	FUZZ_HOLDS(move_allowed(moved, s->now_ms - 1000, 60000, s->now_ms) <= moved);
 	if (!surplus || !ledger_rate_take(s->ledger, window->cursor, s->now_ms) || !ledger_give_up_if(s->ledger, key, &load))
 		return false;
-	FUZZ_HOLDS(active_of_row(s, i) == load.active - 1);
+	FUZZ_HOLDS(active_of_row(s, i) == load.active - 1u);
 	if (ledger_window_take_if(s->ledger, window, moved))
 		return true;
 	ledger_take_back(s->ledger, key);

@@ -60,7 +60,7 @@ static void claim_and_release(const struct at *at, bool by_load)
 		FUZZ_HOLDS(ledger_claim_if(at->ledger, at->key, &load));
 	else
 		ledger_claim(at->ledger, at->key);
-	FUZZ_HOLDS(!counts || active(at) == load.active + 1);
+	FUZZ_HOLDS(!counts || active(at) == load.active + 1u);
 	FUZZ_HOLDS(!at->has_row || !ledger_claim_if(at->ledger, at->key, &load));
 	ledger_release(at->ledger, at->key);
 	FUZZ_HOLDS(!counts || active(at) == load.active);
@@ -72,7 +72,7 @@ static void give_up(const struct at *at, bool by_load)
 	struct ledger_load load = ledger_load(at->ledger, at->key, at->now_ms);
 	bool given = by_load ? ledger_give_up_if(at->ledger, at->key, &load) : ledger_give_up(at->ledger, at->key);
 
-	FUZZ_HOLDS(!given || (at->has_row && load.active && active(at) == load.active - 1));
+	FUZZ_HOLDS(!given || (at->has_row && load.active && active(at) == load.active - 1u));
 	if (!given)
 		return;
 	ledger_take_back(at->ledger, at->key);

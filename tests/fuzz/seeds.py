@@ -92,7 +92,84 @@ def of_bytes():
 
 
 
+EM_X86_64, PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 62, 1, 2, 3, 4
+SHT_STRTAB, SHT_RELA, SHT_DYNAMIC, SHT_DYNSYM = 3, 4, 6, 11
+
+
+def note(kind, owner, value):
+    return struct.pack('<III', len(owner), len(value), kind) + owner + b'\0' * (-len(owner) % 4) + value + b'\0' * (-len(value) % 4)
+
+
+def elf_file():
+    """A small program for x86-64 with all that is looked at."""
+    names = [b'', b'connect', b'getaddrinfo', b'io_uring_queue_init', b'syscall', b'dlopen', b'dlmopen', b'libc.so.6', b'libnone.so.1',
+             b'$ORIGIN/../lib:/nowhere/${LIB}']
+    strings = b'\0'.join(names) + b'\0'
+    at = {name: sum(len(n) + 1 for n in names[:i]) for i, name in enumerate(names)}
+    symbols = bytes(24) + b''.join(struct.pack('<IBBHQQ', at[name], 0x12, 0, 0, 0, 0) for name in names[1:7])
+    dynamic = b''.join(struct.pack('<QQ', tag, value) for tag, value in
+                       ((1, at[names[7]]), (1, at[names[8]]), (29, at[names[9]]), (5, 0), (0, 0)))
+    relocations = struct.pack('<QQq', 0x4000, 5 << 32 | 7, 0)
+    notes = note(3, b'GNU\0', bytes(range(20))) + note(1, b'fairdial\0', b'0.1.0\0') + note(4, b'Go\0\0', b'x')
+    code = bytes.fromhex('b82a0000000f05 b8aa0100000f05 be0a000000 e8') + struct.pack('<i', 4) + b'\x90' * 4
+    code += bytes.fromhex('f30f1efa ff25') + struct.pack('<i', 0x4000 - 0x1000 - len(code) - 10) + b'\x90' * 4
+    parts = [b'/lib64/ld-linux-x86-64.so.2\0', notes, code, dynamic, strings, symbols, relocations]
+    begin, places = 64 + 4 * 56 + 6 * 64, []
+    for part in parts:
+        places.append((begin, len(part)))
+        begin += len(part)
+    loader, noted, coded, dyn, strs, syms, relas = places
+
+    def segment(kind, flags, place, address):
+        return struct.pack('<IIQQQQQQ', kind, flags, place[0], address, address, place[1], place[1], 1)
+
+    def section(kind, place, link):
+        return struct.pack('<IIQQQQIIQQ', 0, kind, 0, 0, place[0], place[1], link, 0, 1, 0)
+
+    head = struct.pack('<4sBBBB8xHHIQQQIHHHHHH', b'\x7fELF', 2, 1, 1, 0, 3, EM_X86_64, 1, 0x1000, 64, 64 + 4 * 56, 0, 64, 56, 4, 64, 6, 2)
+    segments = segment(PT_INTERP, 4, loader, 0) + segment(PT_NOTE, 4, noted, 0) + segment(PT_LOAD, 5, coded, 0x1000) + \
+        segment(PT_DYNAMIC, 6, dyn, 0)
+    sections = bytes(64) + section(SHT_DYNAMIC, dyn, 2) + section(SHT_STRTAB, strs, 0) + section(SHT_DYNSYM, syms, 2) + \
+        section(SHT_RELA, relas, 3) + section(SHT_STRTAB, strs, 0)
+    return head + segments + sections + b''.join(parts)
+
+
+def of_programs():
+    whole = elf_file()
+    write('elf', 'program', whole)
+    write('elf', 'without-note-of-go', whole.replace(b'Go\0\0', b'No\0\0'))
+    write('elf', 'big-endian-32', struct.pack('>4sBBBB8xHHIIIIIHHHHHH', b'\x7fELF', 1, 2, 1, 0, 2, 8, 1, 0, 52, 0, 0, 52, 32, 1, 40, 0, 0),
+          struct.pack('>IIIIIIII', PT_INTERP, 84, 0, 0, 13, 13, 4, 1), b'/lib/ld.so.1\0')
+    write('elf', 'script', '#!/usr/bin/env -S -i LD_PRELOAD=/x/libfairdial.so -u HOME sh -x\necho\n')
+    write('elf', 'script-of-itself', '#! /proc/self/fd/3 -x\n')
+    write('elf', 'text', 'echo\n')
+
+
+def of_proc():
+    write('proc', 'stat', [0], '42 (a) b) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 6 7\n')
+    write('proc', 'maps', [1], '7f65a0-7f66b0 r-xp 00001000 00:27 2 /opt/fairdial/libfairdial.so\n7f66-7f67 r--s 00000000 00:2a 3 '
+          '/run/fairdial/table (deleted)\n7f68-7f69 r--s 00000000 00:2a 4 /run/fairdial/table\n7ffc-7ffd rw-p 0 00:00 0 [stack]\n')
+    write('proc', 'environ', [2], 'LD_PRELOAD=/x.so:/opt/fairdial/libfairdial.so\0FAIRDIAL=observe\0FAIRDIAL_DIR=/run/x\0'
+          'FAIRDIAL_LEDGER=/run/y\0FAIRDIAL_ONLY=web.shop, db\0FAIRDIAL_EXCEPT=\0FAIRDIAL_BALANCE=p2c\0PATH=/bin\0')
+    write('mark', 'started', [1], struct.pack('<QII', 1, 1, 3))
+    write('mark', 'failed', [1], struct.pack('<QII', 1 << 62, 3, 0xffffffff), 'cannot follow')
+    write('mark', 'other', [3], 'not a mark of ours')
+
+
+def of_words():
+    for name, what, text in (('v4', 0, '10.0.0.1:80'), ('v6', 0, '[2001:db8::1]:443'), ('mapped', 0, '::ffff:10.0.0.1'),
+                             ('seconds', 1, '1.5s'), ('hours', 1, '24h'), ('lists', 2, 'web.shop, db\0other'),
+                             ('base64', 3, 'QUJD\nRA==\n'), ('mode', 4, 'observe')):
+        write('words', name, [what], text)
+    # A value of each form; the byte says of which key, which is whatever that number is.
+    for value in ('on', 'off', 'least_conn', 'order', '3', '1500ms', '5m', 'leave', 'idle', 'deadline:30s'):
+        write('words', 'policy-' + value.replace(':', '-'), [5 + len(value)], value)
+
+
 if __name__ == '__main__':
     of_files()
     of_hand()
     of_bytes()
+    of_programs()
+    of_proc()
+    of_words()
