@@ -51,6 +51,33 @@ def of_files():
             write('inject', os.path.basename(path), content(path))
 
 
+def of_watches():
+    def answer(status, text, error=0, piece=40):
+        body = text.encode() if isinstance(text, str) else text
+        return struct.pack('<BBBH', status, error, piece, len(body)) + body
+
+    def list_of(kind, version, more, *items):
+        meta = {'resourceVersion': version}
+        if more:
+            meta['continue'] = more
+        return json.dumps({'kind': kind + 'List', 'metadata': meta, 'items': list(items)})
+
+    def event(kind, thing):
+        return json.dumps({'type': kind, 'object': thing}) + '\n'
+
+    service = {'kind': 'Service', 'metadata': {'name': 'web', 'namespace': 'shop', 'resourceVersion': '4', 'annotations':
+               {'fairdial.dev/balance': 'p2c', 'fairdial.dev/mode': 'observe'}},
+               'spec': {'clusterIP': '10.96.0.1', 'clusterIPs': ['10.96.0.1'], 'ports': [{'name': 'http', 'port': 80, 'targetPort': 8080}]}}
+    mark = {'kind': 'Service', 'metadata': {'resourceVersion': '8', 'annotations': {'k8s.io/initial-events-end': 'true'}}}
+    gone = {'kind': 'Status', 'code': 410, 'reason': 'Expired', 'message': 'too old resource version', 'details': {'retryAfterSeconds': 2}}
+    changes = event('ADDED', service) + event('BOOKMARK', {'metadata': {'resourceVersion': '5'}}) + event('DELETED', service)
+    write('watch', 'stream', [4], answer(0, event('ADDED', service) + event('BOOKMARK', mark) + changes), answer(0, changes + event('ERROR', gone)))
+    write('watch', 'pages', [0], answer(7, ''), answer(0, list_of('Service', '3', 'next', service)), answer(0, list_of('Service', '4', '', service)),
+          answer(0, changes, 4), answer(9, json.dumps({'message': 'User "x" cannot list', 'code': 403})))
+    write('watch', 'slices', [3], answer(14, json.dumps({'message': 'Too large resource version', 'code': 504})),
+          answer(0, list_of('EndpointSlice', '3', '')), answer(0, '{"type":"ADDED","object":{"kind":"Status"}}{"type":1}'))
+
+
 def of_hand():
     write('inject', 'pod.yaml', 'kind: Pod\napiVersion: v1\nmetadata: {annotations: {fairdial.dev/mode: "on", fairdial.dev/services: a}}\n'
           'spec:\n  containers:\n  - &c {name: a, env: [{name: LD_PRELOAD, value: /x.so}]}\n  - <<: *c\n    name: b\n---\nkind: Service\n'
@@ -168,6 +195,7 @@ def of_words():
 
 if __name__ == '__main__':
     of_files()
+    of_watches()
     of_hand()
     of_bytes()
     of_programs()
