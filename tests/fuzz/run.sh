@@ -10,9 +10,14 @@ fuzz_one() {
 	build=$1 seconds=$2 target=$3
 	found=$build/fuzz-found/$target grown=$build/fuzz-grown/$target log=$build/fuzz-found/$target.log
 	mkdir -p "$found" "$grown"
+	words=
+	case $target in
+	inject | kube | kubeconfig | services | watch) words=tests/fuzz/words.dict ;;
+	esac
 	# What is freed is kept apart for a while, to be found when it is used: a quarter of what AddressSanitizer would keep.
-	if ASAN_OPTIONS="quarantine_size_mb=64:${ASAN_OPTIONS-}" "$build/clang-fuzz/address/fuzz/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 \
-		-artifact_prefix="$found/" "$grown" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
+	if ASAN_OPTIONS="quarantine_size_mb=64:${ASAN_OPTIONS-}" "$build/clang-fuzz/address/fuzz/$target" ${words:+"-dict=$words"} \
+		-max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$found/" \
+		"$grown" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
 		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 		cover=$(sed -n 's/.*cov: \([0-9]*\) .*/\1/p' "$log" | tail -1)
 		echo "ok    $target: $runs runs in $seconds s, $cover edges"
