@@ -274,7 +274,7 @@ test-differential: ## run test suites that others wrote, with and without the sh
 
 TIME ?= 60
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_COMMON := $(patsubst %,$(OUT)/tool/tests/fuzz/%.o,fuzz models ledgers)
+FUZZ_COMMON := $(patsubst %,$(OUT)/tool/tests/fuzz/%.o,fuzz models ledgers tables)
 fuzz_targets = $(if $(T),$(filter $(T),$(FUZZ)),$(FUZZ))
 
 $(OUT)/fuzz/%: $(OUT)/tool/tests/fuzz/fuzz_%.o $(FUZZ_COMMON) $(OUT)/libcore.a

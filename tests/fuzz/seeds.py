@@ -109,6 +109,9 @@ def of_bytes():
     for how in (0, 2, 6):
         write('table', 'good-{}'.format(how), [how])
         write('table', 'count-{}'.format(how), [how], struct.pack('<HBI', 80, 3, 0xffffffff))
+        claims = b''.join(struct.pack('<HI', 0x8000 | 128 + word, 3 + n) for n in range(64) for word in (0, 3, 4))
+        write('status', 'good-{}'.format(how), [0, how], claims)
+        write('status', 'count-{}'.format(how), [7, how], struct.pack('<HBI', 80, 3, 0xffffffff), claims)
     write('ledger', 'calls', [0, 0, 1], range(20), range(20))
     write('ledger', 'words', [0, 3, 1], struct.pack('<HIHIQ', 0x8000 | 40, 0xffffffff, 0x8000 | 43, 0x7fffffff, 0)[:20], range(16))
     # A dial by each policy, of endpoints that all refuse it, and of which one answers; moves; then the kernel's word.
