@@ -29,6 +29,15 @@ static bool is_plain(const char *text, size_t size)
 	return len < size;
 }
 
+/* Texts of others: ASCII alone. */
+static bool is_shown(const char *text, size_t size)
+{
+	for (const char *at = text; at < text + size && *at; at++)
+		if (*at < ' ' || *at > '~')
+			return false;
+	return is_plain(text, size);
+}
+
 static bool is_hexadecimal(const char *text)
 {
 	return strspn(text, "0123456789abcdef") == strlen(text);
@@ -60,7 +69,7 @@ static void link_to(int fd)
 		FUZZ_HOLDS(links->needed_len <= sizeof(links->needed));
 		FUZZ_HOLDS(links->needed_len == 0 || links->needed[links->needed_len - 1] == '\0');
 		FUZZ_HOLDS(strnlen(links->search, sizeof(links->search)) < sizeof(links->search));
-		FUZZ_HOLDS(is_plain(links->version, sizeof(links->version)) && is_hexadecimal(links->build_id));
+		FUZZ_HOLDS(is_shown(links->version, sizeof(links->version)) && is_hexadecimal(links->build_id));
 	}
 	free(links);
 }
@@ -90,7 +99,7 @@ static void find(const struct program *program, const struct preloads *preloads)
 	if (!facts || !findings)
 		abort();
 	libraries_find_missing("/proc/self/exe", &program->file, preloads, &libraries);
-	FUZZ_HOLDS(is_plain(libraries.names, sizeof(libraries.names)));
+	FUZZ_HOLDS(is_shown(libraries.names, sizeof(libraries.names)));
 	facts->program = program;
 	facts->file = &program->file;
 	facts->preloads = preloads;
@@ -115,10 +124,10 @@ static void look(const char *path)
 
 	FUZZ_HOLDS(r <= 0 && r != -ENOMEM);
 	FUZZ_HOLDS(program->step_count <= sizeof(program->steps) / sizeof(program->steps[0]));
-	FUZZ_HOLDS(is_plain(program->shown, sizeof(program->shown)));
+	FUZZ_HOLDS(is_shown(program->shown, sizeof(program->shown)));
 	for (size_t i = 0; i < program->step_count; i++)
-		FUZZ_HOLDS(is_plain(program->steps[i].from, sizeof(program->steps[i].from)) &&
-			   is_plain(program->steps[i].to, sizeof(program->steps[i].to)));
+		FUZZ_HOLDS(is_shown(program->steps[i].from, sizeof(program->steps[i].from)) &&
+			   is_shown(program->steps[i].to, sizeof(program->steps[i].to)));
 	if (r == 0)
 		find(program, &none);
 	free(program);

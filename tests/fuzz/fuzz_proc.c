@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a process, or the kernel on behalf of it, shows in /proc: its stat line, its maps, its first environment. Which one, the
- * first byte says. The names and texts in them are the process's to choose.
+ * What a process, or the kernel on behalf of it, shows in /proc: its stat line, its maps, its first environment, the objects that it
+ * preloads. Which one, the first byte says. The names and texts in them are the process's to choose.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "fuzz/fuzz.h"
 #include "inspect/environment.h"
 #include "inspect/mapped.h"
+#include "inspect/preloads.h"
 #include "inspect/proc_files.h"
 #include "table/layout.h"
 
@@ -95,18 +98,44 @@ static void read_environment(const char *bytes, size_t len)
 	environment_free(&env);
 }
 
+/* In a file system where none of them is. */
+static void read_preloads(const char *bytes, size_t len)
+{
+	int root = open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct preloads *preloads = calloc(1, sizeof(*preloads));
+	char *list = fuzz_copy(bytes, len, true);
+
+	if (root < 0 || !preloads)
+		abort();
+	preloads_take(root, list, preloads);
+	FUZZ_HOLDS(preloads->count <= PRELOADS_MAX);
+	for (size_t i = 0; i < preloads->count; i++) {
+		const struct preload *p = &preloads->at[i];
+
+		FUZZ_HOLDS(p->path[0] && strnlen(p->path, sizeof(p->path)) < sizeof(p->path) && !strpbrk(p->path, ": \t\n"));
+		FUZZ_HOLDS(!p->takes_connect && !p->is_of_file && (!p->is_missing || p->is_absolute));
+		for (const char *at = p->shown; *at; at++)
+			FUZZ_HOLDS(*at >= ' ' && *at <= '~');
+	}
+	free(list);
+	free(preloads);
+	close(root);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	uint8_t what = (uint8_t)fuzz_number(&in, 1) % 3;
+	uint8_t what = (uint8_t)fuzz_number(&in, 1) % 4;
 	char *text = fuzz_copy(in.at, in.left, false);
 
 	if (what == 0)
 		read_stat(text, in.left);
 	else if (what == 1)
 		read_maps(text, in.left);
-	else
+	else if (what == 2)
 		read_environment(text, in.left);
+	else
+		read_preloads(text, in.left);
 	free(text);
 	return 0;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The small forms that people write in files, annotations and the environment: addresses, durations, policies, lists of Services,
- * base64. Which one, the first byte says. What is understood is printed so that it is understood again, as the same.
+ * base64; and how any text is shown. Which one, the first byte says. What is understood is printed so that it is understood again, as
+ * the same.
  */
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +15,9 @@
 #include "base/duration.h"
 #include "base/service_list.h"
 #include "fuzz/fuzz.h"
+#include "inspect/processes.h"
 #include "table/mode.h"
+#include "view/paint.h"
 
 static void read_address(const char *text, size_t len)
 {
@@ -107,6 +112,42 @@ static void read_base64(const char *text, size_t len)
 	free(decoded);
 }
 
+static char *printed_plain(const char *text)
+{
+	char *shown = NULL;
+	size_t size;
+	FILE *out = open_memstream(&shown, &size);
+
+	if (!out)
+		abort();
+	print_plain_to(out, text);
+	if (fclose(out) != 0)
+		abort();
+	return shown;
+}
+
+/* Nothing that a terminal obeys, in one byte or in two; shown again it is the same; and JSON takes it. */
+static void show(const char *bytes, size_t len)
+{
+	char *text = fuzz_copy(bytes, len, true), *once = printed_plain(text), *twice = printed_plain(once), first[64], shown[64];
+	json_t *value = json_string(once);
+
+	FUZZ_HOLDS(value && strcmp(once, twice) == 0);
+	for (const unsigned char *at = (unsigned char *)once; *at; at++)
+		FUZZ_HOLDS(*at >= ' ' && *at != 0x7f && !(at[0] == 0xc2 && at[1] < 0xa0));
+	json_decref(value);
+	text_show(first, sizeof(first), text);
+	text_show(shown, sizeof(shown), first);
+	FUZZ_HOLDS(strcmp(first, shown) == 0 && strlen(first) < sizeof(first));
+	make_utf8(text);
+	value = json_string(text);
+	FUZZ_HOLDS(value);
+	json_decref(value);
+	free(text);
+	free(once);
+	free(twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
@@ -120,6 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 2: read_lists(text, in.left); break;
 	case 3: read_base64(text, in.left); break;
 	case 4: FUZZ_HOLDS(mode_of_variable((struct slice){ text, in.left }, &understood) < MODE_COUNT); break;
+	case 5: show(text, in.left); break;
 	default:
 		read_policy(text, in.left, &policy_keys[what % policy_key_count]);
 		policy_find(text, in.left);

@@ -82,6 +82,9 @@ def of_hand():
     write('inject', 'pod.yaml', 'kind: Pod\napiVersion: v1\nmetadata: {annotations: {fairdial.dev/mode: "on", fairdial.dev/services: a}}\n'
           'spec:\n  containers:\n  - &c {name: a, env: [{name: LD_PRELOAD, value: /x.so}]}\n  - <<: *c\n    name: b\n---\nkind: Service\n'
           'apiVersion: v1\nspec: {ports: [{port: 0o17}, {port: 1e3}]}\n')
+    pod = {'kind': 'Pod', 'apiVersion': 'v1', 'metadata': {'name': 'a'}, 'spec': {'containers': [{'name': 'a', 'image': 'b'}]}}
+    write('inject', 'list-in-list.json', json.dumps({'kind': 'List', 'apiVersion': 'v1', 'items': [pod, {'kind': 'List', 'apiVersion': 'v1',
+          'items': [pod, {'kind': 'Service', 'spec': {'ports': [{'port': 1.50}]}}]}, {'kind': 'PodList', 'items': [pod]}]}), '\n', json.dumps(pod))
     write('metrics', 'accept', 'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,'
           'text/plain;version=0.0.4;q=0.5,*/*;q=0.1')
     write('metrics', 'listen', '[::1]:9898')
@@ -101,6 +104,18 @@ def of_hand():
     write('kubeconfig', 'token.yaml', 'apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- name: c\n  context: {cluster: k, user: u}\n'
           'clusters:\n- name: k\n  cluster:\n    server: https://[::1]:6443/x\n    insecure-skip-tls-verify: true\n'
           'users:\n- name: u\n  user:\n    token: "s3cr3t-t0k3n"\n    client-certificate-data: QUJD\n    client-key-data: QUJD\n')
+    write('kubeconfig', 'certificates.yaml', 'apiVersion: v1\ncurrent-context: b\ncontexts:\n- {name: a, context: {cluster: x}}\n- name: b\n'
+          '  context: {cluster: k, user: u, namespace: shop}\nclusters:\n- name: k\n  cluster: {server: "https://k:6443/", tls-server-name: n, '
+          'proxy-url: "http://p:1", certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==}\nusers:\n- name: u\n  user:\n'
+          '    client-certificate-data: QUJD\n    client-key-data: QUJDRA==\n')
+    write('kubeconfig', 'password.json', '{"current-context":"c","contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}],"clusters":[{"name":'
+          '"k","cluster":{"server":"http://localhost"}}],"users":[{"name":"u","user":{"username":"x","password":"s3cr3t-t0k3n"}}]}')
+    write('kubeconfig', 'files.yaml', 'current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\nclusters: [{name: k, cluster: '
+          '{server: "https://k", certificate-authority: /dev/null}}]\nusers: [{name: u, user: {tokenFile: /nowhere, client-certificate: a, '
+          'client-key: b, as: root}}]\n')
+    write('kubeconfig', 'exec.json', '{"current-context":"c","contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}],"clusters":[{"name":"k",'
+          '"cluster":{"server":"https://k"}}],"users":[{"name":"u","user":{"exec":{"apiVersion":"client.authentication.k8s.io/v1","command":'
+          '"aws","args":["eks"],"env":[{"name":"A","value":"s3cr3t-t0k3n"}]}}}]}')
     write('kubeconfig', 'refused.yaml', 'current-context: c\nusers: [{name: u, user: {token: s3cr3t-t0k3n, exec: {command: x}}}]\n')
 
 
@@ -181,6 +196,7 @@ def of_proc():
           '/run/fairdial/table (deleted)\n7f68-7f69 r--s 00000000 00:2a 4 /run/fairdial/table\n7ffc-7ffd rw-p 0 00:00 0 [stack]\n')
     write('proc', 'environ', [2], 'LD_PRELOAD=/x.so:/opt/fairdial/libfairdial.so\0FAIRDIAL=observe\0FAIRDIAL_DIR=/run/x\0'
           'FAIRDIAL_LEDGER=/run/y\0FAIRDIAL_ONLY=web.shop, db\0FAIRDIAL_EXCEPT=\0FAIRDIAL_BALANCE=p2c\0PATH=/bin\0')
+    write('proc', 'preloads', [3], '/x/libfairdial.so:liba.so  /b/$LIB/c.so\t\x1b[1m:/d')
     write('mark', 'started', [1], struct.pack('<QII', 1, 1, 3))
     write('mark', 'failed', [1], struct.pack('<QII', 1 << 62, 3, 0xffffffff), 'cannot follow')
     write('mark', 'other', [3], 'not a mark of ours')
@@ -189,11 +205,12 @@ def of_proc():
 def of_words():
     for name, what, text in (('v4', 0, '10.0.0.1:80'), ('v6', 0, '[2001:db8::1]:443'), ('mapped', 0, '::ffff:10.0.0.1'),
                              ('seconds', 1, '1.5s'), ('hours', 1, '24h'), ('lists', 2, 'web.shop, db\0other'),
-                             ('base64', 3, 'QUJD\nRA==\n'), ('mode', 4, 'observe')):
+                             ('base64', 3, 'QUJD\nRA==\n'), ('mode', 4, 'observe'),
+                             ('shown', 5, 'a\x1b[1m\u009b\u202e\u00e4\u20ac\U0001f600')):
         write('words', name, [what], text)
     # A value of each form; the byte says of which key, which is whatever that number is.
     for value in ('on', 'off', 'least_conn', 'order', '3', '1500ms', '5m', 'leave', 'idle', 'deadline:30s'):
-        write('words', 'policy-' + value.replace(':', '-'), [5 + len(value)], value)
+        write('words', 'policy-' + value.replace(':', '-'), [6 + len(value)], value)
 
 
 if __name__ == '__main__':
