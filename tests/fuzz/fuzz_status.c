@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who shows a table and a ledger whose bytes are anybody's: the snapshot behind `status`, `top` and `explain`, and the counters behind
- * /metrics. "HOW LENGTH CHANGES-OF-THE-TABLE CHANGES-OF-THE-LEDGER". What is copied ends, and counters only grow.
+ * Who shows a table and a ledger whose bytes are anybody's: the snapshot behind `status`, `top` and `explain`, what that tells of a dial,
+ * and the counters behind /metrics. "LENGTH HOW CHANGES-OF-THE-TABLE CHANGES-OF-THE-LEDGER", of which the last is also what explain is
+ * asked for. What is copied ends, what is told is there, and counters only grow.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain/explain.h"
+#include "explain/target.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/ledgers.h"
 #include "fuzz/tables.h"
@@ -81,7 +84,30 @@ static void hold_service(const struct snapshot_service *service)
 	}
 }
 
-static void take_snapshot(void)
+/* Where a dial would go, by any name: with the answer or a line that says why there is none. */
+static void explain(const struct snapshot *snapshot, const char *operand)
+{
+	const struct explain_place place = { .dir = "/nowhere" };
+	const struct environment environment = { .is_known = true };
+	const struct explain_dialer dialer = { .environment = &environment };
+	struct explain_question question;
+	struct explanation explanation;
+	char why[512] = "";
+	int r = target_find(operand, snapshot, &question, why, sizeof(why));
+
+	FUZZ_HOLDS(r == 0 || ((r == -ENOENT || r == -EINVAL) && why[0] && ends(why, sizeof(why))));
+	if (r < 0 || explain_take(&place, snapshot, &question, &dialer, &explanation) < 0)
+		return;
+	for (size_t i = 0; i < explanation.port_count; i++)
+		for (size_t j = 0; j < explanation.ports[i].family_count; j++) {
+			const struct explain_family *f = &explanation.ports[i].families[j];
+
+			FUZZ_HOLDS(f->pass < PASS_COUNT && f->sight < SIGHT_COUNT && (!explain_has_next(f) || f->next < f->count));
+		}
+	explain_free(&explanation);
+}
+
+static void take_snapshot(const char *operand)
 {
 	const struct trust nobody = { .euid = 0 };
 	struct report why = { .text = "" };
@@ -98,6 +124,9 @@ static void take_snapshot(void)
 		hold_service(&snapshot.services[i]);
 	for (size_t i = 1; i < snapshot.backend_count; i++)
 		FUZZ_HOLDS(addr_compare(&snapshot.backends[i - 1]->addr, &snapshot.backends[i]->addr) < 0);
+	explain(&snapshot, "web");
+	explain(&snapshot, "10.0.0.201:3306");
+	explain(&snapshot, operand);
 	FUZZ_HOLDS(snapshot_renew("/nowhere", &nobody, NULL, &snapshot, &why) == 0);
 	snapshot_free(&snapshot);
 }
@@ -152,9 +181,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t most = (uint8_t)fuzz_number(&in, 1);
 	struct tables_file file = tables_file(&in, most);
 
+	char *operand = fuzz_copy(in.at, in.left < 64 ? in.left : 64, true);
+
 	mapped = &file;
-	take_snapshot();
+	take_snapshot(operand);
 	count(&in);
+	free(operand);
 	free(file.bytes);
 	return 0;
 }
