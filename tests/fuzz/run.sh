@@ -24,7 +24,13 @@ fuzz_one() {
 		return
 	fi
 	input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -1)
-	printf '%s\nFAIL  %s: see %s; its input: %s\n' "$(tail -n 25 "$log")" "$target" "$log" "${input:-none was kept}"
+	{
+		grep -v '^#[0-9]*	\|^"' "$log" | tail -n 40
+		# For who has this output and not this machine.
+		[ -z "$input" ] || head -c 65536 "$input" | base64
+		echo "FAIL  $target: see $log; its input${input:+, above in base64}: ${input:-none was kept}"
+	} >"$log.told"
+	cat "$log.told"
 	return 1
 }
 
