@@ -68,8 +68,7 @@ TEST_LIBS := $(shell $(PKG_CONFIG) --libs cmocka libssl libcrypto 2>/dev/null ||
 
 CORE_SRC := $(wildcard src/base/*.c src/table/*.c src/ledger/*.c src/balance/*.c)
 # What is the tool's alone, in folders of its own.
-TOOL_SRC := $(wildcard src/agent/*.c src/install/*.c src/inject/*.c src/inspect/*.c src/metrics/*.c \
-	src/view/*.c src/explain/*.c src/top/*.c)
+TOOL_SRC := $(wildcard $(addprefix src/,$(addsuffix /*.c,yaml model kube services agent metrics install inject inspect view explain top)))
 CLI_SRC := $(wildcard src/cli/*.c)
 SHIM_OWN_SRC := $(wildcard src/shim/*.c)
 # What the shim takes of the shared folders; the rest needs a C library.

@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/model.h"
 #include "agent/source_kube.h"
 #include "base/addr.h"
 #include "base/report.h"
+#include "model/model.h"
 
 struct agent;
 struct kube_config;

@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/index.h"
 #include "agent/log.h"
-#include "agent/services_json.h"
-#include "agent/spec_hash.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "model/index.h"
+#include "model/label.h"
+#include "model/spec_hash.h"
 #include "table/map.h"
 #include "table/table.h"
 #include "table/writer.h"

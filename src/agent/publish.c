@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/model.h"
 #include "ledger/ledger.h"
+#include "model/model.h"
 #include "table/table.h"
 #include "table/writer.h"
 

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 
 #include "agent/log.h"
-#include "agent/model.h"
-#include "agent/policy.h"
-#include "agent/source.h"
+#include "model/model.h"
+#include "model/policy.h"
+#include "services/source.h"
 
 struct services_file services_file_of(const char *path, const char *inline_services)
 {

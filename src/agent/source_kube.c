@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/delays.h"
-#include "agent/kube_config.h"
-#include "agent/kube_http.h"
 #include "agent/log.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "kube/config.h"
+#include "kube/delays.h"
+#include "kube/http.h"
 
 #define LABEL_SERVICE "kubernetes.io/service-name"
 

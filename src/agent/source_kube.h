@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/reflector.h"
 #include "base/report.h"
+#include "kube/reflector.h"
 
 struct histogram;
 struct pollfd;

@@ -53,6 +53,25 @@ static inline void text_make_plain(char *text, size_t len)
 			text[i] = '?';
 }
 
+/* Bytes that a terminal might obey become '?'. ASCII alone stays. */
+static inline void text_sanitise(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || (unsigned char)*text > '~')
+			*text = '?';
+}
+
+/* A copy that is fit for a terminal, cut where it is longer. */
+static inline void text_show(char *shown, size_t size, const char *text)
+{
+	size_t len = 0;
+
+	for (; len + 1 < size && text[len]; len++)
+		shown[len] = text[len];
+	shown[len] = '\0';
+	text_sanitise(shown);
+}
+
 static inline bool slice_equal(struct slice a, struct slice b)
 {
 	if (a.len != b.len)

@@ -9,18 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/addresses.h"
 #include "agent/agent.h"
 #include "agent/exporter.h"
-#include "agent/kube_config.h"
 #include "agent/log.h"
-#include "agent/policy.h"
 #include "agent/started.h"
 #include "base/addr.h"
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "install/self.h"
+#include "kube/config.h"
+#include "model/addresses.h"
+#include "model/policy.h"
 #include "table/mode.h"
 
 #define STEP_MS	      1000

@@ -7,8 +7,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "agent/mesh.h"
+#include "base/text.h"
 #include "cli/check.h"
+#include "inspect/mesh.h"
 
 enum { OPT_PID, OPT_JSON, OPT_SHIM, OPT_DIR };
 

@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/mesh.h"
+#include "base/text.h"
 #include "cli/check.h"
+#include "inspect/mesh.h"
 
 static bool is_mesh(uint16_t port)
 {

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/mesh.h"
+#include "base/text.h"
 #include "cli/check.h"
+#include "inspect/mesh.h"
 #include "table/mode.h"
 
 /* ---- the shim's file ---- */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/policy.h"
 #include "cli/cli.h"
 #include "inspect/processes.h"
+#include "model/policy.h"
 #include "table/table.h"
 #include "top/choices.h"
 

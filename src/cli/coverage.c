@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/print_json.h"
 #include "inspect/coverage.h"

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "agent/exporter.h"
-#include "agent/yaml_json.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/complete.h"
@@ -21,6 +20,7 @@
 #include "table/mark.h"
 #include "top/screen.h"
 #include "view/paint.h"
+#include "yaml/json.h"
 
 static const struct verb *const verbs[] = { &run_verb,	   &publish_verb, &agent_verb,	 &status_verb, &top_verb,
 					    &explain_verb, &check_verb,	  &install_verb, &inject_verb };

@@ -3,7 +3,7 @@
 #ifndef FAIRDIAL_CLI_POLICY_JSON_H
 #define FAIRDIAL_CLI_POLICY_JSON_H
 
-#include "agent/policy.h"
+#include "model/policy.h"
 
 struct json_t;
 

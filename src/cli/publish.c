@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/addresses.h"
-#include "agent/model.h"
 #include "agent/publish.h"
-#include "agent/source.h"
 #include "cli/cli.h"
 #include "cli/print_json.h"
+#include "model/addresses.h"
+#include "model/model.h"
+#include "services/source.h"
 #include "view/paint.h"
 
 #define WARNING_TEXT 1280

@@ -21,13 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/model.h"
-#include "agent/policy.h"
 #include "agent/publish.h"
-#include "agent/source.h"
 #include "balance/balance.h"
 #include "cli/cli.h"
 #include "cli/no_table.h"
+#include "model/model.h"
+#include "model/policy.h"
+#include "services/source.h"
 #include "table/freshness.h"
 #include "table/mode.h"
 

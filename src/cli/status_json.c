@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/policy.h"
 #include "balance/move.h"
 #include "cli/policy_json.h"
 #include "cli/print_json.h"
 #include "cli/status.h"
+#include "model/policy.h"
 #include "view/snapshot.h"
 
 static json_t *shared_json(const struct snapshot_endpoint *e)

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/policy.h"
 #include "balance/move.h"
 #include "base/clock.h"
 #include "cli/status.h"
+#include "model/policy.h"
 #include "view/paint.h"
 #include "view/snapshot.h"
 

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/policy.h"
 #include "balance/balance.h"
 #include "balance/move.h"
 #include "explain/explain.h"
+#include "model/policy.h"
 #include "view/paint.h"
 
 static void print_name(const struct snapshot_service *s)

@@ -13,13 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/policy.h"
 #include "balance/rules.h"
 #include "base/clock.h"
 #include "base/host.h"
 #include "explain/ledger_copy.h"
 #include "ledger/mend.h"
 #include "ledger/words.h"
+#include "model/policy.h"
 #include "table/freshness.h"
 
 /* One look at table and ledger. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "agent/policy.h"
+#include "model/policy.h"
 
 /* The last is written by us, and nothing that one would mean. */
 static const char *const names[] = { "inject", "skip-containers", "services", "mode", "metrics", "injected" };

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/yaml_json.h"
 #include "inject/literals.h"
 #include "inject/scalars.h"
+#include "yaml/json.h"
 
 struct numbers {
 	FILE *out;

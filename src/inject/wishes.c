@@ -19,15 +19,6 @@ static bool is_one_of(const char *value, const char *a, const char *b, const cha
 	return strcmp(value, a) == 0 || strcmp(value, b) == 0 || (c && strcmp(value, c) == 0);
 }
 
-static struct slice trimmed(struct slice s)
-{
-	while (s.len && text_is_space(*s.at))
-		s.at++, s.len--;
-	while (s.len && text_is_space(s.at[s.len - 1]))
-		s.len--;
-	return s;
-}
-
 /* The parts between the commas, without the spaces around them and without the empty ones. */
 static json_t *split(const char *list)
 {
@@ -35,7 +26,7 @@ static json_t *split(const char *list)
 	json_t *parts = json_array();
 
 	while (rest.at) {
-		struct slice part = trimmed(slice_cut(&rest, ','));
+		struct slice part = slice_trim(slice_cut(&rest, ','));
 
 		if (part.len)
 			json_array_append_new(parts, json_stringn(part.at, part.len));

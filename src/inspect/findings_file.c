@@ -2,6 +2,7 @@
 /* What a program's own file tells: whether a loader runs, for which machine, and how it dials. */
 #include <string.h>
 
+#include "base/text.h"
 #include "inspect/findings_parts.h"
 
 static void judge_linkage(const struct check_facts *c, struct findings *f)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "inspect/proc_files.h"
 
 enum {
@@ -42,22 +43,6 @@ struct walk {
 	size_t next_kind;
 	struct proc_bytes bytes;
 };
-
-void text_sanitise(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || (unsigned char)*text > '~')
-			*text = '?';
-}
-
-void text_show(char *shown, size_t size, const char *text)
-{
-	size_t len = strnlen(text, size - 1);
-
-	memcpy(shown, text, len);
-	shown[len] = '\0';
-	text_sanitise(shown);
-}
 
 /* ---- one process ---- */
 

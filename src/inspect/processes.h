@@ -62,10 +62,4 @@ void processes_free(struct processes *processes);
 /* By number; NULL: it was not seen. */
 struct process_seen *processes_find(const struct processes *processes, int pid);
 
-/* Bytes that a terminal might obey become '?'. ASCII alone stays. */
-void text_sanitise(char *text);
-
-/* A copy that is fit for a terminal, cut where it is longer. */
-void text_show(char *shown, size_t size, const char *text);
-
 #endif

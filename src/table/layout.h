@@ -192,7 +192,7 @@ enum headless { HEADLESS_ORDER, HEADLESS_ADDRESS, HEADLESS_COUNT };
 
 enum drain { DRAIN_LEAVE, DRAIN_IDLE, DRAIN_DEADLINE, DRAIN_COUNT };
 
-/* How one Service is dialed. Keys, forms and defaults: agent/policy.c. */
+/* How one Service is dialed. Keys, forms and defaults: model/policy.c. */
 struct table_policy {
 	uint8_t mode;	  /* enum fairdial_mode */
 	uint8_t balance;  /* enum balance */
@@ -211,7 +211,7 @@ struct table_policy {
 	uint32_t max_age_ms;   /* 0: off */
 	uint32_t quiet_ms;
 	uint32_t keepalive_ms; /* 0: off */
-	uint64_t origin;       /* four bits a key, in the order of agent/policy.c: enum policy_origin */
+	uint64_t origin;       /* four bits a key, in the order of model/policy.c: enum policy_origin */
 };
 
 enum table_protocol { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_SCTP = 132 };

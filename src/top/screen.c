@@ -16,6 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "top/canvas.h"
 #include "top/keys.h"
 #include "top/signals.h"
@@ -47,15 +48,6 @@ static void add_terminfo(const char *folder)
 	free(all);
 }
 
-/* TERM as a message may show it. */
-static void print_term(const char *term, char buf[48])
-{
-	snprintf(buf, 48, "%s", term);
-	for (; *buf; buf++)
-		if (*buf < ' ' || *buf > '~')
-			*buf = '?';
-}
-
 #define ELSE "or see one frame with `fairdial top --once`"
 
 static int check_terminal(struct report *why)
@@ -66,7 +58,7 @@ static int check_terminal(struct report *why)
 
 	if (!term || !*term)
 		return report(why, -ENOTTY, "TERM is not set: say what terminal this is, as in TERM=xterm, " ELSE);
-	print_term(term, shown);
+	text_show(shown, sizeof(shown), term);
 	if (setupterm(NULL, STDOUT_FILENO, &error) == OK) {
 		bool can_move = cursor_address != NULL;
 

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/mesh.h"
-#include "agent/policy.h"
 #include "balance/balance.h"
 #include "balance/evenness.h"
 #include "base/clock.h"
+#include "inspect/mesh.h"
 #include "ledger/mend.h"
+#include "model/policy.h"
 #include "table/freshness.h"
 #include "table/map.h"
 #include "table/table.h"

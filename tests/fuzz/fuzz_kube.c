@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/kube_frames.h"
-#include "agent/kube_json.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/models.h"
+#include "kube/frames.h"
+#include "kube/json.h"
 
 struct taker {
 	struct model *model;

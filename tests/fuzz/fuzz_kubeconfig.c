@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "agent/kube_config.h"
 #include "base/report.h"
 #include "fuzz/fuzz.h"
+#include "kube/config.h"
 
 #define SECRET "s3cr3t-t0k3n" /* which the corpus has */
 

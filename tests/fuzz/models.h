@@ -3,9 +3,9 @@
 #ifndef FAIRDIAL_TESTS_FUZZ_MODELS_H
 #define FAIRDIAL_TESTS_FUZZ_MODELS_H
 
-#include "agent/model.h"
-#include "agent/source.h"
 #include "base/report.h"
+#include "model/model.h"
+#include "services/source.h"
 #include "table/writer.h"
 
 struct model *fuzz_model(void);

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/policy.h"
 #include "metrics/metrics.h"
+#include "model/policy.h"
 #include "support/backends.h"
 #include "support/cleanup.h"
 #include "support/process.h"

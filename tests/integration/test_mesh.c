@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/mesh.h"
+#include "inspect/mesh.h"
 #include "support/cleanup.h"
 #include "support/tun.h"
 

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/model.h"
+#include "model/model.h"
 #include "support/agents.h"
 #include "support/api_server.h"
 #include "support/backends.h"

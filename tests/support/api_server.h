@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/model.h"
+#include "model/model.h"
 
 struct api_server;
 

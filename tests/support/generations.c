@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/policy.h"
+#include "model/policy.h"
 
 enum { MAX_SCALE = 64, NODES = 40 };
 

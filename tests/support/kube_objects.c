@@ -3,8 +3,8 @@
 
 #include "support/testing.h"
 
-#include "agent/model.h"
-#include "agent/policy.h"
+#include "model/model.h"
+#include "model/policy.h"
 
 #define MAX 64
 

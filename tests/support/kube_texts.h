@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "agent/kube_json.h"
+#include "kube/json.h"
 
 #define WEB                                                                                                            \
 	"{'metadata': {'name': 'web', 'namespace': 'shop'}, 'spec': {'clusterIP': '10.96.0.1', "                       \

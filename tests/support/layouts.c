@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "agent/policy.h"
 #include "base/host.h"
+#include "model/policy.h"
 #include "support/process.h"
 #include "support/services.h"
 #include "table/table.h" /* for its sums and hashes alone */

@@ -3,7 +3,7 @@
 
 #include "support/testing.h"
 
-#include "agent/model.h"
+#include "model/model.h"
 
 static const char *const flag_names[] = { "bare", "headless", "own", "local" };
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "agent/policy.h"
+#include "model/policy.h"
 #include "support/cleanup.h"
 
 static void *grow(void *array, size_t count, size_t size)

@@ -4,9 +4,9 @@
 
 #include <errno.h>
 
-#include "agent/addresses.h"
-#include "agent/model.h"
-#include "agent/policy.h"
+#include "model/addresses.h"
+#include "model/model.h"
+#include "model/policy.h"
 #include "support/kube_objects.h"
 #include "support/models.h"
 

@@ -2,8 +2,8 @@
 /* The pauses between tries, which tests of the agent itself could only measure. */
 #include "support/testing.h"
 
-#include "agent/backoff.h"
-#include "agent/reflector.h"
+#include "kube/backoff.h"
+#include "kube/reflector.h"
 
 static struct backoff usual(void)
 {

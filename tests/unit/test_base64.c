@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "agent/base64.h"
+#include "kube/base64.h"
 
 static void check(const char *text, const char *expected)
 {

@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "agent/yaml_json.h"
 #include "inject/documents.h"
 #include "support/cleanup.h"
 #include "support/objects.h"
 #include "support/process.h"
 #include "support/services.h"
+#include "yaml/json.h"
 
 /* As JSON on one line, of an object that has it at `v`. */
 static void becomes(const char *value, const char *expected)

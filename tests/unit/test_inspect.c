@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "inspect/environment.h"
 #include "inspect/proc_files.h"
 #include "inspect/processes.h"

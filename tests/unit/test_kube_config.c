@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/kube_config.h"
-#include "agent/yaml_json.h"
+#include "kube/config.h"
 #include "support/cleanup.h"
+#include "yaml/json.h"
 
 /* ---- a directory of the test's own ---- */
 

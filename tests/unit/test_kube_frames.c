@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "agent/kube_frames.h"
+#include "kube/frames.h"
 
 /* ---- what came out ---- */
 

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "agent/kube_json.h"
-#include "agent/model.h"
-#include "agent/policy.h"
+#include "kube/json.h"
+#include "model/model.h"
+#include "model/policy.h"
 #include "support/kube_texts.h"
 #include "support/models.h"
 

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "agent/kube_json.h"
-#include "agent/model.h"
-#include "agent/policy.h"
-#include "agent/source.h"
+#include "kube/json.h"
+#include "model/model.h"
+#include "model/policy.h"
+#include "services/source.h"
 #include "support/kube_texts.h"
 #include "support/models.h"
 

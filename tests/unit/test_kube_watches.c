@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "agent/kube_json.h"
-#include "agent/model.h"
+#include "kube/json.h"
+#include "model/model.h"
 #include "support/kube_texts.h"
 #include "support/models.h"
 

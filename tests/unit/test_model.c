@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "agent/model.h"
+#include "model/model.h"
 #include "support/kube_objects.h"
 #include "support/models.h"
 

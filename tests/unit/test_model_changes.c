@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <time.h>
 
-#include "agent/model.h"
-#include "agent/policy.h"
+#include "model/model.h"
+#include "model/policy.h"
 #include "support/kube_objects.h"
 #include "support/models.h"
 

@@ -2,8 +2,8 @@
 /* Services of a file in the model, beside those of the API; and whose policy counts. */
 #include "support/testing.h"
 
-#include "agent/model.h"
-#include "agent/policy.h"
+#include "model/model.h"
+#include "model/policy.h"
 #include "support/kube_objects.h"
 #include "support/models.h"
 

@@ -2,8 +2,8 @@
 /* Which endpoints may be dialed, and which Services are in the table at all: the rules of kube-proxy. */
 #include "support/testing.h"
 
-#include "agent/model.h"
-#include "agent/policy.h"
+#include "model/model.h"
+#include "model/policy.h"
 #include "support/kube_objects.h"
 #include "support/models.h"
 

@@ -2,7 +2,7 @@
 /* How much memory a large cluster takes in the model. In a program of its own, whose memory nothing else has used. */
 #include "support/testing.h"
 
-#include "agent/model.h"
+#include "model/model.h"
 #include "support/kube_objects.h"
 #include "support/models.h"
 

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "agent/namespaces.h"
-#include "agent/policy.h"
-#include "agent/spec_hash.h"
 #include "base/clock.h"
+#include "model/policy.h"
+#include "model/spec_hash.h"
 #include "support/cleanup.h"
 #include "support/process.h"
 #include "support/services.h"

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "agent/policy.h"
+#include "model/policy.h"
 
 struct sample {
 	const char *key, *text, *printed;

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/json_lines.h"
-#include "agent/model.h"
-#include "agent/policy.h"
-#include "agent/source.h"
+#include "model/model.h"
+#include "model/policy.h"
+#include "services/json_lines.h"
+#include "services/source.h"
 #include "support/models.h"
 
 static char *data_path(const char *folder, const char *name)

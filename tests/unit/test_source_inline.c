@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-#include "agent/model.h"
-#include "agent/source.h"
+#include "model/model.h"
+#include "services/source.h"
 #include "support/models.h"
 
 static void check(const char *text, const char *expected)

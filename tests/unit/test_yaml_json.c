@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "agent/yaml_json.h"
+#include "yaml/json.h"
 
 static int load(const char *text, size_t len, char **ret, struct report *why)
 {
