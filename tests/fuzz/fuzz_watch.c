@@ -10,13 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/delays.h"
-#include "agent/kube_config.h"
-#include "agent/kube_http.h"
-#include "agent/log.h"
-#include "agent/reflector.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/models.h"
+#include "kube/config.h"
+#include "kube/delays.h"
+#include "kube/http.h"
+#include "kube/reflector.h"
 
 #define MOST_REQUESTS 32
 #define MOST_TRIES    64
@@ -75,11 +74,6 @@ void kube_http_hide_secrets(const struct kube_http *http, char *text)
 {
 	(void)http;
 	(void)text;
-}
-
-void log_line(const char *format, ...)
-{
-	(void)format;
 }
 
 /* ---- answers ---- */

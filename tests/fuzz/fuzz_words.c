@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/base64.h"
-#include "agent/policy.h"
 #include "base/addr.h"
 #include "base/duration.h"
 #include "base/service_list.h"
 #include "fuzz/fuzz.h"
 #include "inspect/processes.h"
+#include "kube/base64.h"
+#include "model/policy.h"
 #include "table/mode.h"
 #include "view/paint.h"
 
