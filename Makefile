@@ -291,6 +291,7 @@ FUZZ_MAKE = $(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) --no-prin
 
 .PHONY: fuzz
 fuzz: ## fuzz each target for TIME seconds, or T=table alone; what it finds is in build/fuzz-found
+	$(if $(fuzz_targets),,$(error T=$(T): there is no tests/fuzz/fuzz_$(T).c))
 	$(Q)sh tests/deps.sh fuzz
 	$(Q)+$(FUZZ_MAKE) $(fuzz_targets:%=$(BUILD)/clang-fuzz/address/fuzz/%)
 	$(Q)sh tests/fuzz/run.sh $(BUILD) "$(TIME)" $(fuzz_targets)
