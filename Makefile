@@ -272,11 +272,11 @@ test-differential: ## run test suites that others wrote, with and without the sh
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 tests/differential/differential.py $(BUILD) $(if $(PART),--part $(PART)) $(SUITE)
 
-# ---- fuzzing: `make fuzz T=table TIME=60`; without T, each target for so long ----
+# ---- fuzzing: `make fuzz T=table TIME=60`; without T, each target for so long, JOBS at once (the machine's processors) ----
 
 TIME ?= 60
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_COMMON := $(OUT)/tool/tests/fuzz/fuzz.o $(OUT)/tool/tests/fuzz/models.o
+FUZZ_COMMON := $(patsubst %,$(OUT)/tool/tests/fuzz/%.o,fuzz models ledgers tables)
 fuzz_targets = $(if $(T),$(filter $(T),$(FUZZ)),$(FUZZ))
 
 $(OUT)/fuzz/%: $(OUT)/tool/tests/fuzz/fuzz_%.o $(FUZZ_COMMON) $(OUT)/libcore.a
@@ -290,10 +290,12 @@ $(OUT)/replay/%: $(OUT)/tool/tests/fuzz/fuzz_%.o $(OUT)/tool/tests/fuzz/replay.o
 	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
 
 # Built by clang, with coverage for libFuzzer in all that a target calls.
-FUZZ_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/clang-fuzz CC=clang SAN=address FUZZER=1
+FUZZ_MAKE = $(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) --no-print-directory BUILD=$(BUILD)/clang-fuzz CC=clang SAN=address FUZZER=1
 
 .PHONY: fuzz
 fuzz: ## fuzz each target for TIME seconds, or T=table alone; what it finds is in build/fuzz-found
+	$(if $(fuzz_targets),,$(error T=$(T): there is no tests/fuzz/fuzz_$(T).c))
+	$(Q)sh tests/deps.sh fuzz
 	$(Q)+$(FUZZ_MAKE) $(fuzz_targets:%=$(BUILD)/clang-fuzz/address/fuzz/%)
 	$(Q)sh tests/fuzz/run.sh $(BUILD) "$(TIME)" $(fuzz_targets)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh [build|demo|differential|bench]: installs what building and a first try with curl (and the demo, other people's suites, or
-# measuring) or, without a word, also testing needs, where it is missing.
+# deps.sh [build|demo|differential|bench|fuzz|coverage]: installs what building and a first try with curl (and the demo, other people's
+# suites, measuring, fuzzing) or, without a word, also testing needs, where it is missing.
 # Debian, Ubuntu, Alpine and Fedora; as root or through sudo. Prints nothing when nothing is missing.
 set -eu
 what=${1:-test}
@@ -51,7 +51,7 @@ header microhttpd.h libmicrohttpd-dev libmicrohttpd-dev libmicrohttpd-devel
 header curses.h libncurses-dev ncurses-dev ncurses-devel
 need curl curl curl curl
 need python3 python3 python3 python3
-if [ "$what" != build ]; then
+if [ "$what" != build ] && [ "$what" != fuzz ]; then
 	need mariadbd mariadb-server mariadb mariadb-server
 	need mysql mariadb-client mariadb-client mariadb
 fi
@@ -154,6 +154,16 @@ fi
 
 [ "$what" = coverage ] && need gcovr gcovr gcovr gcovr
 
+# libFuzzer, where it is in a package beside clang's: that is known when clang is there.
+links_fuzzers() {
+	echo 'int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return data && size; }' |
+		clang -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null
+}
+if [ "$what" = fuzz ]; then
+	need clang clang clang clang
+	! command -v clang >/dev/null 2>&1 || links_fuzzers || need /nonexistent libclang-rt-dev compiler-rt compiler-rt
+fi
+
 [ -z "$missing" ] && exit 0
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
@@ -167,3 +177,5 @@ case $column in
 3) $sudo apk add --quiet $missing ;;
 4) $sudo dnf install -y -q $missing ;;
 esac
+# Once more, with the compiler that was missing.
+[ "$what" != fuzz ] || links_fuzzers || [ -n "${DEPS_AGAIN-}" ] || DEPS_AGAIN=1 exec sh "$0" fuzz

@@ -23,7 +23,11 @@
 #define MUSL	"x86_64"
 #endif
 
-enum { MOST_CACHE = 64 << 20, MOST_PATHS = 4096 };
+enum {
+	MOST_CACHE = 64 << 20,
+	MOST_PATHS = 4096,
+	MOST_LOOKS = 1 << 15, /* into folders, each a dozen system calls: a file may name thousands of libraries, hundreds of folders */
+};
 
 /* One program's question. */
 struct search {
@@ -35,7 +39,8 @@ struct search {
 	char defaults[MOST_PATHS];
 	char *cache;
 	size_t cache_size;
-	bool is_uncertain; /* a folder has a name that only the loader can make out */
+	unsigned looks;
+	bool is_uncertain; /* a folder has a name that only the loader can make out, or there was too much to look at */
 };
 
 static const char *last_part(const char *path)
@@ -79,8 +84,13 @@ static bool is_in_capability(const char *dir, const char *name)
 	return found;
 }
 
-static bool is_in_folder(const struct search *s, const char *dir, const char *name)
+static bool is_in_folder(struct search *s, const char *dir, const char *name)
 {
+	if (s->looks == MOST_LOOKS) {
+		s->is_uncertain = true;
+		return true;
+	}
+	s->looks++;
 	return is_there(dir, "", name) || (!s->is_musl && is_in_capability(dir, name));
 }
 

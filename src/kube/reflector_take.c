@@ -16,6 +16,7 @@
 
 #define INITIAL_EVENTS_END "k8s.io/initial-events-end"
 #define TRIGGER_TIME	   "endpoints.kubernetes.io/last-change-trigger-time"
+#define LONGEST_TOKEN	   2048 /* versions and tokens are handed back in a request line; a name of the longest kind makes one of 600 bytes */
 
 static const char *const object_kinds[KUBE_KINDS] = {
 	[KUBE_SERVICE] = "Service",
@@ -118,6 +119,12 @@ static void note_delay(struct reflector *r, const json_t *object)
 	delays_note(r->context.delays, caused_ms, now_ms);
 }
 
+/* One that could never be handed back would be tried for good. */
+static bool is_too_long(const char *token)
+{
+	return token && strlen(token) > LONGEST_TOKEN;
+}
+
 /* ADDED, MODIFIED and DELETED; an object of another kind, a Status above all, is none of ours. */
 static int take_change(struct reflector *r, const char *type, const json_t *object)
 {
@@ -173,6 +180,8 @@ static int take_typed(struct reflector *r, const char *type, const json_t *objec
 
 	if (strcmp(type, "ERROR") == 0)
 		return stop_with(r, kube_verdict_of_status(object));
+	if (is_too_long(version))
+		return reflector_stop_garbled(r, "a version longer than any of Kubernetes");
 	if (strcmp(type, "BOOKMARK") == 0) {
 		if (r->stage == STAGE_STREAM && ends_initial_events(object)) {
 			error = commit(r);
@@ -218,7 +227,7 @@ static int read_envelope(struct reflector *r, json_t **ret_envelope)
 {
 	char wanted[32];
 	json_t *envelope, *items;
-	const char *kind;
+	const char *kind, *version;
 	int error = 0;
 
 	if (frames_end(&r->frames) < 0)
@@ -229,8 +238,9 @@ static int read_envelope(struct reflector *r, json_t **ret_envelope)
 	snprintf(wanted, sizeof(wanted), "%sList", object_kinds[r->scope.kind]);
 	items = json_object_get(envelope, "items");
 	kind = kube_json_text(envelope, "kind");
+	version = kube_json_text(json_object_get(envelope, "metadata"), "resourceVersion");
 	if (!kind || strcmp(kind, wanted) != 0 || json_array_size(items) || !(json_is_array(items) || json_is_null(items)) ||
-	    !kube_json_text(json_object_get(envelope, "metadata"), "resourceVersion")) {
+	    !version || is_too_long(version) || is_too_long(kube_json_text(json_object_get(envelope, "metadata"), "continue"))) {
 		json_decref(envelope);
 		return reflector_stop_garbled(r, "not the list that was asked for");
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/label.h"
 #include "model/state.h"
 
 /* ---- chains: one object, as several origins said it ---- */
@@ -72,9 +73,10 @@ struct object {
 	size_t key_len;
 };
 
+/* As any API server has it. The table is asked without regard to case, so two names that differ in that alone would be one. */
 static bool name_fits(const char *name)
 {
-	return name && name[0] && text_len(name) < TABLE_NAME_SIZE;
+	return label_is_valid(slice_of(name));
 }
 
 static int set_key(struct object *object, const char *namespace, const char *name)

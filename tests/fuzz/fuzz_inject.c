@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Input of `fairdial inject`: what is taken out again is what there was, injecting twice is injecting once, and what is printed can
- * be read again.
+ * Input of `fairdial inject`: what is taken out again is what there was, injecting twice is injecting once, and what is printed is
+ * read again as it was.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -49,11 +49,31 @@ static void read_again(const char *text)
 {
 	struct documents documents;
 	struct report why;
+	char *again;
 
 	if (!*text)
 		return;
 	FUZZ_HOLDS(documents_read(text, strlen(text), &documents, &why) == 0);
+	again = print(&documents);
+	FUZZ_HOLDS(strcmp(text, again) == 0);
+	free(again);
 	documents_done(&documents);
+}
+
+/* What agents may ask for, of any pods: can be read again too. */
+static void give_roles(const struct documents *documents)
+{
+	struct documents roles = { .objects = json_array() };
+	struct troubles troubles;
+	char *text;
+
+	troubles_init(&troubles);
+	json_array_append_new(roles.objects, inject_roles(documents->objects, &troubles));
+	text = print(&roles);
+	read_again(text);
+	free(text);
+	json_decref(roles.objects);
+	troubles_done(&troubles);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -81,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_HOLDS(said || strcmp(before, after) == 0);
 	read_again(before);
 	read_again(once);
+	give_roles(&documents);
 	free(before);
 	free(once);
 	free(twice);

@@ -52,7 +52,7 @@ static int take(void *of, const char *text, size_t len)
 	return 0;
 }
 
-/* `piece` 0: in one. */
+/* `piece` 0: in one; else in pieces of no more, of all sizes. */
 static int feed(struct taker *t, bool is_list, const struct fuzz_input *in, size_t piece)
 {
 	struct frames frames;
@@ -63,7 +63,8 @@ static int feed(struct taker *t, bool is_list, const struct fuzz_input *in, size
 	for (size_t at = 0, n; r == 0 && at < in->left; at += n) {
 		char *copy;
 
-		n = piece && piece < in->left - at ? piece : in->left - at;
+		n = piece ? 1 + at * 7 % piece : in->left;
+		n = n < in->left - at ? n : in->left - at;
 		copy = fuzz_copy(in->at + at, n, false);
 		r = frames_feed(&frames, copy, n);
 		free(copy);

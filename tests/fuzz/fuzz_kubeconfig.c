@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A kubeconfig, JSON or YAML. A refusal is one line, and never has the token of the file in it. */
+/*
+ * A kubeconfig, JSON or YAML. A refusal is one line, and never has the token or the password of the file in it; what is taken can be used
+ * as kube_config.h says.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +18,7 @@
 /* Whether the word stands where only a token stands: elsewhere it may be a name, which errors tell. */
 static bool is_token(const char *text)
 {
-	static const char *const before[] = { "token: ", "token: \"", "token\": \"" };
+	static const char *const before[] = { "token: ", "token: \"", "token\": \"", "password: ", "password\": \"" };
 	const char *at = strstr(text, SECRET);
 
 	if (!at || strstr(at + 1, SECRET))
@@ -27,6 +30,26 @@ static bool is_token(const char *text)
 			return true;
 	}
 	return false;
+}
+
+static void hold_data(const void *bytes, size_t size, const char *file)
+{
+	FUZZ_HOLDS(!bytes || (((const char *)bytes)[size] == '\0' && !file));
+	FUZZ_HOLDS(bytes || size == 0);
+}
+
+static void hold(const struct kube_config *config, bool may_tell)
+{
+	size_t len;
+
+	FUZZ_HOLDS(config->server && config->description && (may_tell || !strstr(config->description, SECRET)));
+	len = strlen(config->server);
+	FUZZ_HOLDS(strncmp(config->server, "https://", 8) == 0 || strncmp(config->server, "http://", 7) == 0);
+	FUZZ_HOLDS(config->server[len - 1] != '/');
+	hold_data(config->ca_data, config->ca_size, config->ca_file);
+	hold_data(config->cert_data, config->cert_size, config->cert_file);
+	hold_data(config->key_data, config->key_size, config->key_file);
+	kube_config_is_local(config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -45,8 +68,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r < 0)
 		FUZZ_HOLDS(why.text[0] && !strchr(why.text, '\n') && (may_tell || !strstr(why.text, SECRET)));
 	else
-		FUZZ_HOLDS(config.server && config.description && (may_tell || !strstr(config.description, SECRET)));
+		hold(&config, may_tell);
 	kube_config_done(&config);
+	FUZZ_HOLDS(!config.server && !config.token && !config.key_data);
 	close(fd);
 	free(text);
 	return 0;

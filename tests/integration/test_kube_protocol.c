@@ -379,6 +379,20 @@ static void a_bookmark_moves_the_version_and_nothing_else(void **state)
 
 /* ---- 7 ---- */
 
+/* It does not fit a request line: whoever kept it could ask for nothing any more, however good the server is again. */
+static void a_version_too_long_to_be_handed_back_is_not_kept(void **state)
+{
+	struct api_server *api = api_of_web(NULL);
+	struct agent_run *a = agent_of_web(api, NULL);
+
+	(void)state;
+	api_say(api, SLICES, quoted(format("{'type':'BOOKMARK','object':{'kind':'EndpointSlice','apiVersion':'discovery.k8s.io/v1',"
+					   "'metadata':{'resourceVersion':'%017000d'}}}\n", 7)));
+	agent_wait_log(a, "a version longer than any of Kubernetes");
+	api_put_slice(api, "web-2", "web", "http:8080", "10.0.0.2");
+	agent_wait(a, WEB_PORT, "10.0.0.1:8080 10.0.0.2:8080");
+}
+
 /* 410 comes in two shapes; keep serving the old data until the new list is complete; relist first with its last version */
 static void an_expired_version_is_listed_again_while_the_old_list_serves(void **state)
 {
@@ -496,6 +510,7 @@ int main(void)
 		TEST(an_unknown_type_of_event_is_passed_over),
 		TEST(a_slice_that_leaves_the_selection_is_gone),
 		TEST(a_bookmark_moves_the_version_and_nothing_else),
+		TEST(a_version_too_long_to_be_handed_back_is_not_kept),
 		TEST(an_expired_version_is_listed_again_while_the_old_list_serves),
 		TEST(an_expiry_is_one_by_either_name),
 		TEST(a_version_that_the_server_has_not_reached_is_dropped),
