@@ -366,15 +366,6 @@ static const char *agents_file(const char *text)
 	return file;
 }
 
-static struct process *pool_of(struct agent_run *a, const char *address, int connections)
-{
-	struct process *p = process_start(&(struct start){ .argv = ARGV(built("helpers/pool"), address, "80"), .env = a->env,
-							   .interactive = true });
-
-	pool_do(p, format("open %d", connections), format("open %d", connections));
-	return p;
-}
-
 /* `web` has session affinity, `other` has not, and shows that connections leave. */
 static void connections_with_session_affinity_never_leave(void **state)
 {
@@ -393,8 +384,8 @@ static void connections_with_session_affinity_never_leave(void **state)
 	a = agent_start(api, NULL, ARGV("--services", file, "--ignore-mesh"));
 	agent_wait(a, "127.96.0.21:80", format("%s:%d", backends_address(b, 0), backends_port(b, 0)));
 	agent_wait(a, SERVICE_ADDRESS ":80", format("%s:%d", backends_address(b, 0), backends_port(b, 0)));
-	web = pool_of(a, SERVICE_ADDRESS, 3);
-	other = pool_of(a, "127.96.0.21", 3);
+	web = pool_at(SERVICE_ADDRESS, 80, a->env, 3);
+	other = pool_at("127.96.0.21", 80, a->env, 3);
 	api_put_slice(api, "web-1", "web", port, format("%s,r0,s1,t1 %s", backends_address(b, 0), backends_address(b, 1)));
 	api_put_slice(api, "other-1", "other", port, format("%s,r0,s1,t1 %s", backends_address(b, 0), backends_address(b, 1)));
 	pool_wait_ended(other, 3);
@@ -592,11 +583,7 @@ static void observe_tells_what_would_have_moved(void **state)
 
 	(void)state;
 	services_publish(s, entry);
-	p = process_start(&(struct start){
-		.argv = ARGV(built("helpers/pool"), backends_address(b, 0), format("%d", backends_port(b, 0))),
-		.env = s->env,
-		.interactive = true });
-	pool_do(p, "open 8", "open 8");
+	p = pool_at(backends_address(b, 0), backends_port(b, 0), s->env, 8);
 	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), backends_places(b) + 1, 1, more));
 	wait_would_have_moved(s, &(struct moves){ .drain = 4 });
 	assert_settled(s, &(struct moves){ 0 });
@@ -614,11 +601,7 @@ static void observe_tells_what_would_have_been_rebalanced(void **state)
 
 	(void)state;
 	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), backends_places(b) + 1, 2, more));
-	p = process_start(&(struct start){
-		.argv = ARGV(built("helpers/pool"), backends_address(b, 0), format("%d", backends_port(b, 0))),
-		.env = s->env,
-		.interactive = true });
-	pool_do(p, "open 8", "open 8");
+	p = pool_at(backends_address(b, 0), backends_port(b, 0), s->env, 8);
 	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), backends_places(b) + 1, 4, more));
 	wait_would_have_moved(s, &(struct moves){ .rebalance = 4 });
 	assert_settled(s, &(struct moves){ 0 });
