@@ -729,6 +729,29 @@ static void each_service_is_rebalanced_by_itself_in_thought_too(void **state)
 	assert_turns(p, "turn", 16, 0);
 }
 
+/* Their numbers are this process's own; those of the others are the pod's, and there others cannot let go. */
+static void connections_that_were_only_observed_do_not_keep_others_from_moving(void **state)
+{
+	struct backends *b = backends_start(3, ONE_PORT);
+	struct services *s = services_open();
+	const char *at = backends_address(b, 0);
+	int port = backends_port(b, 0);
+	struct process *p, *other;
+
+	(void)state;
+	services_publish(s, service_entry("web", at, port, backends_places(b) + 1, 1, "\"mode\": \"observe\", " REBALANCE));
+	p = pool_at(at, port, s->env, 20);
+	services_publish(s, service_entry("web", at, port, backends_places(b) + 1, 1, REBALANCE));
+	pool_do(p, "open 1", "open 1");
+	other = pool_at(at, port, s->env, 5);
+	pool_do(other, "refuse connect", "refuse 0");
+	services_publish(s, service_entry("web", at, port, backends_places(b) + 1, 2, REBALANCE));
+	wait_moved(s, &(struct moves){ .rebalance = 1 });
+	assert_turns(p, "turn 0 20", 20, 0);
+	assert_turns(p, "turn 20 1", 1, 1);
+	assert_turns(other, "turn", 5, 0);
+}
+
 /* As many endpoints as would need more memory than a mover has. */
 static void long_lists_are_not_rebalanced_in_thought(void **state)
 {
@@ -843,6 +866,7 @@ int main(void)
 		TEST(observe_tells_what_would_have_moved),
 		TEST(observe_tells_what_would_have_been_rebalanced),
 		TEST(each_service_is_rebalanced_by_itself_in_thought_too),
+		TEST(connections_that_were_only_observed_do_not_keep_others_from_moving),
 		TEST(long_lists_are_not_rebalanced_in_thought),
 		TEST(mode_off_ends_moves_of_running_programs),
 		TEST(keys_that_are_set_later_are_honoured),
