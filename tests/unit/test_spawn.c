@@ -21,6 +21,7 @@
 #include "shim/spawn.h"
 #include "support/cleanup.h"
 #include "support/process.h"
+#include "support/refusals.h"
 #include "support/services.h"
 
 #ifndef SYS_close_range
@@ -205,14 +206,6 @@ static void answer_for_the_kernel(int signal, siginfo_t *info, void *context)
 #endif
 }
 
-static void confine(struct sock_filter *filter, size_t count)
-{
-	const struct sock_fprog program = { (unsigned short)count, filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		_exit(125);
-}
-
 static void trap(unsigned number)
 {
 	const struct sigaction action = { .sa_sigaction = answer_for_the_kernel, .sa_flags = SA_SIGINFO };
@@ -222,10 +215,11 @@ static void trap(unsigned number)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
+	const struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
 
-	if (sigaction(SIGSYS, &action, NULL))
+	if (sigaction(SIGSYS, &action, NULL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		_exit(125);
-	confine(filter, sizeof(filter) / sizeof(*filter));
 }
 
 /* What a process gets that starts a shell while `number` is trapped: 0, or the error; -1: it was killed. */
@@ -258,23 +252,7 @@ static void program_that_traps_calls_answers_them_and_lives(void **state)
 
 /* ---- kernels, and places, that have less ---- */
 
-/* The call is answered with `error`; an openat only with these flags. */
-static void deny(unsigned number, unsigned flags, unsigned error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 2),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, flags, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-
-	confine(filter, sizeof(filter) / sizeof(*filter));
-}
-
-/* Without a call that a filter here denies. */
+/* Without a call that a filter here refuses. */
 static const char tell_descriptors[] =
 	"i=0; while [ $i -lt 300 ]; do [ -e /proc/$$/fd/$i ] && o=\"$o $i\"; i=$((i+1)); done; "
 	"echo \"$o\" >\"$OUT.part\"; readlink /proc/$$/fd/0 /proc/$$/fd/2 >>\"$OUT.part\"; mv \"$OUT.part\" \"$OUT\"";
@@ -299,19 +277,19 @@ static char *descriptors_after(void (*prepare)(void))
 
 static void without_close_range(void)
 {
-	deny(SYS_close_range, 0, ENOSYS);
+	refuse_call(SYS_close_range, ENOSYS);
 }
 
 static void with_a_proc_that_cannot_be_listed(void)
 {
 	without_close_range();
-	deny(SYS_getdents64, 0, EPERM);
+	refuse_call(SYS_getdents64, EPERM);
 }
 
 static void without_proc(void)
 {
 	without_close_range();
-	deny(SYS_openat, O_RDONLY | O_DIRECTORY | O_CLOEXEC, ENOENT);
+	refuse_call_with(SYS_openat, 2, O_RDONLY | O_DIRECTORY | O_CLOEXEC, ENOENT);
 }
 
 static void without_proc_and_with_a_lower_limit(void)
@@ -336,7 +314,7 @@ static void descriptors_are_closed_where_the_kernel_cannot_close_all_at_once(voi
 
 static void without_dev_null(void)
 {
-	deny(SYS_openat, O_RDWR | O_NOCTTY, ENOENT);
+	refuse_call_with(SYS_openat, 2, O_RDWR | O_NOCTTY, ENOENT);
 }
 
 static void where_there_is_no_dev_null_a_directory_stands_for_it(void **state)
