@@ -49,6 +49,8 @@ static char *published(void)
 	char *dir = scratch_dir();
 
 	b->spec.services[0].flags = SERVICE_BARE_NAME;
+	builder_service(b, "six.shop", "10.96.0.6 fd00::6")->flags = SERVICE_BARE_NAME;
+	builder_port(b, 80, PROTOCOL_TCP, "10.0.0.6:80");
 	publish_alone(dir, b);
 	return dir;
 }
@@ -148,6 +150,17 @@ static void process_that_has_had_too_many_tables_keeps_the_last_one(void **state
 		assert_int_equal(mappings_of(dir), mapped); /* what is too many is given back */
 	}
 	assert_true(is_spread());
+}
+
+static void without_a_directory_the_table_is_the_one_beside_the_shim(void **state)
+{
+	(void)state;
+	begin_with("");
+	assert_false(settings.has_dir);
+	snprintf(settings.beside, SETTINGS_PATH, "%s", published());
+	look(&settings);
+	assert_non_null(attach_current());
+	assert_string_equal(attach_current()->dir, settings.beside);
 }
 
 static void shim_of_unknown_owner_is_ours(void **state)
@@ -261,6 +274,20 @@ static void trace_of_a_half_written_table_names_no_service(void **state)
 	assert_non_null(strstr(text, "10.96.0.1:80 passed: "));
 }
 
+static void trace_of_a_name_has_the_address_of_each_family(void **state)
+{
+	struct answer answer;
+	const char *text;
+
+	(void)state;
+	begin_with(published());
+	look(&settings);
+	assert_int_equal(names_answer("six", &answer), NAMES_ADDRESSES);
+	assert_true(answer.has_v4 && answer.has_v6);
+	text = read_file(settings.trace_path, NULL);
+	assert_non_null(strstr(text, "six -> 10.96.0.6 fd00::6\n"));
+}
+
 static void lists_stay_as_they_are_where_the_table_is_half_written(void **state)
 {
 	static const struct answer of_web = { .canonical = "web.shop.svc.cluster.local" };
@@ -299,10 +326,12 @@ int main(void)
 		TEST(directory_that_is_too_long_is_no_other_one),
 		TEST(table_that_it_has_already_is_not_kept_twice),
 		TEST(process_that_has_had_too_many_tables_keeps_the_last_one),
+		TEST(without_a_directory_the_table_is_the_one_beside_the_shim),
 		TEST(shim_of_unknown_owner_is_ours),
 		TEST(process_that_has_become_another_user_believes_that_one),
 		TEST(half_written_table_spreads_nothing),
 		TEST(trace_of_a_half_written_table_names_no_service),
+		TEST(trace_of_a_name_has_the_address_of_each_family),
 		TEST(lists_stay_as_they_are_where_the_table_is_half_written),
 		TEST(address_of_another_kind_is_no_dial_of_ours),
 	};

@@ -198,6 +198,10 @@ static void libc_without_dlsym_is_asked_from_within(void **state)
 	assert_ptr_equal(next_functions()->gethostbyname_r, in_libc("gethostbyname_r"));
 	errno = 0;
 	assert_fails(next_connect(-1, NULL, 0), EBADF);
+	assert_fails(next_sendto(-1, "a", 1, 0, NULL, 0), EBADF);
+	assert_fails(next_sendmsg(-1, &(struct msghdr){ 0 }, 0), EBADF);
+	assert_fails(next_sendmmsg(-1, &(struct mmsghdr){ 0 }, 1, 0), EBADF);
+	assert_int_equal(next_dial(-1, NULL, 0), -EBADF);
 }
 
 static void function_of_our_own_is_never_the_next_one(void **state)

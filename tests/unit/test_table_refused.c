@@ -182,6 +182,64 @@ static void table_that_cannot_be_mapped_is_an_error(void **state)
 	assert_int_equal(in_forked_child(map_without_mappings, dir), ENOMEM);
 }
 
+/* ---- a table that somebody else has written into ---- */
+
+static struct table_area *area_to_write(const char *dir)
+{
+	const struct table *table = map_table(dir);
+	FILE *file = fopen(format("%s/table", dir), "r+e");
+	uint8_t *bytes = mmap(NULL, table->size, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+
+	fclose(file);
+	assert_ptr_not_equal(bytes, MAP_FAILED);
+	return (struct table_area *)(bytes + table->area_offset[table_head(table)->current & 1]);
+}
+
+static void damage_ports(const char *dir)
+{
+	struct table_area *area = area_to_write(dir);
+
+	((uint8_t *)area)[area->section[SECTION_PORTS].offset] ^= 1;
+}
+
+/* It is published as a whole then. */
+static void damaged_table_is_not_changed_in_place(void **state)
+{
+	struct table_builder *b = builder_web("10.0.0.1:80 10.0.0.2:80");
+	struct report why = { "" };
+
+	(void)state;
+	for (int known = 0; known < 2; known++) { /* whether it was changed in place before */
+		const char *dir = scratch_dir();
+		struct table_writer *writer = open_writer(dir);
+
+		publish(writer, b);
+		if (known)
+			assert_int_equal(writer_patch(writer, &b->spec, &why), 0);
+		damage_ports(dir);
+		assert_true(writer_patch(writer, &b->spec, &why) < 0);
+		assert_string_equal(why.text, known ? "service web differs in more than its endpoints" : "port 0 of the table is damaged");
+		publish(writer, b);
+		assert_whole(map_table(dir));
+		close_writer(writer);
+	}
+}
+
+static void half_written_generation_is_not_changed_in_place(void **state)
+{
+	struct table_builder *b = builder_web("10.0.0.1:80");
+	const char *dir = scratch_dir();
+	struct table_writer *writer = open_writer(dir);
+	struct report why = { "" };
+
+	(void)state;
+	publish(writer, b);
+	area_to_write(dir)->seq |= 1;
+	assert_int_equal(writer_patch(writer, &b->spec, &why), -ESTALE);
+	publish(writer, b);
+	assert_whole(map_table(dir));
+}
+
 /* ---- too much ---- */
 
 static void assert_too_much(const char *dir, const struct spec *spec, const char *said)
@@ -254,6 +312,8 @@ int main(void)
 		TEST(directory_that_cannot_be_locked_gets_no_table),
 		TEST(kernel_without_random_numbers_tells_two_tables_apart),
 		TEST(table_that_cannot_be_mapped_is_an_error),
+		TEST(damaged_table_is_not_changed_in_place),
+		TEST(half_written_generation_is_not_changed_in_place),
 		TEST(more_than_a_table_can_have_is_not_published),
 		TEST(slots_of_those_in_use_are_never_given_away),
 	};
