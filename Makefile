@@ -26,7 +26,7 @@ SAN ?=
 OUT := $(BUILD)$(if $(SAN),/$(SAN))
 , := ,
 # COVERAGE=1 counts what runs. The shim, too: that one needs a C library, for the counts to be written when a program ends.
-coverage_flags := $(if $(COVERAGE),--coverage -fprofile-update=atomic -O1)
+coverage_flags := $(if $(COVERAGE),--coverage -fprofile-update=atomic -O1 -DCOVERAGE)
 san_flags := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)$(if $(FUZZER), -fsanitize=fuzzer-no-link) $(coverage_flags)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(WERROR),-Werror)

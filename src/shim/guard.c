@@ -45,13 +45,13 @@ void guard_leave(struct guard *guard)
 }
 
 /*
- * Those of this thread whose frames lie deeper than ours are of dials that were left in another way. On another stack that may
- * be wrong, and costs a dial its guard.
+ * Those of this thread whose frames lie as deep as ours or deeper are of dials that were left in another way: a loop that does so
+ * dials from the same depth each time. On another stack that may be wrong, and costs a dial its guard.
  */
 static void drop_left_ones(uint64_t thread, const char *frame)
 {
 	for (int i = 0; i < GUARDS; i++)
-		if (load_relaxed(&guards[i].thread) == thread && guards[i].frame < frame)
+		if (load_relaxed(&guards[i].thread) == thread && guards[i].frame <= frame)
 			guard_leave(&guards[i]);
 }
 

@@ -13,6 +13,7 @@
 #include "shim/book.h"
 #include "support/cleanup.h"
 #include "support/process.h"
+#include "support/refusals.h"
 
 enum { WRITERS = 3, ADDS = 20000, STACK = 256 << 10 };
 
@@ -357,6 +358,30 @@ static void threads_that_make_it_at_once_share_one(void **state)
 		in_child(race_to_make);
 }
 
+/* ---- where there is none to be had ---- */
+
+/* Linux before 4.14, which a child of fork would inherit it from. */
+static int no_book(void)
+{
+	struct booked entry = entry_of(7, 1), got;
+	unsigned before = wiped_mappings();
+
+	refuse_call_with(SYS_madvise, 2, 18 /* MADV_WIPEONFORK */, EINVAL);
+	SHALL(!book_add(&entry));
+	SHALL(!book_add(&entry)); /* nor is it asked for again */
+	SHALL(!book_life());
+	SHALL(book_next(0, &got) == -1);
+	book_drop(7, 1);
+	SHALL(wiped_mappings() == before);
+	return 0;
+}
+
+static void kernel_that_cannot_wipe_it_on_fork_has_none(void **state)
+{
+	(void)state;
+	in_child(no_book);
+}
+
 int main(void)
 {
 	const struct CMUnitTest book_tests[] = {
@@ -367,6 +392,7 @@ int main(void)
 		TEST(child_of_vfork_books_nothing),
 		TEST(copies_are_whole_while_threads_write),
 		TEST(threads_that_make_it_at_once_share_one),
+		TEST(kernel_that_cannot_wipe_it_on_fork_has_none),
 	};
 
 	return RUN_TESTS(book_tests);

@@ -63,6 +63,20 @@ static uint64_t fail_trial(const struct ledger *ledger, uint64_t now_ms)
 	return due_ms;
 }
 
+/* Nobody else knows of it, or it is out no more: whoever asks may dial. */
+static void who_is_not_ejected_needs_no_right_to_a_trial(void **state)
+{
+	struct ledger *ledger = new_ledger(8, 8), none = { .base = NULL };
+	uint32_t ejection = 0, other = 7;
+
+	(void)state;
+	assert_true(ledger_try(ledger, key, &ejection, &usual, NOW));
+	assert_true(ledger_try(ledger, key, &ejection, &usual, NOW));
+	assert_int_equal(ejection, 0);
+	assert_true(ledger_try(&none, key, &other, &usual, NOW));
+	assert_int_equal(other, 7);
+}
+
 /* ---- how long ---- */
 
 static void assert_about(uint32_t ms, uint32_t middle_ms)
@@ -786,6 +800,7 @@ static void endpoint_whose_time_is_over_is_a_candidate_on_trial(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(who_is_not_ejected_needs_no_right_to_a_trial),
 		TEST(first_ejection_lasts_as_said_within_a_tenth),
 		TEST(each_further_ejection_doubles_the_time_up_to_the_most),
 		TEST(ejection_of_any_policy_is_no_longer_than_it_allows),

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/cleanup.h"
 #include "support/ledgers.h"
 #include "support/process.h"
+#include "support/refusals.h"
 #include "support/services.h"
 #include "support/table_builder.h"
 
@@ -413,6 +415,92 @@ static void processes_that_race_to_replace_it_share_one(void **state)
 	}
 }
 
+/* ---- file systems, and kernels, that have less ---- */
+
+static int open_without_room_at_once(void *path)
+{
+	refuse_call(SYS_fallocate, EOPNOTSUPP);
+	return -try_open(path, LEDGER_MAKE);
+}
+
+static int open_in_a_full_one(void *path)
+{
+	refuse_call(SYS_fallocate, EOPNOTSUPP);
+	refuse_call(SYS_write, ENOSPC);
+	return -try_open(path, LEDGER_MAKE);
+}
+
+static int open_without_unnamed_files(void *path)
+{
+	refuse_call_with(SYS_openat, 2, O_TMPFILE | O_RDWR | O_CLOEXEC, EOPNOTSUPP);
+	refuse_call(SYS_getrandom, EAGAIN); /* a temporary name is another one all the same */
+	return -try_open(path, LEDGER_MAKE);
+}
+
+static int open_without_renames(void *path)
+{
+	refuse_call(SYS_renameat2, EPERM);
+	return -try_open(path, LEDGER_MAKE);
+}
+
+static void assert_has_no_holes(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_true((uint64_t)st.st_size >= ROWS * sizeof(struct ledger_row));
+	assert_true((uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size);
+}
+
+static void where_room_cannot_be_taken_at_once_it_is_written(void **state)
+{
+	char *dir = scratch_dir(), *path = format("%s/ledger", dir);
+
+	(void)state;
+	assert_int_equal(in_forked_child(open_without_room_at_once, path), 0);
+	assert_has_no_holes(path);
+	assert_int_equal(try_open(path, LEDGER_EXISTING), 0);
+	assert_int_equal(files_in(dir), 1);
+}
+
+static void in_a_full_file_system_none_is_made_and_nothing_is_left(void **state)
+{
+	char *dir = scratch_dir(), *path = format("%s/ledger", dir);
+
+	(void)state;
+	assert_int_equal(in_forked_child(open_in_a_full_one, path), ENOENT);
+	assert_int_equal(files_in(dir), 0);
+}
+
+static void where_a_file_cannot_be_without_a_name_it_has_another_one_first(void **state)
+{
+	char *dir = scratch_dir(), *path = format("%s/ledger", dir);
+	ino_t before;
+
+	(void)state;
+	assert_int_equal(in_forked_child(open_without_unnamed_files, path), 0);
+	assert_has_no_holes(path);
+	assert_int_equal(truncate(path, 100), 0); /* of no use */
+	before = inode_of(path);
+	assert_int_equal(in_forked_child(open_without_unnamed_files, path), 0);
+	assert_int_not_equal(inode_of(path), before);
+	assert_has_no_holes(path);
+	assert_int_equal(files_in(dir), 1);
+}
+
+static void one_that_cannot_be_replaced_stays_and_nothing_is_left(void **state)
+{
+	char *dir = scratch_dir(), *path = format("%s/ledger", dir);
+	ino_t before;
+
+	(void)state;
+	write_file(path, "", 0);
+	before = inode_of(path);
+	assert_int_equal(in_forked_child(open_without_renames, path), EPERM);
+	assert_int_equal(inode_of(path), before);
+	assert_int_equal(files_in(dir), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +521,10 @@ int main(void)
 		TEST(a_limit_on_the_size_of_files_kills_nobody),
 		TEST(processes_that_race_to_make_it_share_one),
 		TEST(processes_that_race_to_replace_it_share_one),
+		TEST(where_room_cannot_be_taken_at_once_it_is_written),
+		TEST(in_a_full_file_system_none_is_made_and_nothing_is_left),
+		TEST(where_a_file_cannot_be_without_a_name_it_has_another_one_first),
+		TEST(one_that_cannot_be_replaced_stays_and_nothing_is_left),
 	};
 
 	return RUN_TESTS(tests);

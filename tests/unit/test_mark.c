@@ -14,6 +14,7 @@
 #include "support/process.h"
 #include "support/services.h"
 #include "table/mark.h"
+#include "table/table.h"
 
 #define NOW 1000000u
 
@@ -197,6 +198,47 @@ static void damaged_or_of_another_boot_is_as_none(void **state)
 	close(fd);
 }
 
+/* Whole, and of a machine that has been started anew since. */
+static void one_of_another_boot_says_nothing(void **state)
+{
+	int fd = opened_new(scratch_dir());
+	struct mark mark = { 0 };
+
+	(void)state;
+	mark_note_start(&mark, NOW);
+	assert_int_equal(mark_write(fd, &mark), 0);
+	mark.boot_id[0] ^= 1;
+	mark.sum = table_sum(0, &mark, offsetof(struct mark, sum) / 8);
+	assert_int_equal(pwrite(fd, &mark, sizeof(mark), 0), sizeof(mark));
+	assert_int_equal(mark_read(fd, &mark), 0);
+	assert_int_equal(mark.state, MARK_NONE);
+	assert_int_equal(mark.tries, 0);
+	mark_note_start(&mark, NOW); /* who cannot tell the boot is believed */
+	assert_int_equal(mark_write(fd, &mark), 0);
+	memset(mark.boot_id, 0, sizeof(mark.boot_id));
+	mark.sum = table_sum(0, &mark, offsetof(struct mark, sum) / 8);
+	assert_int_equal(pwrite(fd, &mark, sizeof(mark), 0), sizeof(mark));
+	assert_int_equal(mark_read(fd, &mark), 0);
+	assert_int_equal(mark.state, MARK_STARTED);
+	close(fd);
+}
+
+static void what_cannot_be_read_or_written_is_an_error(void **state)
+{
+	const char *dir = scratch_dir();
+	struct mark mark = { 0 };
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(mark_read(fd, &mark), -EISDIR);
+	close(fd);
+	close(opened_new(dir));
+	fd = opened(dir, MARK_READ);
+	assert_true(fd >= 0);
+	assert_int_equal(mark_write(fd, &mark), -EBADF);
+	close(fd);
+}
+
 static void something_else_is_not_written_over(void **state)
 {
 	const char *dir = scratch_dir();
@@ -316,6 +358,8 @@ int main(void)
 		TEST(agents_that_publish_and_die_are_further_apart_too),
 		TEST(what_is_written_is_read),
 		TEST(damaged_or_of_another_boot_is_as_none),
+		TEST(one_of_another_boot_says_nothing),
+		TEST(what_cannot_be_read_or_written_is_an_error),
 		TEST(something_else_is_not_written_over),
 		TEST(file_of_others_or_with_another_name_is_not_opened),
 		TEST(who_may_not_write_is_not_killed_for_it),

@@ -190,6 +190,37 @@ static void the_list_of_gethostbyname_is_permuted_in_place(void **state)
 	}
 }
 
+static void the_list_of_gethostbyname2_is_permuted_by_whole_addresses(void **state)
+{
+	(void)state;
+	publish_db("[fd00::1]:5432! [fd00::3]:5432", NULL);
+	for (int i = 0; i < 3; i++) {
+		uint8_t bytes[3][16] = { { 0xfd, [15] = 1 }, { 0xfd, [15] = 2 }, { 0xfd, [15] = 3 } };
+		char *list[] = { (char *)bytes[0], (char *)bytes[1], (char *)bytes[2], NULL };
+		struct hostent host = { .h_addrtype = AF_INET6, .h_length = 16, .h_addr_list = list };
+
+		names_order_host(&of_db, &host);
+		assert_int_equal(bytes[0][15], 3);
+		assert_int_equal(bytes[1][15], 1);
+		assert_int_equal(bytes[2][15], 2);
+		assert_int_equal(bytes[1][0], 0xfd);
+	}
+}
+
+static void host_without_addresses_has_none_behind(void **state)
+{
+	char *none[] = { NULL };
+	struct hostent host = { .h_addrtype = AF_INET, .h_length = 4, .h_addr_list = none };
+
+	(void)state;
+	publish_db("10.0.0.1:5432", NULL);
+	names_order_host(&of_db, &host);
+	assert_null(none[0]);
+	host.h_addr_list = NULL;
+	names_order_host(&of_db, &host);
+	assert_null(host.h_addr_list);
+}
+
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
 	(void)st, (void)kind, (void)ftw;
@@ -216,6 +247,8 @@ int main(void)
 		TEST(a_list_without_streams_is_left_alone),
 		TEST(a_name_that_is_gone_meanwhile_is_left_alone),
 		TEST(the_list_of_gethostbyname_is_permuted_in_place),
+		TEST(the_list_of_gethostbyname2_is_permuted_by_whole_addresses),
+		TEST(host_without_addresses_has_none_behind),
 	};
 	int failed = RUN_TESTS(tests);
 

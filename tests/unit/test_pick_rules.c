@@ -372,6 +372,23 @@ static void endpoints_that_are_not_usable_do_not_make_clients_meet(void **state)
 	}
 }
 
+/* Of a table that does not tell it, as that of an older version. */
+static void usable_endpoints_are_counted_where_their_number_is_not_known(void **state)
+{
+	(void)state;
+	for (unsigned usable = 1; usable <= 8; usable++) {
+		for (unsigned pattern = 0; pattern < 3; pattern++) {
+			struct picks *p = picks_with_holes(usable, pattern);
+
+			p->pick.usable = p->pick.weight = 0;
+			p->pick.heaviest = 0;
+			for (unsigned clients = 1; clients <= 20; clients++)
+				clients_of_each_kind_start_apart(clients, p);
+			end_of_test(NULL);
+		}
+	}
+}
+
 static void clients_of_unknown_rank_start_by_their_identity(void **state)
 {
 	struct picks *p = new_picks_of(10);
@@ -423,6 +440,7 @@ int main(void)
 		TEST(without_a_ledger_dials_still_spread),
 		TEST(clients_of_known_rank_meet_only_when_they_must),
 		TEST(endpoints_that_are_not_usable_do_not_make_clients_meet),
+		TEST(usable_endpoints_are_counted_where_their_number_is_not_known),
 		TEST(clients_of_unknown_rank_start_by_their_identity),
 		TEST(a_rank_beyond_the_peers_does_no_harm),
 	};

@@ -2,6 +2,7 @@
 /* The environment of a shimmed program: what each variable means, and what is too long or unknown. */
 #include "support/testing.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/trace.h"
@@ -118,6 +119,41 @@ static void half_a_path_is_none(void **state)
 		assert_string_equal(read_with("FAIRDIAL_LEDGER", long_text("/run/", len))->ledger, "");
 		assert_int_equal(read_with("FAIRDIAL_TRACE", long_text("all:/tmp/", len + 4))->trace, 0);
 	}
+}
+
+static void go_back(void *unused)
+{
+	(void)unused;
+	assert_int_equal(chdir("/"), 0);
+}
+
+static void relative_paths_are_seen_from_where_the_program_was_started(void **state)
+{
+	const char *dir = scratch_dir();
+	char path[SETTINGS_PATH];
+
+	(void)state;
+	after_test(go_back, NULL);
+	assert_int_equal(chdir(dir), 0);
+	assert_string_equal(read_with("FAIRDIAL_DIR", "run/here")->dir, format("%s/run/here", dir));
+	snprintf(path, sizeof(path), "%0*d", SETTINGS_PATH - 2, 0);
+	settings_make_absolute(path);
+	assert_string_equal(path, ""); /* half a path is none */
+}
+
+static void where_the_directory_is_gone_a_relative_path_leads_nowhere(void **state)
+{
+	const char *gone = format("%s/gone", scratch_dir()), *trace = "dial:trace";
+
+	(void)state;
+	after_test(go_back, NULL);
+	assert_int_equal(mkdir(gone, 0755), 0);
+	assert_int_equal(chdir(gone), 0);
+	assert_int_equal(rmdir(gone), 0);
+	assert_string_equal(read_with("FAIRDIAL_DIR", "run")->dir, "");
+	assert_true(read_with("FAIRDIAL_DIR", "run")->has_dir);
+	assert_int_equal(read_with("FAIRDIAL_TRACE", trace)->trace, 0); /* nor to the standard error */
+	assert_string_equal(read_with("FAIRDIAL_DIR", "/run")->dir, "/run");
 }
 
 static void the_trace_has_parts_and_a_path(void **state)
@@ -308,6 +344,8 @@ int main(void)
 		TEST(each_policy_is_known_by_its_name),
 		TEST(paths_are_copied),
 		TEST(half_a_path_is_none),
+		TEST(relative_paths_are_seen_from_where_the_program_was_started),
+		TEST(where_the_directory_is_gone_a_relative_path_leads_nowhere),
 		TEST(the_trace_has_parts_and_a_path),
 		TEST(agent_is_started_only_where_it_is_asked_for_and_can_follow_something),
 		TEST(where_no_agent_can_be_started_nobody_is_waited_for),

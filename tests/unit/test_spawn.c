@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -20,7 +21,12 @@
 #include "shim/spawn.h"
 #include "support/cleanup.h"
 #include "support/process.h"
+#include "support/refusals.h"
 #include "support/services.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
 
 enum { LIMIT_MS = 60000 };
 
@@ -244,6 +250,145 @@ static void program_that_traps_calls_answers_them_and_lives(void **state)
 	assert_non_null(strstr(told(out), "arguments one\n"));
 }
 
+/* ---- kernels, and places, that have less ---- */
+
+/* Without a call that a filter here refuses. */
+static const char tell_descriptors[] =
+	"i=0; while [ $i -lt 300 ]; do [ -e /proc/$$/fd/$i ] && o=\"$o $i\"; i=$((i+1)); done; "
+	"echo \"$o\" >\"$OUT.part\"; readlink /proc/$$/fd/0 /proc/$$/fd/2 >>\"$OUT.part\"; mv \"$OUT.part\" \"$OUT\"";
+
+/* What is told by a program that a process starts which has many descriptors, and was confined by `prepare`. */
+static char *descriptors_after(void (*prepare)(void))
+{
+	const char *out = format("%s/out", scratch_dir());
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		for (int fd = 3; fd < 290; fd += 7)
+			dup2(1, fd);
+		prepare();
+		_exit(-start_shell(tell_descriptors, ARGV("PATH=/usr/bin:/bin", format("OUT=%s", out))));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	return told(out);
+}
+
+static void without_close_range(void)
+{
+	refuse_call(SYS_close_range, ENOSYS);
+}
+
+static void with_a_proc_that_cannot_be_listed(void)
+{
+	without_close_range();
+	refuse_call(SYS_getdents64, EPERM);
+}
+
+static void without_proc(void)
+{
+	without_close_range();
+	refuse_call_with(SYS_openat, 2, O_RDONLY | O_DIRECTORY | O_CLOEXEC, ENOENT);
+}
+
+static void without_proc_and_with_a_lower_limit(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = 16; /* those beyond it are open all the same */
+	setrlimit(RLIMIT_NOFILE, &limit);
+	without_proc();
+}
+
+/* Linux before 5.9, and programs in a root of their own. */
+static void descriptors_are_closed_where_the_kernel_cannot_close_all_at_once(void **state)
+{
+	(void)state;
+	assert_string_equal(descriptors_after(without_close_range), " 0 1 2\n/dev/null\n/dev/null\n");
+	assert_string_equal(descriptors_after(with_a_proc_that_cannot_be_listed), " 0 1 2\n/dev/null\n/dev/null\n");
+	assert_string_equal(descriptors_after(without_proc), " 0 1 2\n/dev/null\n/dev/null\n");
+	assert_string_equal(descriptors_after(without_proc_and_with_a_lower_limit), " 0 1 2\n/dev/null\n/dev/null\n");
+}
+
+static void without_dev_null(void)
+{
+	refuse_call_with(SYS_openat, 2, O_RDWR | O_NOCTTY, ENOENT);
+}
+
+static void where_there_is_no_dev_null_a_directory_stands_for_it(void **state)
+{
+	(void)state;
+	assert_string_equal(descriptors_after(without_dev_null), " 0 1 2\n/\n/\n");
+}
+
+/* ---- privileges, and what is lacking ---- */
+
+static void processor_of_its_own_is_not_handed_on(void **state)
+{
+	static const int policies[] = { SCHED_FIFO, SCHED_RR };
+	const struct sched_param lowest = { .sched_priority = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const char *out = format("%s/out", scratch_dir());
+		int status;
+		pid_t child = fork();
+
+		if (child == 0) {
+			if (sched_setscheduler(0, policies[i], &lowest))
+				_exit(100);
+			_exit(-start_shell("cut -d' ' -f40,41 /proc/$$/stat >\"$OUT.part\"; mv \"$OUT.part\" \"$OUT\"",
+					   ARGV("PATH=/usr/bin:/bin", format("OUT=%s", out))));
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 100)
+			skip_because("this user may not have a processor to itself");
+		assert_int_equal(status, 0);
+		assert_string_equal(told(out), "0 0\n"); /* no priority, SCHED_OTHER */
+	}
+}
+
+/* As a user who has nothing else, and may have more and more processes: the first one, and then that one's child, lacks. */
+static int start_with_growing_limit(void)
+{
+	uid_t user = 60000000u + (uid_t)getpid();
+	struct rlimit limit;
+
+	if (setgid(user) || setuid(user))
+		return 2;
+	getrlimit(RLIMIT_NPROC, &limit);
+	for (limit.rlim_cur = 0; limit.rlim_cur < 5; limit.rlim_cur++) {
+		int r;
+
+		setrlimit(RLIMIT_NPROC, &limit);
+		r = start_shell(":", ARGV("PATH=/bin"));
+		if (waitpid(-1, NULL, WNOHANG | __WALL) != -1)
+			return 3;
+		if (r == 0)
+			return limit.rlim_cur >= 3 ? 0 : 4;
+		if (r != -EAGAIN)
+			return 5;
+	}
+	return 6;
+}
+
+static void child_that_can_have_no_child_says_so(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (geteuid())
+		skip_because("only root can become a user who has no process yet");
+	child = fork();
+	if (child == 0)
+		_exit(start_with_growing_limit());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +398,10 @@ int main(void)
 		TEST(thread_that_waits_for_children_gets_the_programs_own),
 		TEST(no_process_to_be_had_is_an_error),
 		TEST(program_that_traps_calls_answers_them_and_lives),
+		TEST(descriptors_are_closed_where_the_kernel_cannot_close_all_at_once),
+		TEST(where_there_is_no_dev_null_a_directory_stands_for_it),
+		TEST(processor_of_its_own_is_not_handed_on),
+		TEST(child_that_can_have_no_child_says_so),
 	};
 
 	return RUN_TESTS(tests);

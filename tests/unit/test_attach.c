@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A process's hold on a table, from the first look on and again: the source is included, for a test to begin anew. And what dials and
+ * lookups make of a table that cannot be read.
+ */
+#include "support/testing.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "shim/dial.h"
+#include "shim/names.h"
+#include "support/cleanup.h"
+#include "support/ledgers.h"
+#include "support/process.h"
+#include "support/refusals.h"
+#include "support/services.h"
+#include "support/table_builder.h"
+
+#define open_ledger open_its_ledger
+#define map_table map_its_table
+#include "shim/attach.c"
+#undef open_ledger
+#undef map_table
+
+enum { STRANGER = 54321, NOT_TOLD = 124 };
+
+/* As if the program had just been started with that FAIRDIAL_DIR. */
+static const struct settings *begin_with(const char *dir)
+{
+	memset(&settings, 0, sizeof(settings));
+	memset(attachments, 0, sizeof(attachments));
+	settings_state = 0;
+	attachments_used = 0;
+	current = NULL;
+	last_look_ms = 0;
+	unsetenv("FAIRDIAL");
+	setenv("FAIRDIAL_DIR", dir, 1);
+	setenv("FAIRDIAL_TRACE", format("all:%s/trace", scratch_dir()), 1);
+	return attach_settings();
+}
+
+static char *published(void)
+{
+	struct table_builder *b = builder_web("10.0.0.1:80 10.0.0.2:80");
+	char *dir = scratch_dir();
+
+	b->spec.services[0].flags = SERVICE_BARE_NAME;
+	builder_service(b, "six.shop", "10.96.0.6 fd00::6")->flags = SERVICE_BARE_NAME;
+	builder_port(b, 80, PROTOCOL_TCP, "10.0.0.6:80");
+	publish_alone(dir, b);
+	return dir;
+}
+
+static struct sockaddr_in web(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(80) };
+
+	assert_int_equal(inet_pton(AF_INET, "10.96.0.1", &to.sin_addr), 1);
+	return to;
+}
+
+static bool is_spread(void)
+{
+	struct sockaddr_in to = web();
+
+	return dial_is_service(ATTACH_NO_SOCKET, (struct sockaddr *)&to, sizeof(to)) == 1;
+}
+
+/* ---- looking ---- */
+
+static void who_comes_while_the_settings_are_read_dials_as_it_would(void **state)
+{
+	struct dial d;
+
+	(void)state;
+	begin_with(published());
+	look(attach_settings());
+	assert_true(dial_init(&d));
+	settings_state = 1; /* a handler that interrupted who reads them */
+	assert_null(attach_settings());
+	assert_false(dial_init(&d));
+	current = NULL;
+	assert_null(attach_get(ATTACH_NO_SOCKET));
+	assert_false(is_spread());
+	settings_state = 2;
+	assert_true(is_spread());
+}
+
+static void directory_that_is_too_long_is_no_other_one(void **state)
+{
+	(void)state;
+	look(begin_with(format("/%0*d", SETTINGS_PATH, 0)));
+	assert_true(attach_settings()->has_dir);
+	assert_null(attach_current());
+	assert_false(is_spread());
+}
+
+static size_t mappings_of(const char *dir)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	char line[512];
+	size_t n = 0;
+
+	while (fgets(line, sizeof(line), file))
+		n += strstr(line, dir) != NULL;
+	fclose(file);
+	return n;
+}
+
+static void table_that_it_has_already_is_not_kept_twice(void **state)
+{
+	const char *dir = published();
+	const struct settings *s = begin_with(dir);
+	const struct attachment *first;
+	size_t mapped;
+
+	(void)state;
+	look(s);
+	first = attach_current();
+	assert_non_null(first);
+	mapped = mappings_of(dir);
+	for (int i = 0; i < 3 * MAX_ATTACHMENTS; i++)
+		look(s);
+	assert_ptr_equal(attach_current(), first);
+	assert_int_equal(mappings_of(dir), mapped);
+}
+
+static void process_that_has_had_too_many_tables_keeps_the_last_one(void **state)
+{
+	const char *dir = published(), *table = format("%s/table", dir);
+	const struct settings *s = begin_with(dir);
+	const struct attachment *last = NULL;
+	size_t mapped = 0;
+
+	(void)state;
+	for (int i = 0; i < MAX_ATTACHMENTS + 3; i++) {
+		assert_int_equal(unlink(table), 0);
+		publish_alone(dir, builder_web("10.0.0.1:80"));
+		look(s);
+		if (i < MAX_ATTACHMENTS) {
+			assert_ptr_not_equal(attach_current(), last);
+			last = attach_current();
+			mapped = mappings_of(dir);
+		}
+		assert_ptr_equal(attach_current(), last);
+		assert_int_equal(mappings_of(dir), mapped); /* what is too many is given back */
+	}
+	assert_true(is_spread());
+}
+
+static void without_a_directory_the_table_is_the_one_beside_the_shim(void **state)
+{
+	(void)state;
+	begin_with("");
+	assert_false(settings.has_dir);
+	snprintf(settings.beside, SETTINGS_PATH, "%s", published());
+	look(&settings);
+	assert_non_null(attach_current());
+	assert_string_equal(attach_current()->dir, settings.beside);
+}
+
+static void shim_of_unknown_owner_is_ours(void **state)
+{
+	(void)state;
+	begin_with(published());
+	settings.shim_uid = UINT32_MAX;
+	look(&settings);
+	assert_non_null(attach_current());
+	assert_non_null(attach_current()->ledger.base);
+}
+
+/* ---- another user than at the start ---- */
+
+static int attach_as_stranger(void *dir)
+{
+	const struct settings *s = begin_with(dir);
+
+	if (setresgid(STRANGER, STRANGER, STRANGER) || setresuid(STRANGER, STRANGER, STRANGER))
+		return NOT_TOLD;
+	look(s);
+	return attach_current() ? 1 + (attach_current()->ledger.base != NULL) : 0;
+}
+
+/* For a moment only, as a server is on behalf of one: he is not believed. */
+static int attach_as_stranger_for_a_while(void *dir)
+{
+	const struct settings *s = begin_with(dir);
+
+	if (seteuid(STRANGER))
+		return NOT_TOLD;
+	look(s);
+	return attach_current() != NULL;
+}
+
+static void process_that_has_become_another_user_believes_that_one(void **state)
+{
+	char *dir = published();
+	struct ledger ledger;
+
+	(void)state;
+	if (geteuid())
+		skip_because("only root can become another user");
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(open_ledger(format("%s/ledger", dir), 64, LEDGER_MAKE, &ledger), 0);
+	ledger_close(&ledger);
+	assert_int_equal(chown(format("%s/ledger", dir), STRANGER, STRANGER), 0); /* the table is root's still */
+	assert_int_equal(in_forked_child(attach_as_stranger, dir), 2);
+	assert_int_equal(chown(format("%s/table", dir), STRANGER, STRANGER), 0);
+	assert_int_equal(in_forked_child(attach_as_stranger, dir), 2);
+	assert_int_equal(in_forked_child(attach_as_stranger_for_a_while, dir), 0);
+}
+
+/* ---- a table whose writer was killed in the middle, and has no successor ---- */
+
+static void leave_half_written(const char *dir)
+{
+	const struct table *table = map_table(dir);
+	size_t size = (size_t)table_head(table)->file_size;
+	FILE *file = fopen(format("%s/table", dir), "r+e");
+	uint8_t *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+	struct table_area *area;
+
+	fclose(file);
+	assert_ptr_not_equal(bytes, MAP_FAILED);
+	area = (struct table_area *)(bytes + table->area_offset[table_head(table)->current & 1]);
+	area->seq |= 1;
+	munmap(bytes, size);
+}
+
+static void half_written_table_spreads_nothing(void **state)
+{
+	const char *dir = published();
+	struct sockaddr_in to = web();
+	struct dial_choice choice;
+	struct answer answer;
+	struct dial d;
+
+	(void)state;
+	begin_with(dir);
+	assert_true(is_spread());
+	assert_int_equal(names_answer("web", &answer), NAMES_ADDRESSES);
+	assert_true(answer.has_v4);
+	assert_int_equal(dial_prepare(&d, (struct sockaddr *)&to, sizeof(to)), DIAL_OURS);
+	leave_half_written(dir);
+	assert_false(dial_choose(&d, &choice)); /* one that had begun before */
+	assert_false(is_spread());
+	assert_int_equal(dial_prepare(&d, (struct sockaddr *)&to, sizeof(to)), DIAL_NO_TABLE);
+	assert_int_equal(names_answer("web", &answer), NAMES_LIBC);
+	assert_string_equal(answer.why, "no table");
+}
+
+static void trace_of_a_half_written_table_names_no_service(void **state)
+{
+	const char *dir = published(), *text;
+	struct sockaddr_in to = web();
+	struct dial d;
+
+	(void)state;
+	begin_with(dir);
+	look(&settings);
+	assert_int_equal(dial_prepare(&d, (struct sockaddr *)&to, sizeof(to)), DIAL_OURS);
+	dial_trace(&d, NULL, DIAL_OFF, 0);
+	text = read_file(settings.trace_path, NULL);
+	assert_non_null(strstr(text, "web.shop 10.96.0.1:80 passed: "));
+	unlink(settings.trace_path);
+	leave_half_written(dir);
+	dial_trace(&d, NULL, DIAL_OFF, 0);
+	text = read_file(settings.trace_path, NULL);
+	assert_null(strstr(text, "web.shop"));
+	assert_non_null(strstr(text, "10.96.0.1:80 passed: "));
+}
+
+static void trace_of_a_name_has_the_address_of_each_family(void **state)
+{
+	struct answer answer;
+	const char *text;
+
+	(void)state;
+	begin_with(published());
+	look(&settings);
+	assert_int_equal(names_answer("six", &answer), NAMES_ADDRESSES);
+	assert_true(answer.has_v4 && answer.has_v6);
+	text = read_file(settings.trace_path, NULL);
+	assert_non_null(strstr(text, "six -> 10.96.0.6 fd00::6\n"));
+}
+
+static void lists_stay_as_they_are_where_the_table_is_half_written(void **state)
+{
+	static const struct answer of_web = { .canonical = "web.shop.svc.cluster.local" };
+	char first[4] = { 10, 0, 0, 2 }, second[4] = { 10, 0, 0, 1 };
+	char *list[] = { first, second, NULL };
+	struct hostent host = { .h_addrtype = AF_INET, .h_length = 4, .h_addr_list = list };
+	const char *dir = published();
+
+	(void)state;
+	begin_with(dir);
+	look(&settings);
+	leave_half_written(dir);
+	names_order_host(&of_web, &host);
+	assert_int_equal(first[3], 2);
+	assert_int_equal(second[3], 1);
+}
+
+/* ---- no address of IP ---- */
+
+static void address_of_another_kind_is_no_dial_of_ours(void **state)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	struct dial d;
+
+	(void)state;
+	begin_with(published());
+	look(&settings);
+	assert_int_equal(dial_prepare(&d, (struct sockaddr *)&to, sizeof(to)), DIAL_NO_TABLE);
+	assert_int_equal(dial_is_service(ATTACH_NO_SOCKET, (struct sockaddr *)&to, sizeof(to)), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(who_comes_while_the_settings_are_read_dials_as_it_would),
+		TEST(directory_that_is_too_long_is_no_other_one),
+		TEST(table_that_it_has_already_is_not_kept_twice),
+		TEST(process_that_has_had_too_many_tables_keeps_the_last_one),
+		TEST(without_a_directory_the_table_is_the_one_beside_the_shim),
+		TEST(shim_of_unknown_owner_is_ours),
+		TEST(process_that_has_become_another_user_believes_that_one),
+		TEST(half_written_table_spreads_nothing),
+		TEST(trace_of_a_half_written_table_names_no_service),
+		TEST(trace_of_a_name_has_the_address_of_each_family),
+		TEST(lists_stay_as_they_are_where_the_table_is_half_written),
+		TEST(address_of_another_kind_is_no_dial_of_ours),
+	};
+
+	return RUN_TESTS(tests);
+}
