@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dials and moves with a ledger whose words are anybody's, as the shim takes them: "NUMBER-OF-CHANGES CHANGES ENDPOINTS STEPS". Whatever
- * others have written, a dial finds each usable endpoint, each once, and an end; no more connections leave than are counted; and
- * what the kernel says, the counts are after a few mends. The kernel here is a list of the input's.
+ * Dials and moves with a ledger whose words are anybody's, as the shim takes them: "NUMBER-OF-CHANGES CHANGES ENDPOINTS STEPS".
+ * Whatever others have written, a dial finds each usable endpoint, each once, and an end; no more connections leave than are
+ * counted; and what the kernel says, the counts are after a few mends. The kernel here is a list of the input's.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a process, or the kernel on behalf of it, shows in /proc: its stat line, its maps, its first environment, the objects that it
- * preloads; and all of its files, "LENGTH FILE" each, as they are opened. Which of these, the first byte says. The names and texts in
- * them are the process's to choose.
+ * What a process, or the kernel on behalf of it, shows in /proc: its stat line, its maps, its first environment, the objects that
+ * it preloads; and all of its files, "LENGTH FILE" each, as they are opened. Which of these, the first byte says. The names and
+ * texts in them are the process's to choose.
  */
 #include <fcntl.h>
 #include <stdarg.h>

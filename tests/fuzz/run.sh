@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh BUILD SECONDS TARGET...: libFuzzer on each target for so long, as many targets at once as JOBS says (the machine's processors),
-# from its corpus and what earlier runs have found. An input that breaks something is left in BUILD/fuzz-found/TARGET, and the exit
-# status is 1: put it into tests/fuzz/corpus/TARGET, and mend. Nothing is written outside of BUILD.
+# run.sh BUILD SECONDS TARGET...: libFuzzer on each target for so long, as many at once as JOBS says (the machine's processors),
+# from its corpus and what earlier runs have found. An input that breaks something is left in BUILD/fuzz-found/TARGET, and the
+# exit status is not 0: put it into tests/fuzz/corpus/TARGET, and mend. Nothing is written outside of BUILD.
 set -eu
 
 # run.sh --one BUILD SECONDS TARGET
