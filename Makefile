@@ -141,6 +141,9 @@ $(OUT)/chaos/%: $(OUT)/tool/tests/chaos/%.o $(SUPPORT_OBJ) $(OUT)/libcore.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS) -lpthread $(LDFLAGS)
 
+$(OUT)/chaos/chaos: $(patsubst %,$(OUT)/tool/tests/chaos/%.o,world programs sizes)
+$(OUT)/chaos/soak: $(OUT)/tool/tests/chaos/sizes.o
+
 # Small programs that tests run under the shim: plain C, nothing of the project in them.
 $(BUILD)/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h)
 	$(call say,CC,$<)

@@ -89,10 +89,10 @@ static void make_ledger(const char *dir, const struct table *table)
 		ledger_close(&ledger);
 }
 
-int publish_once(const char *dir, struct model *model, const char *source, struct published *ret_published,
+int publish_once(const char *dir, bool no_link, struct model *model, const char *source, struct published *ret_published,
 		 struct report *why)
 {
-	const struct writer_options options = { .is_static = true };
+	const struct writer_options options = { .is_static = true, .no_link = no_link };
 	struct published published = { 0 };
 	struct table_writer *writer;
 	struct spec *spec;

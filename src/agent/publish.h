@@ -3,6 +3,7 @@
 #ifndef FAIRDIAL_AGENT_PUBLISH_H
 #define FAIRDIAL_AGENT_PUBLISH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,9 +19,10 @@ struct published {
 
 /*
  * Publishes what the model says as a static table, once, and lets go of the directory. `source` is for people. Makes
- * the ledger too, so that the first programs need not. 0, or a negative errno; the last table then stays.
+ * the ledger too, so that the first programs need not. `no_link`: the directory may not be a symbolic link. 0, or a negative errno;
+ * the last table then stays.
  */
-int publish_once(const char *dir, struct model *model, const char *source, struct published *ret_published,
+int publish_once(const char *dir, bool no_link, struct model *model, const char *source, struct published *ret_published,
 		 struct report *report);
 
 /* Tells the model which networks this host routes elsewhere than its default, from /proc/net. Missing files say nothing. */

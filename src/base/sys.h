@@ -133,6 +133,11 @@ static inline uint32_t sys_geteuid(void)
 	return (uint32_t)sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
 }
 
+static inline int sys_getresuid(uint32_t *real, uint32_t *effective, uint32_t *saved)
+{
+	return (int)sys_call(SYS_getresuid, (long)real, (long)effective, (long)saved, 0, 0, 0);
+}
+
 static inline int sys_getpid(void)
 {
 	return (int)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);

@@ -45,12 +45,53 @@ static inline bool text_is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
 }
 
+/* The length of the character that begins here, and what it is; 0 where the bytes are no UTF-8 (RFC 3629). */
+static inline size_t text_character(const char *text, size_t len, uint32_t *ret_character)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	uint8_t first = len ? (uint8_t)text[0] : 0xff;
+	size_t n = first < 0x80 ? 1 : first >= 0xf8 ? 0 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0;
+	uint32_t c = n == 1 ? first : first & (0x7fu >> n);
+
+	if (n == 0 || n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if (((uint8_t)text[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | ((uint8_t)text[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*ret_character = c;
+	return n;
+}
+
+/* C0, DEL and C1 are a terminal's to obey; line and paragraph separators and the marks of direction mislead who reads. */
+static inline bool text_is_harmless(uint32_t c)
+{
+	return c >= ' ' && !(c >= 0x7f && c < 0xa0) && c != 0x61c && c != 0x200e && c != 0x200f && !(c >= 0x2028 && c <= 0x202e) &&
+	       !(c >= 0x2066 && c <= 0x2069);
+}
+
+/* Of a text of somebody else's: how many bytes go out as they are; 0: a '?' in place of `*ret_skip` bytes. */
+static inline size_t text_plain_at(const char *text, size_t len, size_t *ret_skip)
+{
+	uint32_t c = 0;
+	size_t n = text_character(text, len, &c);
+
+	*ret_skip = n ? n : 1;
+	return n && text_is_harmless(c) ? n : 0;
+}
+
 /* Without what a terminal obeys, and in one line: whoever names something does not write a log's next line. */
 static inline void text_make_plain(char *text, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			text[i] = '?';
+	size_t skip;
+
+	for (size_t i = 0; i < len; i += skip)
+		if (!text_plain_at(text + i, len - i, &skip))
+			for (size_t j = i; j < i + skip; j++)
+				text[j] = '?';
 }
 
 /* Bytes that a terminal might obey become '?'. ASCII alone stays. */

@@ -68,9 +68,9 @@ static int print_done(const struct arguments *a, const struct installed *done)
 	if (a->json)
 		return print_done_json(a, done);
 	if (done->changed)
-		printf("installed " FAIRDIAL_VERSION " into %s (%zu files, %.1f MiB)\n", a->dir, done->files, size_mib);
-	else
-		printf("%s is up to date: " FAIRDIAL_VERSION " (%zu files, %.1f MiB)\n", a->dir, done->files, size_mib);
+		printf("installed " FAIRDIAL_VERSION " into ");
+	print_plain(a->dir);
+	printf("%s (%zu files, %.1f MiB)\n", done->changed ? "" : " is up to date: " FAIRDIAL_VERSION, done->files, size_mib);
 	return 0;
 }
 

@@ -261,6 +261,14 @@ bool cli_holds_table(const char *dir)
 	return holds(dir, "table");
 }
 
+/* Anybody can make a link of that name in /tmp, which no shim follows. */
+static bool user_dir_holds(const char *dir, const char *name)
+{
+	struct stat st;
+
+	return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && holds(dir, name);
+}
+
 int cli_table_dir(const char *given, char ret_dir[PATH_MAX])
 {
 	const char *dir = given ? given : getenv("FAIRDIAL_DIR");
@@ -277,10 +285,10 @@ int cli_table_dir(const char *given, char ret_dir[PATH_MAX])
 			return 0;
 	}
 	snprintf(ret_dir, PATH_MAX, "/tmp/fairdial-%u", (unsigned)geteuid());
-	if (!cli_holds_table("/run/fairdial") && cli_holds_table(ret_dir))
+	if (!cli_holds_table("/run/fairdial") && user_dir_holds(ret_dir, "table"))
 		return 0;
 	/* Without a table: where a program has tried to start an agent. */
-	if (cli_holds_table("/run/fairdial") || !holds(ret_dir, MARK_NAME))
+	if (cli_holds_table("/run/fairdial") || !user_dir_holds(ret_dir, MARK_NAME))
 		strcpy(ret_dir, "/run/fairdial");
 	return cli_holds_table(ret_dir) ? 0 : -ENOENT;
 }

@@ -135,10 +135,13 @@ static int print_done(const struct arguments *a, char *source, const struct publ
 	warn_of_what_is_missing(source, published);
 	if (a->json && print_published_json(a->dir, source, published) < 0)
 		return cli_fail(&publish_verb, EXIT_FAILED, "cannot write: out of memory");
-	if (!a->json)
-		printf("published %zu service%s with %zu endpoint%s as generation %llu in %s\n", published->services,
+	if (!a->json) {
+		printf("published %zu service%s with %zu endpoint%s as generation %llu in ", published->services,
 		       published->services == 1 ? "" : "s", published->endpoints, published->endpoints == 1 ? "" : "s",
-		       (unsigned long long)published->generation, a->dir);
+		       (unsigned long long)published->generation);
+		print_plain(a->dir);
+		putchar('\n');
+	}
 	return cli_finish(&publish_verb, EXIT_DONE);
 }
 
@@ -166,7 +169,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 		return cli_fail(verb, EXIT_FAILED, "out of memory");
 	r = load(&a, model, source, sizeof(source), &why);
 	if (r == 0)
-		r = publish_once(a.dir, model, source, &published, &why);
+		r = publish_once(a.dir, false, model, source, &published, &why);
 	model_free(model);
 	if (r < 0)
 		cli_fail(verb, EXIT_FAILED, "%s", why.text);

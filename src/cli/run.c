@@ -85,7 +85,8 @@ static void warn(const char *line)
 	cli_fail(&run_verb, EXIT_DONE, "warning: %s", line);
 }
 
-static int publish(const struct arguments *a, const char *dir, struct report *why)
+/* A private directory that is a link by now: somebody who can rename in $TMPDIR would have us write elsewhere. */
+static int publish(const struct arguments *a, const char *dir, bool is_private, struct report *why)
 {
 	const struct model_options model_options = { .warn = warn };
 	struct model *model = model_new(&model_options);
@@ -105,7 +106,7 @@ static int publish(const struct arguments *a, const char *dir, struct report *wh
 	if (r == 0 && a->inline_services)
 		r = source_load_inline(model, "--service", a->inline_services, why);
 	if (r == 0)
-		r = publish_once(dir, model, source, &published, why);
+		r = publish_once(dir, is_private, model, source, &published, why);
 	model_free(model);
 	return r;
 }
@@ -364,7 +365,7 @@ static int run_with_services(const struct verb *verb, const struct arguments *a,
 		if (r < 0)
 			return cli_fail(verb, EXIT_FAILED, "cannot make a directory in %s: %s", scratch_place(), strerror(-r));
 	}
-	r = publish(a, is_private ? private : given, &why);
+	r = publish(a, is_private ? private : given, is_private, &why);
 	if (r == 0 && prepare_environment(a, shim, is_private ? private : given) < 0)
 		r = report(&why, -ENOMEM, "out of memory");
 	if (r < 0) {

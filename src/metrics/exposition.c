@@ -129,30 +129,18 @@ static void put_escaped_byte(struct exposition *e, char c, bool quotes)
 		put_bytes(e, &c, 1);
 }
 
-/* How many bytes the character has that begins here; 0: it is none of UTF-8 (RFC 3629: no surrogates, none too long). */
-static size_t character_at(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0; /* also at the NUL */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] >= 0x90))
-		return 0;
-	return n;
-}
-
+/* What a terminal obeys is taken out here too: people read this page with curl. */
 static void put_escaped(struct exposition *e, const char *text, bool quotes)
 {
-	while (*text) {
-		size_t n = character_at((const unsigned char *)text);
+	size_t len = strlen(text), skip;
 
-		if (n == 1)
-			put_escaped_byte(e, *text, quotes);
+	for (size_t i = 0; i < len; i += skip) {
+		size_t n = text_plain_at(text + i, len - i, &skip);
+
+		if (skip == 1 && (n || text[i] == '\n'))
+			put_escaped_byte(e, text[i], quotes);
 		else
-			put_bytes(e, n ? text : "?", n ? n : 1);
-		text += n ? n : 1;
+			put_bytes(e, n ? text + i : "?", n ? n : 1);
 	}
 }
 

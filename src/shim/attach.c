@@ -127,14 +127,20 @@ static void ledger_path(const struct settings *s, const char *dir, char path[SET
 		text_add(&text, "/ledger");
 }
 
-/* As who the process was started, which takes no system call; as who it is now, where that is not enough. */
+/*
+ * As who the process was started, which takes no system call; as who it is now, where that is not enough. One that is a user for
+ * a moment only, as servers are on behalf of one (seteuid(2)), does not believe him: a table stays when it is root again.
+ */
 static bool ask_who_we_are(struct search *search)
 {
-	uint32_t euid = sys_geteuid();
-	bool changed = euid != search->trust.euid;
+	uint32_t real, effective, saved;
 
-	search->trust.euid = euid;
-	return changed;
+	if (sys_getresuid(&real, &effective, &saved) < 0 || real != effective || saved != effective)
+		return false;
+	if (effective == search->trust.euid)
+		return false;
+	search->trust.euid = effective;
+	return true;
 }
 
 static void open_ledger(struct search *search)

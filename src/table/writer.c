@@ -172,7 +172,7 @@ static int take_directory(struct table_writer *w, struct report *why)
 		return report(why, -ENOENT, "cannot make the directory %s: the one that it is to be in does not exist: make that first", w->dir);
 	if (mkdir(w->dir, 0755) < 0 && errno != EEXIST)
 		return report(why, -errno, "cannot make the directory %s: %s", w->dir, strerror(errno));
-	w->dir_fd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	w->dir_fd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (w->options.no_link ? O_NOFOLLOW : 0));
 	if (w->dir_fd < 0 || fstat(w->dir_fd, &st) < 0)
 		return report(why, -errno, "cannot open the directory %s: %s", w->dir, strerror(errno));
 	if (!trust_directory(&trust, &st))

@@ -78,6 +78,7 @@ int writer_lock(int dir_fd, const char *dir, bool wait, struct report *report);
 struct writer_options {
 	bool is_static;	    /* no heartbeat: published once */
 	unsigned file_mode; /* of table; 0: 0644 */
+	bool no_link;	    /* the directory may not be a symbolic link */
 	bool wait;	    /* for another writer to go; else -EBUSY. A signal handler without SA_RESTART ends it: -EINTR */
 	/*
 	 * Bytes of a generation that the file has room for at least, so that a first and empty one can be followed by a full

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 static const char *const on[PAINT_COUNT] = {
 	[PAINT_HEAD] = "\033[1m",
 	[PAINT_GOOD] = "\033[32m",
@@ -42,44 +44,14 @@ const char *paint_off(void)
 
 /* ---- texts of others ---- */
 
-/* The length of the character that begins here, and what it is; 0 where the bytes are no UTF-8 (RFC 3629). */
-static size_t read_character(const unsigned char *at, uint32_t *ret_character)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc0 ? 2 : 0;
-	uint32_t c = len == 1 ? at[0] : at[0] & (0x7fu >> len);
-
-	for (size_t i = 1; i < len; i++) {
-		if ((at[i] & 0xc0) != 0x80) /* the NUL too */
-			return 0;
-		c = c << 6 | (at[i] & 0x3f);
-	}
-	if (at[0] >= 0xf8 || c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*ret_character = c;
-	return len;
-}
-
-/* C0, DEL and C1 are a terminal's to obey; line and paragraph separators and the marks of direction mislead who reads. */
-static bool is_harmless(uint32_t c)
-{
-	return c >= ' ' && !(c >= 0x7f && c < 0xa0) && c != 0x200e && c != 0x200f && !(c >= 0x2028 && c <= 0x202e) &&
-	       !(c >= 0x2066 && c <= 0x2069);
-}
-
 void print_plain_to(FILE *stream, const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
+	size_t len = strlen(text), skip;
 
-	while (*at) {
-		uint32_t c = 0;
-		size_t len = read_character(at, &c);
+	for (size_t i = 0; i < len; i += skip) {
+		size_t n = text_plain_at(text + i, len - i, &skip);
 
-		if (len && is_harmless(c))
-			fwrite(at, 1, len, stream);
-		else
-			fputc('?', stream);
-		at += len ? len : 1;
+		fwrite(n ? text + i : "?", 1, n ? n : 1, stream);
 	}
 }
 
@@ -90,15 +62,13 @@ void print_plain(const char *text)
 
 void make_utf8(char *text)
 {
-	unsigned char *at = (unsigned char *)text;
+	size_t len = strlen(text), n;
+	uint32_t c;
 
-	while (*at) {
-		uint32_t c;
-		size_t len = read_character(at, &c);
-
-		if (len == 0)
-			*at = '?';
-		at += len ? len : 1;
+	for (size_t i = 0; i < len; i += n ? n : 1) {
+		n = text_character(text + i, len - i, &c);
+		if (n == 0)
+			text[i] = '?';
 	}
 }
 

@@ -7,6 +7,8 @@
  *	--count N	dials in all (1); by --threads T threads
  *	--hold		keeps the connections, prints "ready", ends at the end of stdin
  *	--step		one dial for each line of stdin
+ *	--keep		each connection until the next one is made
+ *	--exhausted	there is no more memory and no descriptor to be had while a dial lasts
  *	--nonblocking	connect, poll, SO_ERROR
  *	--v6mapped	an AF_INET6 socket and ::ffff:HOST
  *	--fastopen	sendto with MSG_FASTOPEN
@@ -28,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -38,7 +41,7 @@ enum { MAX_THREADS = 64, LIMIT_S = 120 };
 
 static struct {
 	long count, threads, timeout_ms;
-	bool hold, step, nonblocking, v6mapped, fastopen, mute, marks;
+	bool hold, step, keep, exhausted, nonblocking, v6mapped, fastopen, mute, marks;
 	const char *host, *port;
 } want = { .count = 1, .threads = 1, .timeout_ms = 10000 };
 
@@ -80,6 +83,24 @@ static void mark(void)
 	errno = saved;
 }
 
+/* Of soft limits: what there is already stays. */
+static void allow(int resource, bool more)
+{
+	struct rlimit limit;
+
+	getrlimit(resource, &limit);
+	limit.rlim_cur = more ? limit.rlim_max : 0;
+	setrlimit(resource, &limit);
+}
+
+static void exhaust(bool all)
+{
+	if (!want.exhausted)
+		return;
+	allow(RLIMIT_AS, !all);
+	allow(RLIMIT_NOFILE, !all);
+}
+
 static int finish_nonblocking(int fd)
 {
 	struct pollfd writable = { fd, POLLOUT, 0 };
@@ -96,14 +117,18 @@ static int finish_nonblocking(int fd)
 
 static int dial(int fd, const struct sockaddr *to, socklen_t length)
 {
-	int result;
+	int result, error;
 
+	exhaust(true);
 	mark();
 	if (want.fastopen)
 		result = sendto(fd, "who\n", 4, MSG_FASTOPEN | MSG_NOSIGNAL, to, length) == 4 ? 0 : -1;
 	else
 		result = connect(fd, to, length);
 	mark();
+	error = errno;
+	exhaust(false);
+	errno = error;
 	if (result == 0)
 		return 0;
 	return want.nonblocking ? finish_nonblocking(fd) : errno;
@@ -134,6 +159,15 @@ static int ask(int fd, char *answer, size_t size)
 	return 0;
 }
 
+static void keep(int fd)
+{
+	static int kept = -1;
+
+	if (kept >= 0)
+		close(kept);
+	kept = fd;
+}
+
 /* One dial and its line. */
 static void dial_once(void)
 {
@@ -150,7 +184,9 @@ static void dial_once(void)
 		error = ask(fd, answer, sizeof(answer));
 	atomic_fetch_add(&failed, error != 0);
 	printf("%s\n", error ? name_of(error) : answer);
-	if (fd >= 0 && (!want.hold || error))
+	if (want.keep && fd >= 0)
+		keep(fd);
+	else if (fd >= 0 && (!want.hold || error))
 		close(fd);
 }
 
@@ -197,7 +233,7 @@ static void hold(void)
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: dialer [--count N] [--threads T] [--hold] [--step] [--nonblocking] [--v6mapped] [--fastopen] "
+		"usage: dialer [--count N] [--threads T] [--hold] [--step] [--keep] [--exhausted] [--nonblocking] [--v6mapped] [--fastopen] "
 		"[--mute] [--timeout MS] [--marks] HOST PORT\n");
 	exit(2);
 }
@@ -209,6 +245,8 @@ static void parse(int argc, char **argv)
 		{ "threads", 1, NULL, 't' },
 		{ "hold", 0, NULL, 'h' },
 		{ "step", 0, NULL, 's' },
+		{ "keep", 0, NULL, 'p' },
+		{ "exhausted", 0, NULL, 'x' },
 		{ "nonblocking", 0, NULL, 'n' },
 		{ "v6mapped", 0, NULL, '6' },
 		{ "fastopen", 0, NULL, 'f' },
@@ -235,6 +273,12 @@ static void parse(int argc, char **argv)
 			break;
 		case 's':
 			want.step = true;
+			break;
+		case 'p':
+			want.keep = true;
+			break;
+		case 'x':
+			want.exhausted = true;
 			break;
 		case 'n':
 			want.nonblocking = true;
@@ -264,6 +308,7 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	parse(argc, argv);
+	exhaust(false); /* preloaded/poor.c */
 	alarm(LIMIT_S);
 	if (want.step)
 		dial_by_steps();

@@ -213,6 +213,22 @@ static void dial_as_somebody_else(void)
 	dial_later();
 }
 
+/* As servers do on behalf of a user: root again afterwards. */
+static void dial_as_a_user_for_a_moment(void)
+{
+	bool before = dial(false), meanwhile;
+
+	wait_a_second();
+	if (seteuid(65534))
+		_exit(9);
+	meanwhile = dial(false);
+	wait_a_second();
+	meanwhile |= dial(true);
+	if (seteuid(0))
+		_exit(9);
+	report("answers: %d %d %d\n", before, meanwhile, dial(false));
+}
+
 static void dial_in_another_root(void)
 {
 	leave_root();
@@ -307,6 +323,7 @@ int main(int argc, char **argv)
 		{ "keep-the-first", keep_the_first },
 		{ "daemon", live_as_daemon },
 		{ "another-user", dial_as_somebody_else },
+		{ "user-for-a-moment", dial_as_a_user_for_a_moment },
 		{ "another-root", dial_in_another_root },
 		{ "another-root-and-user", dial_elsewhere_as_somebody_else },
 		{ "look", look_at_itself },

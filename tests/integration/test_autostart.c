@@ -494,8 +494,9 @@ static void directory_that_a_stranger_made_is_not_used(void **state)
 		skip_because("only root becomes another user");
 	if (access(dir, F_OK) == 0)
 		skip_because("%s is there already", dir);
-	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(mkdir(dir, 0700), 0);
 	assert_int_equal(chown(dir, stranger() + 1, stranger() + 1), 0);
+	assert_int_equal(chmod(dir, 0777), 0); /* he would like to have them in there */
 	assert_string_equal(start_as(&start).answer, "backend-1");
 	assert_int_equal(rmdir(dir), 0); /* it is empty */
 	assert_int_equal(mkdir(own, 0755), 0);

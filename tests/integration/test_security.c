@@ -29,7 +29,7 @@
 #include "support/services.h"
 #include "support/table_builder.h"
 
-enum { VICTIM = 64321, STRANGER = 64322, LIMIT_MS = 60000, MAPPED = 200, REFUSED = 200 };
+enum { VICTIM = 64321, STRANGER = 64322, NOBODY = 65534, LIMIT_MS = 60000, MAPPED = 200, REFUSED = 200 };
 
 static void write_text(const char *path, const char *text)
 {
@@ -124,10 +124,11 @@ static pid_t start_exchanging(const char *a, const char *b)
 }
 
 /*
- * The directory lies in one of the stranger's, who may therefore put anything in its place: his own, with a table of his. Whatever
- * the moment, the one that is read is the one that was looked at.
+ * The directory lies in one of the stranger's, who may therefore put anything in its place: his own, with a table of his, or with
+ * one that the victim would believe elsewhere, as a second name of an old one is. Whatever the moment, what is read lies in the
+ * directory that was looked at.
  */
-static void exchange_between_look_and_map_leads_nowhere(void **state)
+static void exchange_leads_nowhere(uid_t owner)
 {
 	struct trust trust = { .euid = VICTIM, .shim_uid = VICTIM };
 	char *top = scratch_dir(), *dir = format("%s/dir", top), *other = format("%s/other", top);
@@ -135,11 +136,9 @@ static void exchange_between_look_and_map_leads_nowhere(void **state)
 	int mapped = 0, refused = 0, foreign = 0, odd = 0;
 	pid_t pid;
 
-	(void)state;
-	need_root();
 	publish_alone(dir, builder_web("10.0.0.1:80"));
 	publish_alone(other, builder_web("10.66.66.66:80"));
-	assert_int_equal(chown(format("%s/table", other), STRANGER, STRANGER) + chown(other, STRANGER, STRANGER), 0);
+	assert_int_equal(chown(format("%s/table", other), owner, owner) + chown(other, STRANGER, STRANGER), 0);
 	assert_int_equal(chown(top, STRANGER, STRANGER) + chmod(top, 0755), 0);
 	assert_int_equal(chown(format("%s/table", dir), VICTIM, VICTIM) + chown(dir, VICTIM, VICTIM), 0);
 	pid = start_exchanging(dir, other);
@@ -163,6 +162,14 @@ static void exchange_between_look_and_map_leads_nowhere(void **state)
 	assert_int_equal(foreign, 0);
 	assert_int_equal(odd, 0);
 	assert_true(mapped >= MAPPED && refused >= REFUSED);
+}
+
+static void exchange_between_look_and_map_leads_nowhere(void **state)
+{
+	(void)state;
+	need_root();
+	exchange_leads_nowhere(STRANGER);
+	exchange_leads_nowhere(VICTIM);
 }
 
 /* ---- locks ---- */
@@ -278,6 +285,23 @@ static void lock_that_a_stranger_made_is_refused(void **state)
 	assert_int_equal(run_shell(NULL, "test $(stat -c %%a %s) = 600", lock)->exit_status, 0);
 }
 
+/* Whatever the umask: what a program makes is for its user, what all may read nobody else may write. */
+static void umask_gives_nothing_away(void **state)
+{
+	static const char *const modes[] = { "table 644", "lock 600", "ledger 600", ". 755" };
+	const char *dir = format("%s/dir", scratch_dir());
+	const char *const *env = with_env(NULL, format("DIR=%s", dir), format("FILE=%s.json", dir), format("BIN=%s", built("")),
+					  NULL);
+
+	(void)state;
+	write_text(format("%s.json", dir), "{\"services\": [{\"name\": \"web\", \"ports\": [{\"port\": 80}], "
+					   "\"endpoints\": [\"10.0.0.1:80\"]}]}");
+	assert_clean(run_shell(env, "umask 000; \"$BIN/fairdial\" publish --services $FILE --dir $DIR >/dev/null && rm $DIR/ledger && "
+				    "FAIRDIAL_DIR=$DIR LD_PRELOAD=$BIN/libfairdial.so cat /dev/null"));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		assert_clean(run_shell(env, "set -- %s; test \"$(stat -c %%a $DIR/$1)\" = $2", modes[i]));
+}
+
 /* ---- places that are strange ---- */
 
 static const char *made(const char *line)
@@ -367,11 +391,14 @@ static const char *readable_copies(void)
 	return place;
 }
 
-static void assert_passed_over_by_all(const struct backends *b, const char *bin, const char *mine)
+static const char *const *victim_env(const struct backends *b, const char *bin, const char *mine)
 {
-	const char *const *env = with_env(NULL, "FAIRDIAL_DIR", "FAIRDIAL_LEDGER", "FAIRDIAL_SERVICES",
-					  "KUBERNETES_SERVICE_HOST", format("BIN=%s", bin), format("MINE=%s", mine),
-					  format("TO=%s %d", backends_address(b, 0), backends_port(b, 0)), NULL);
+	return with_env(NULL, "FAIRDIAL_DIR", "FAIRDIAL_LEDGER", "FAIRDIAL_SERVICES", "KUBERNETES_SERVICE_HOST",
+			format("BIN=%s", bin), format("MINE=%s", mine), format("TO=%s %d", backends_address(b, 0), backends_port(b, 0)), NULL);
+}
+
+static void assert_passed_over_by_readers(const char *const *env)
+{
 	struct process *p = as_victim(env, "LD_PRELOAD=$BIN/libfairdial.so $BIN/dialer --count 4 $TO");
 
 	assert_clean(p);
@@ -383,6 +410,13 @@ static void assert_passed_over_by_all(const struct backends *b, const char *bin,
 	p = as_victim(env, "$BIN/fairdial status");
 	assert_int_equal(p->exit_status, 1);
 	assert_int_equal(p->out_length, 0);
+}
+
+static void assert_passed_over_by_all(const char *const *env)
+{
+	struct process *p;
+
+	assert_passed_over_by_readers(env);
 	p = as_victim(env, "exec timeout 30 $BIN/fairdial agent --services $MINE --dir /tmp/fairdial-$(id -u)");
 	assert_int_equal(p->exit_status, 1);
 	assert_non_null(strstr(p->err_text, "/tmp/fairdial-"));
@@ -397,7 +431,7 @@ static void assert_passed_over_by_all(const struct backends *b, const char *bin,
 static void directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all(void **state)
 {
 	struct backends *b = backends_start(3, ONE_PORT);
-	const char *dir = format("/tmp/fairdial-%d", VICTIM), *bin, *file;
+	const char *dir = format("/tmp/fairdial-%d", VICTIM), *bin, *file, *const *env;
 	struct services *s = services_at_first(b, NULL);
 	char *his, *table;
 	size_t size;
@@ -410,17 +444,23 @@ static void directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all(vo
 	file = format("%s/services.json", bin);
 	write_text(file, format("{\"services\": [{\"name\": \"phantom\", \"ports\": [{\"port\": 80}], \"endpoints\": [\"%s:%d\"]}]}",
 				backends_address(b, 1), backends_port(b, 1)));
+	env = victim_env(b, bin, file);
 	own_place("/tmp");
 	/* His own directory, with a table that would lead the victim elsewhere. */
 	assert_int_equal(mkdir(dir, 0755), 0);
 	his = format("%s/table", dir);
 	write_file(his, table, size);
 	assert_int_equal(chown(his, STRANGER, STRANGER) + chown(dir, STRANGER, STRANGER), 0);
-	assert_passed_over_by_all(b, bin, file);
+	assert_passed_over_by_all(env);
 	/* With a table that the victim would believe, linked there by name. */
 	assert_int_equal(chown(his, VICTIM, VICTIM), 0);
-	assert_passed_over_by_all(b, bin, file);
-	assert_int_equal(unlink(his) + rmdir(dir), 0);
+	assert_passed_over_by_all(env);
+	/* A link to a directory of the victim's own, with a table of its own. */
+	assert_int_equal(mkdir("/tmp/own", 0755) + chown("/tmp/own", VICTIM, VICTIM), 0);
+	assert_int_equal(rename(his, "/tmp/own/table") + rmdir(dir), 0);
+	assert_int_equal(symlink("/tmp/own", dir) + lchown(dir, STRANGER, STRANGER), 0);
+	assert_passed_over_by_readers(env);
+	assert_int_equal(unlink(dir), 0);
 	/* What the directory is there for. */
 	assert_int_equal(mkdir(dir, 0700), 0);
 	write_file(his, table, size);
@@ -428,6 +468,28 @@ static void directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all(vo
 	assert_null(strstr(as_victim(with_env(NULL, "FAIRDIAL_DIR", NULL),
 				     format("LD_PRELOAD=%s/libfairdial.so %s/dialer --count 4 %s %d", bin, bin,
 					    backends_address(b, 0), backends_port(b, 0)))->out_text, "backend-1"));
+}
+
+static const char *life_of_root(const struct services *s, const char *life)
+{
+	struct process *p = run(s->env, built("helpers/lives"), life, SERVICE_ADDRESS, "80", "-", NULL);
+
+	assert_clean(p);
+	return p->out_text;
+}
+
+/* Only where nobody listens at the Service's own address is a dial answered that the table has led elsewhere. */
+static void user_that_a_program_is_for_a_moment_is_not_believed(void **state)
+{
+	struct backends *b = backends_start(2, ONE_PORT);
+	struct services *s = services_of_web(b, NULL);
+
+	(void)state;
+	need_root();
+	assert_int_equal(chmod(s->root, 0755) + chmod(s->dir, 0755), 0);
+	assert_int_equal(chown(s->table, NOBODY, NOBODY) + chown(s->dir, NOBODY, NOBODY), 0);
+	assert_string_equal(life_of_root(s, "user-for-a-moment"), "answers: 0 0 0\n");
+	assert_non_null(strstr(life_of_root(s, "another-user"), " 1 1\n")); /* for good, it is that user */
 }
 
 /* In a directory of the stranger's, who can rename what is in it: the name leads to a folder of ours when it is to be removed. */
@@ -447,6 +509,24 @@ static void private_directory_of_run_that_became_a_link_is_not_followed(void **s
 	assert_int_equal(p->exit_status, 0);
 	assert_int_equal(access(format("%s/moved", place), F_OK), 0); /* so it was exchanged */
 	assert_int_equal(access(format("%s/file", precious), F_OK), 0);
+}
+
+/* The same before anything is published: it waits for its services, which come from a FIFO. */
+static void private_directory_of_run_that_became_a_link_is_not_written_to(void **state)
+{
+	const char *place = scratch_dir(), *precious = scratch_dir(), *fifo = format("%s/fifo", scratch_dir());
+	const char *const *env = with_env(NULL, "FAIRDIAL_DIR", format("TMPDIR=%s", place), format("PRECIOUS=%s", precious),
+					  format("FIFO=%s", fifo), format("RUN=%s run", built("fairdial")), NULL);
+	struct process *p;
+
+	(void)state;
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	p = run_shell(env, "$RUN --services $FIFO -- true & P=$!; until D=$(ls -d $TMPDIR/fairdial-run-* 2>/dev/null); do sleep 0.02; done; "
+			   "mv $D $TMPDIR/moved; ln -s $PRECIOUS $D; echo '{\"services\": [{\"name\": \"web\", \"ports\": "
+			   "[{\"port\": 80}], \"endpoints\": [\"10.0.0.1:80\"]}]}' >$FIFO; wait $P");
+	assert_int_equal(p->exit_status, 1);
+	assert_non_null(strstr(p->err_text, "cannot open the directory"));
+	assert_clean(run_shell(env, "test -z \"$(ls $PRECIOUS)\" && test -z \"$(ls $TMPDIR/moved)\""));
 }
 
 /* ---- what a Service may claim ---- */
@@ -590,9 +670,12 @@ int main(int argc, char **argv)
 		TEST(lock_of_a_stranger_keeps_nobody_from_publishing),
 		TEST(lock_of_one_namespace_is_the_trouble_of_its_table_alone),
 		TEST(lock_that_a_stranger_made_is_refused),
+		TEST(umask_gives_nothing_away),
 		TEST(places_that_hold_no_table_are_as_without),
 		TEST(directory_in_tmp_that_a_stranger_made_first_is_passed_over_by_all),
+		TEST(user_that_a_program_is_for_a_moment_is_not_believed),
 		TEST(private_directory_of_run_that_became_a_link_is_not_followed),
+		TEST(private_directory_of_run_that_became_a_link_is_not_written_to),
 		TEST(service_claims_no_address_but_those_the_api_gave_it),
 		TEST(other_namespace_takes_no_dial_of_a_service),
 		TEST(endpoints_that_can_be_no_pods_are_left_out),

@@ -6,6 +6,7 @@
 #include "support/testing.h"
 
 #include <jansson.h>
+#include <signal.h>
 
 #include "support/cleanup.h"
 #include "support/process.h"
@@ -220,7 +221,8 @@ static void arguments_are_nothing_that_a_terminal_obeys(void **state)
 					     "run --service \"$ODD\" -- true", "install \"$ODD\"", "inject --mode \"$ODD\"",
 					     "check \"$ODD\"" };
 	const char *dir = table_dir();
-	const char *const *env = with_env(plain_env, "ODD=a\033[31m\nb\xff", format("FAIRDIAL_DIR=%s", dir), NULL);
+	const char *const *env = with_env(plain_env, "ODD=a\033[31m\nb\xff\xc2\x9b" "5m\xe2\x80\xae",
+					  format("FAIRDIAL_DIR=%s", dir), NULL);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
@@ -232,6 +234,40 @@ static void arguments_are_nothing_that_a_terminal_obeys(void **state)
 			fail_msg("fairdial %s: exit status %d, stderr \"%s\"", line, p->exit_status, p->err_text);
 		assert_plain(p->err_text);
 	}
+}
+
+#define FILE_OF_WEB "{\"services\": [{\"name\": \"web\", \"ports\": [{\"port\": 80}], \"endpoints\": [\"10.0.0.1:80\"]}]}"
+
+/* Also where all goes well; and by an agent, which speaks of its files for as long as it runs. */
+static void directories_with_such_names_are_told_plainly(void **state)
+{
+	const char *place = format("%s/a\033[31mb\xc2\x9b" "5m", scratch_dir());
+	const char *const *env = with_env(plain_env, format("PLACE=%s", place), NULL);
+	static const char *const lines[] = { "publish --services \"$PLACE.json\" --dir \"$PLACE\"", "status --dir \"$PLACE\"",
+					     "install \"$PLACE\"", "install \"$PLACE\"" };
+	struct process *p;
+
+	(void)state;
+	write_file(format("%s.json", place), FILE_OF_WEB, strlen(FILE_OF_WEB));
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		p = fairdial(env, "%s", lines[i]);
+		assert_int_equal(p->exit_status, 0);
+		assert_true(p->out_length > 0);
+		assert_plain(p->out_text);
+		assert_plain(p->err_text);
+	}
+	p = process_start(&(struct start){
+		.argv = ARGV("sh", "-c",
+			     format("exec %s agent --services \"$PLACE.json\" --dir \"$PLACE-2\" 2>&1", built("fairdial"))),
+		.env = env });
+	process_expect(p, "published 1 service", LIMIT_MS);
+	write_file(format("%s.json", place), "{", 1);
+	process_signal(p, SIGHUP);
+	process_expect(p, "the last good one stays", LIMIT_MS);
+	process_signal(p, SIGTERM);
+	process_wait(p, LIMIT_MS);
+	assert_non_null(strstr(p->out_text, "a?[31mb??5m.json"));
+	assert_plain(p->out_text);
 }
 
 /* ---- locales ---- */
@@ -264,6 +300,7 @@ int main(void)
 		TEST(names_of_a_table_are_nothing_that_a_terminal_obeys),
 		TEST(json_of_hostile_names_is_json),
 		TEST(arguments_are_nothing_that_a_terminal_obeys),
+		TEST(directories_with_such_names_are_told_plainly),
 		TEST(text_is_the_same_in_every_locale),
 	};
 

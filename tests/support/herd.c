@@ -17,7 +17,7 @@
 #include "support/services.h"
 #include "support/table_builder.h"
 
-enum { MOST_MEMBERS = 12, LIMIT_S = 240, PAUSE_US = 4000 };
+enum { MOST_MEMBERS = 12, LIMIT_S = 240, PAUSE_US = 4000, END_PAUSE_US = 10000, MOST_REAPED = 100 };
 
 struct herd {
 	struct torture_counts *counts;
@@ -36,7 +36,7 @@ struct tormentor {
 	const char *argv[16];
 	char seed[24];
 	uint64_t random;
-	int count;
+	int count, nowhere; /* a descriptor for what they print */
 	pid_t members[MOST_MEMBERS];
 	bool stopped[MOST_MEMBERS], killed[MOST_MEMBERS];
 };
@@ -51,7 +51,7 @@ static void start_member(struct tormentor *t, int i)
 	const struct start start = { .argv = t->argv, .env = t->plan->env };
 
 	snprintf(t->seed, sizeof(t->seed), "%u", 1 + chance(t, 1u << 30));
-	t->members[i] = process_fork(&start, open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
+	t->members[i] = process_fork(&start, t->nowhere, 2);
 	if (t->members[i] < 0)
 		_exit(3);
 	setpgid(t->members[i], t->members[i]); /* also here: who comes first may signal the group */
@@ -105,16 +105,16 @@ static void judge(struct tormentor *t, int i, int status)
 	}
 }
 
-/* False where nobody is left. */
-static bool reap(struct tormentor *t, int flags)
+/* False where nobody is left. Not all at once, or where they die faster than they are started it would have no end. */
+static bool reap(struct tormentor *t)
 {
 	int status, i;
 	pid_t pid;
 
-	for (;;) {
+	for (int n = 0; n < MOST_REAPED; n++) {
 		siginfo_t info = { .si_pid = 0 };
 
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | flags) < 0)
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | WNOHANG) < 0)
 			return errno == EINTR;
 		if (info.si_pid == 0)
 			return true;
@@ -129,6 +129,7 @@ static bool reap(struct tormentor *t, int flags)
 		else if (i >= 0)
 			t->members[i] = 0;
 	}
+	return true;
 }
 
 static void one_torment(struct tormentor *t)
@@ -143,24 +144,46 @@ static void one_torment(struct tormentor *t)
 	go_on(t, i);
 }
 
+/*
+ * A stop that meets a fork is kept for the child, and a continuation that follows at once does not take it back there
+ * (kernel/signal.c, prepare_signal: SIGCONT counts as ignored, and the children to come do not hear of it). Whoever has lost
+ * his parent then stays stopped, and his group has no member here any more.
+ */
+static void let_all_go_on(void)
+{
+	FILE *children = fopen("/proc/thread-self/children", "re");
+	pid_t pid, group;
+
+	while (children && fscanf(children, "%d", &pid) == 1) {
+		group = getpgid(pid);
+		if (group > 0 && group != getpgrp())
+			kill(-group, SIGCONT);
+	}
+	if (children)
+		fclose(children);
+}
+
 static void torment(struct tormentor *t)
 {
 	long until_ms = now_ms() + 1000L * t->plan->seconds;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	t->nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	for (int i = 0; i < t->count; i++)
 		start_member(t, i);
 	while (t->result->kills < t->plan->kills || now_ms() < until_ms) {
 		one_torment(t);
 		usleep(chance(t, t->plan->pause_us ? t->plan->pause_us : PAUSE_US));
-		reap(t, WNOHANG);
+		reap(t);
 	}
 	atomic_store(&t->counts->stop, 1);
 	for (int i = 0; i < t->count; i++)
 		go_on(t, i);
-	while (reap(t, 0))
-		;
+	while (reap(t)) {
+		let_all_go_on();
+		usleep(END_PAUSE_US);
+	}
 	_exit(0);
 }
 
@@ -227,6 +250,18 @@ struct herd *herd_start(const struct herd_plan *plan)
 	return h;
 }
 
+/* What each of them is doing, down to those whose parents are left, too. */
+static const char *who_is_left(const struct herd *h)
+{
+	return run_shell(NULL,
+			 "show() { grep -E '^(Name|State|Pid|PPid|Threads|SigQ|SigPnd|ShdPnd|SigBlk)' /proc/$1/status | tr '\\n\\t' '; '; "
+			 "echo \"in $(cat /proc/$1/wchan), $(cat /proc/$1/syscall)\"; }; "
+			 "kids() { for p in $(cat /proc/$1/task/*/children); do show $p; kids $p; done; }; "
+			 "show %d; kids %d",
+			 (int)h->pid, (int)h->pid)
+		->out_text;
+}
+
 bool herd_has_ended(struct herd *h)
 {
 	int status;
@@ -237,7 +272,9 @@ bool herd_has_ended(struct herd *h)
 			fail_msg("the tormentor ended with %#x", (unsigned)status);
 	}
 	if (!h->ended && now_ms() > h->end_ms)
-		fail_msg("after %u kills the herd still is not gone", h->result->kills);
+		fail_msg("after %u kills and %u crashes, the last with %#x, the herd still is not gone%s:\n%s", h->result->kills,
+			 h->result->crashed, (unsigned)h->result->last_crash,
+			 atomic_load(&h->counts->stop) ? "" : ", nor told to", who_is_left(h));
 	return h->ended;
 }
 

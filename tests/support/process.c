@@ -324,6 +324,13 @@ void process_wait(struct process *p, int limit_ms)
 		;
 }
 
+bool process_has_ended(const struct process *p)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return p->ended || (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == p->pid);
+}
+
 /* The next untaken line, cut out of the text; NULL where there is none yet. */
 static char *take_line(struct process *p)
 {

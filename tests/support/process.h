@@ -39,6 +39,9 @@ struct process *process_start(const struct start *start);
 /* Until it ends. `limit_ms` is a bound, not an expectation: a test that meets it fails. */
 void process_wait(struct process *p, int limit_ms);
 
+/* Whether it has, by itself or not; it is still there to be waited for. */
+bool process_has_ended(const struct process *p);
+
 /* The next line of its output without the newline; NULL where it ended before one. Valid until the test ends. */
 char *process_line(struct process *p, int limit_ms);
 

@@ -127,14 +127,17 @@ static void written_bounds_are_those_that_are_compared(void **state)
 }
 
 /* RFC 3629: what is too long, a surrogate, too large, cut short, or begins in the middle is none. */
-static void label_keeps_utf8_and_loses_what_is_none(void **state)
+static void label_keeps_utf8_and_loses_what_is_none_or_what_a_terminal_obeys(void **state)
 {
 	static const struct {
 		const char *value, *written;
 	} cases[] = {
 		{ "", "" },
 		{ "web", "web" },
-		{ "tab\there", "tab\there" },
+		{ "tab\there", "tab?here" },
+		{ "two\nlines", "two\\nlines" },
+		{ "\033[31mred\177", "?[31mred?" },
+		{ "\xc2\x9b" "2J\xe2\x80\xae", "?2J?" },
 		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" },
 		{ "\xff", "?" },
 		{ "\x80x", "?x" },
@@ -222,7 +225,7 @@ int main(void)
 		TEST(open_metrics_names_families_without_their_endings_and_has_units_and_an_end),
 		TEST(histogram_counts_what_is_at_a_bound_below_it_and_sums_up),
 		TEST(written_bounds_are_those_that_are_compared),
-		TEST(label_keeps_utf8_and_loses_what_is_none),
+		TEST(label_keeps_utf8_and_loses_what_is_none_or_what_a_terminal_obeys),
 		TEST(answer_of_many_samples_is_whole),
 		TEST(open_metrics_is_for_those_who_want_it_as_much),
 	};

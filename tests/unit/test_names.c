@@ -262,6 +262,31 @@ static void other_domains_are_never_ours(void **state)
 		assert_is(table, in_a_pod, others[i], "");
 }
 
+/*
+ * A namespace called "com": in a pod its Service has the short name that the DNS of the cluster gives it, and no other. Where the
+ * name is asked for as it stands, or in full, it is the world's.
+ */
+static void public_name_is_a_services_only_where_the_dns_of_the_cluster_says_so(void **state)
+{
+	static const char *const others[] = { "google.com.", "www.google.com", "google.com.org", "google", "com" };
+	struct table_builder *b = builder_new();
+	const char *dir = scratch_dir();
+	struct table *table;
+
+	(void)state;
+	builder_service(b, "google.com", "10.96.0.66");
+	publish_alone(dir, b);
+	table = map_table(dir);
+	assert_is(table, in_a_pod, "google.com", "google.com google.com.svc.cluster.local");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_is(table, in_a_pod, others[i], "");
+	assert_is(table, "search shop.svc.cluster.local svc.cluster.local\n", "google.com", ""); /* ndots:1 */
+	assert_is(table, "search shop.svc.cluster.local\noptions ndots:5\n", "google.com", "");
+	assert_is(table, "search example.com\noptions ndots:5\n", "google.com", "");
+	assert_is(table, "nameserver 10.96.0.10\n", "google.com", "");
+	assert_is(table, NULL, "google.com", "");
+}
+
 static void bare_names_need_no_cluster(void **state)
 {
 	struct table *table = names_table();
@@ -364,6 +389,7 @@ int main(void)
 		TEST(a_trailing_dot_means_the_full_name),
 		TEST(single_pods_are_never_ours),
 		TEST(other_domains_are_never_ours),
+		TEST(public_name_is_a_services_only_where_the_dns_of_the_cluster_says_so),
 		TEST(bare_names_need_no_cluster),
 		TEST(the_domain_is_never_assumed),
 		TEST(names_are_completed_in_the_order_of_the_list),

@@ -149,9 +149,9 @@ static void what_a_name_has_in_it_is_no_second_line(void **state)
 	char *path = format("%s/trace", scratch_dir());
 
 	(void)state;
-	write_line(path, "one\nfairdial[1] dial: \033[2Jtwo\177");
+	write_line(path, "one\nfairdial[1] dial: \033[2Jtwo\177\xc2\x9b" "31m");
 	assert_string_equal(after_time(read_file(path, NULL)),
-			    format("fairdial[%d] dial: one?fairdial[1] dial: ?[2Jtwo?\n", getpid()));
+			    format("fairdial[%d] dial: one?fairdial[1] dial: ?[2Jtwo???31m\n", getpid()));
 }
 
 enum { WRITERS = 8, THREADS = 4, LINES = 50 };
