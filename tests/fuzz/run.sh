@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # run.sh BUILD SECONDS TARGET...: libFuzzer on each target for so long, as many at once as JOBS says (the machine's processors),
 # from its corpus and what earlier runs have found. An input that breaks something is left in BUILD/fuzz-found/TARGET, and the
-# exit status is not 0: put it into tests/fuzz/corpus/TARGET, and mend. Nothing is written outside of BUILD.
+# exit status is not 0: put it into tests/fuzz/corpus/TARGET, and mend. Nothing is written outside of BUILD. With SEED, the same
+# each time, as far as it comes in that time.
 set -eu
 
 # run.sh --one BUILD SECONDS TARGET
@@ -16,7 +17,7 @@ fuzz_one() {
 	esac
 	# What is freed is kept apart for a while, to be found when it is used: a quarter of what AddressSanitizer would keep.
 	if ASAN_OPTIONS="quarantine_size_mb=64:${ASAN_OPTIONS-}" "$build/clang-fuzz/address/fuzz/$target" ${words:+"-dict=$words"} \
-		-max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$found/" \
+		${SEED:+"-seed=$SEED"} -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$found/" \
 		"$grown" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
 		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 		cover=$(sed -n 's/.*cov: \([0-9]*\) .*/\1/p' "$log" | tail -1)
