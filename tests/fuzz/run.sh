@@ -17,8 +17,8 @@ fuzz_one() {
 	esac
 	# What is freed is kept apart for a while, to be found when it is used: a quarter of what AddressSanitizer would keep.
 	if ASAN_OPTIONS="quarantine_size_mb=64:${ASAN_OPTIONS-}" "$build/clang-fuzz/address/fuzz/$target" ${words:+"-dict=$words"} \
-		${SEED:+"-seed=$SEED"} -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$found/" \
-		"$grown" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
+		${SEED:+"-seed=$SEED"} -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 \
+		-artifact_prefix="$found/" "$grown" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
 		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 		cover=$(sed -n 's/.*cov: \([0-9]*\) .*/\1/p' "$log" | tail -1)
 		echo "ok    $target: $runs runs in $seconds s, $cover edges"
