@@ -28,6 +28,7 @@
 #include "shim/leave.h"
 #include "support/cleanup.h"
 #include "support/process.h"
+#include "support/refusals.h"
 
 enum { LIMIT_MS = 60000, QUIET_MS = 20, TICKS_US = 25000 /* more than two ticks of the slowest kernel */, PAIRS = 200, RACES = 25 };
 
@@ -367,36 +368,39 @@ static void set_threshold(const char *text)
 	FILE *f;
 
 	if (mount("none", IPV4_SETTINGS, "tmpfs", 0, NULL))
-		exit(101);
+		_exit(101);
 	if (!text)
 		return;
 	f = fopen(IPV4_SETTINGS "/tcp_pingpong_thresh", "w");
 	if (!f || fputs(text, f) < 0 || fclose(f))
-		exit(102);
+		_exit(102);
+}
+
+struct kernel {
+	const struct pair *pair;
+	const char *threshold;
+};
+
+static int look_under(void *what)
+{
+	const struct kernel *kernel = what;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return 100;
+	set_threshold(kernel->threshold);
+	if (!kernel->threshold && personality(UNAME26) < 0)
+		return 103;
+	return (int)look(kernel->pair);
 }
 
 /* What a connection is said to be under a kernel with that setting; without the setting, under an old one. */
 static enum connection is_under(const struct pair *p, const char *threshold)
 {
-	pid_t child;
-	int status;
+	int is = in_forked_child(look_under, &(struct kernel){ p, threshold });
 
-	fflush(NULL);
-	child = fork();
-	if (child == 0) {
-		if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-			exit(100);
-		set_threshold(threshold);
-		if (!threshold && personality(UNAME26) < 0)
-			exit(103);
-		exit((int)look(p));
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 100)
+	if (is == 100)
 		skip_because("only root may have a /proc of its own");
-	if (!WIFEXITED(status) || WEXITSTATUS(status) >= 100)
-		fail_msg("a child ended with status 0x%x", (unsigned)status);
-	return (enum connection)WEXITSTATUS(status);
+	return (enum connection)is;
 }
 
 /* Where that takes more than one answer, what came first within a tick cannot be told, and the connection stays. */
@@ -694,29 +698,22 @@ static void ask_then_call(int signal, siginfo_t *info, void *context)
 #endif
 }
 
-static void filter_moment(unsigned verdict)
+static void trap_moment(void)
 {
+	const struct sigaction action = { .sa_sigaction = ask_then_call, .sa_flags = SA_SIGINFO };
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)moment.number, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + moment.length_at * 8),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, moment.length, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, verdict),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	const struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+	if (sigaction(SIGSYS, &action, NULL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		_exit(125);
-}
-
-static void trap_moment(void)
-{
-	const struct sigaction action = { .sa_sigaction = ask_then_call, .sa_flags = SA_SIGINFO };
-
-	if (sigaction(SIGSYS, &action, NULL))
-		_exit(125);
-	filter_moment(SECCOMP_RET_TRAP);
 }
 
 static const struct moment corking = { .number = SYS_setsockopt, .length_at = 4, .length = sizeof(int) };
@@ -764,19 +761,24 @@ static void request_after_the_last_look_never_reaches_the_server(void **state)
 	assert_int_equal(told.data_segs_in, 1); /* that of slow_exchange */
 }
 
-/* In a process that may not make the call, as under a sandbox's filter, or with a protocol that refuses. */
-static void leave_without(const struct moment *what, const struct pair *p, bool cut, enum connection expected)
-{
-	pid_t child;
+struct refused {
+	const struct moment *call;
+	const struct pair *pair;
+	bool cut;
+};
 
-	fflush(NULL);
-	child = fork();
-	if (child == 0) {
-		moment = *what;
-		filter_moment(SECCOMP_RET_ERRNO | EOPNOTSUPP);
-		exit(leave(p, cut) != expected);
-	}
-	await(child);
+static int leave_where_it_is_refused(void *what)
+{
+	const struct refused *r = what;
+
+	refuse_call_with((unsigned)r->call->number, r->call->length_at, r->call->length, EOPNOTSUPP);
+	return (int)leave(r->pair, r->cut);
+}
+
+/* In a process that may not make the call, as under a sandbox's filter, or with a protocol that refuses. */
+static void leave_without(const struct moment *call, const struct pair *p, bool cut, enum connection expected)
+{
+	assert_int_equal(in_forked_child(leave_where_it_is_refused, &(struct refused){ call, p, cut }), expected);
 }
 
 static void assert_goes_on(const struct pair *p)
