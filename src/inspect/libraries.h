@@ -5,7 +5,8 @@
  * To call a library missing that is there would be a lie, so whatever may find one counts: all folders of ld.so(8) and of musl's
  * ld.so, the whole ld.so.cache by names alone, and folders of all processors. Nothing is said where that is not enough to know: of
  * a loader in a place of its own, whose folders are built into it; where LD_AUDIT or another preloaded object may find it; of
- * $PLATFORM in a search path; where names and folders are so many that looking would take seconds. Nor of what libraries need in turn.
+ * $PLATFORM in a search path; where names and folders are so many that looking would take seconds. Nor of what libraries need in
+ * turn.
  */
 #ifndef FAIRDIAL_INSPECT_LIBRARIES_H
 #define FAIRDIAL_INSPECT_LIBRARIES_H

@@ -16,7 +16,7 @@
 
 #define INITIAL_EVENTS_END "k8s.io/initial-events-end"
 #define TRIGGER_TIME	   "endpoints.kubernetes.io/last-change-trigger-time"
-#define LONGEST_TOKEN	   2048 /* versions and tokens are handed back in a request line; a name of the longest kind makes one of 600 bytes */
+#define LONGEST_TOKEN	   2048 /* that fits a request line, into which it is put again; the longest names make one of 600 bytes */
 
 static const char *const object_kinds[KUBE_KINDS] = {
 	[KUBE_SERVICE] = "Service",

@@ -26,6 +26,13 @@ struct note {
 	bool told; /* under observe: it has been counted */
 };
 
+/* What is to be shared of a port's connections. */
+struct sharing {
+	struct move_shares shares; /* as they were when the first of them was looked at, or the last one left */
+	bool has_shares;
+	bool turn_over; /* as many have moved in the window as may by now, or none may: nobody else counts, in this look */
+};
+
 /* A port as a look finds it, for all of its connections. */
 struct port_now {
 	bool known; /* the rest is of this address */
@@ -37,9 +44,7 @@ struct port_now {
 	struct table_rows rows;
 	uint8_t mode;
 	struct ledger_window window; /* of rebalance; `window.window` 0: none now */
-	struct move_shares shares;   /* as they were when the first of its connections was looked at, or the last one left */
-	bool has_shares;
-	bool turn_over; /* as many have moved in the window as may by now: nobody else counts, in this look */
+	struct sharing sharing[2];   /* by the pod's numbers; of what is only observed, by this process's own */
 };
 
 /* A connection, and what it is to do. */
@@ -127,7 +132,7 @@ static bool open_port(struct round *r)
 		if (!read_port(r) || !table_end(&r->view))
 			return false;
 		p->known = true;
-		p->has_shares = p->turn_over = false;
+		memset(p->sharing, 0, sizeof(p->sharing));
 		p->dest = r->now.entry.dest;
 		p->mark = table_mark(&r->view);
 	}
@@ -138,6 +143,11 @@ static bool open_port(struct round *r)
 static bool is_observed(const struct round *r)
 {
 	return r->now.entry.observed || r->port.mode == MODE_OBSERVE;
+}
+
+static struct sharing *sharing_of(struct round *r)
+{
+	return &r->port.sharing[is_observed(r)];
 }
 
 /* ---- its endpoint ---- */
@@ -307,14 +317,15 @@ static bool take_surplus(struct round *r)
 	const struct ledger *ledger = &r->attachment->ledger;
 	uint32_t moved = ledger_window_moved(ledger, &r->port.window), most;
 	struct ledger_load load = ledger_load(ledger, r->now.key, r->now_ms);
-	struct move_shares *shares = &r->port.shares;
+	struct sharing *sharing = sharing_of(r);
+	struct move_shares *shares = &sharing->shares;
 
-	r->port.has_shares = false;
+	sharing->has_shares = false;
 	if (load.ejected || !take_shares(r, shares) || move_surplus(shares, r->now.weight, load.active) == 0)
 		return false;
 	most = move_allowed(moved + move_surplus_of_all(shares), r->port.tally.newest_ms, r->port.row.policy.rebalance_ms, r->now_ms);
-	r->port.turn_over = moved >= most;
-	if (r->port.turn_over || !ledger_give_up_if(ledger, r->now.key, &load))
+	sharing->turn_over = moved >= most;
+	if (sharing->turn_over || !ledger_give_up_if(ledger, r->now.key, &load))
 		return false;
 	if (ledger_window_take_if(ledger, &r->port.window, moved))
 		return true;
@@ -325,21 +336,23 @@ static bool take_surplus(struct round *r)
 /* A first look, by numbers that may be a moment old: take_surplus decides. */
 static void take_surplus_fact(struct round *r)
 {
-	struct port_now *p = &r->port;
+	struct sharing *sharing = sharing_of(r);
 	struct ledger_load load;
 	uint32_t active;
 
-	if (!p->window.window || r->now.facts.fate != FATE_IN)
+	if (!r->port.window.window || r->now.facts.fate != FATE_IN)
 		return;
 	r->soon = true;
-	if (p->turn_over)
+	if (sharing->turn_over)
 		return;
-	if (!p->has_shares && !take_shares(r, &p->shares))
+	if (!sharing->has_shares && !take_shares(r, &sharing->shares)) {
+		sharing->turn_over = true; /* a walk over the list for each of the others would take its time, and tell no more */
 		return;
-	p->has_shares = true;
+	}
+	sharing->has_shares = true;
 	load = ledger_load(&r->attachment->ledger, r->now.key, r->now_ms);
 	active = is_observed(r) ? r->observed[r->now.row % BOOK_PLACES] : load.active;
-	r->now.facts.surplus = !load.ejected && move_surplus(&p->shares, r->now.weight, active) > 0;
+	r->now.facts.surplus = !load.ejected && move_surplus(&sharing->shares, r->now.weight, active) > 0;
 }
 
 /* ---- why ---- */
@@ -470,8 +483,8 @@ static void report(struct round *r)
 	if (r->now.note->told)
 		return;
 	r->now.note->told = true;
-	r->port.has_shares = false;
-	r->port.turn_over = r->now.reason == MOVE_REBALANCE; /* the rest is counted at the next look */
+	sharing_of(r)->has_shares = false;
+	sharing_of(r)->turn_over = r->now.reason == MOVE_REBALANCE; /* the rest is counted at the next look */
 	tell(r, true);
 }
 

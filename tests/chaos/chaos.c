@@ -105,11 +105,11 @@ static void leave_disk(void *dir)
 	umount2(dir, MNT_DETACH);
 }
 
-/* Small, and not that of others; with room for all the tables and ledgers that one process holds, whose files are gone. */
-static void need_small_disk(const struct stage *stage)
+/* Not that of others, so that it may be full. */
+static void need_own_disk(const struct stage *stage)
 {
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("chaos", stage->s->dir, "tmpfs", 0, "size=64m,mode=0755"))
+	    mount("chaos", stage->s->dir, "tmpfs", 0, format("size=%d,mode=0755", DISK_BYTES)))
 		skip_because("no file system of its own: %s", strerror(errno));
 	after_test(leave_disk, stage->s->dir);
 }
@@ -145,7 +145,7 @@ static void set_stage(struct stage *stage)
 {
 	stage->b = backends_start(ALL, ONE_PORT);
 	stage->s = services_open();
-	need_small_disk(stage);
+	need_own_disk(stage);
 	stage->shim = format("%s/libfairdial.so", stage->s->root);
 	stage->s->env[0] = format("LD_PRELOAD=%s", stage->shim);
 	stage->clock = compiled("cc", "preloaded/clock", "-shared -fPIC");

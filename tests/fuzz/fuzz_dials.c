@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dials and moves with a ledger whose words are anybody's, as the shim takes them: "NUMBER-OF-CHANGES CHANGES ENDPOINTS STEPS". Whatever
- * others have written, a dial finds each usable endpoint, each once, and an end; no more connections leave than are counted; and
- * what the kernel says, the counts are after a few mends. The kernel here is a list of the input's.
+ * Dials and moves with a ledger whose words are anybody's, also while they are under way, as the shim takes them:
+ * "NUMBER-OF-CHANGES CHANGES ENDPOINTS STEPS". Whatever others write, a dial finds each usable endpoint, each once, and an end; no
+ * more connections leave than are counted; and what the kernel says, the counts are after a few mends. The kernel here is a list of
+ * the input's.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -23,10 +24,11 @@
 #define NETWORK	  0xc0000200u /* 192.0.2.0 */
 #define PORT_BE	  0x5000
 
-enum { HESITANT = 1, MAY_TRY = 2, PINNED = 4, RANKED = 8, SLOW_START = 16, MOVES = 128, MENDS = 64 };
+enum { HESITANT = 1, MAY_TRY = 2, PINNED = 4, RANKED = 8, SLOW_START = 16, MOVES = 128, MENDS = 64, CHANGED = 32 };
 enum outcome { ANSWERED, ON_ITS_WAY, DROPPED, REFUSED, TIMED_OUT, OUTCOMES };
 
 struct state {
+	struct ledgers_file file;
 	const struct ledger *ledger;
 	struct ledger_key cursor;
 	struct ledger_verdict verdict;
@@ -120,6 +122,7 @@ static void dial(struct state *s, struct fuzz_input *in)
 	enum outcome outcome = REFUSED;
 	struct candidate chosen;
 	uint32_t tried = 0, n = 0;
+	uint8_t told;
 
 	while (outcome >= REFUSED && choose(s, &pick, balance, flags & PINNED, &chosen)) {
 		FUZZ_HOLDS(chosen.index < ENDPOINTS && (s->rows[chosen.index].flags & ENDPOINT_USABLE));
@@ -128,7 +131,10 @@ static void dial(struct state *s, struct fuzz_input *in)
 		tried |= 1u << chosen.index;
 		n++;
 		pick_mark_tried(&pick, chosen.index);
-		outcome = (enum outcome)(fuzz_number(in, 1) % OUTCOMES);
+		told = (uint8_t)fuzz_number(in, 1);
+		if (told & CHANGED) /* while it dials */
+			ledgers_change(&s->file, in, 1, TAG);
+		outcome = (enum outcome)(told % CHANGED % OUTCOMES);
 		tell(s, &chosen, outcome);
 	}
 	FUZZ_HOLDS(outcome < REFUSED || n == s->tally.usable);
@@ -251,18 +257,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	uint8_t changes = (uint8_t)fuzz_number(&in, 1);
-	struct ledgers_file file = ledgers_good_file();
-	struct state s = { .cursor = { 1, TAG }, .verdict = { 1, 2, 5000, 300000, 1500 }, .now_ms = 1000000000 };
+	struct state s = { .file = ledgers_good_file(), .cursor = { 1, TAG }, .verdict = { 1, 2, 5000, 300000, 1500 },
+			   .now_ms = 1000000000 };
 	struct ledger ledger;
 
-	ledgers_change(&file, &in, changes, TAG);
-	ledgers_mend_head(&file);
-	if (ledgers_attach(&ledger, &file) == 0) {
+	ledgers_change(&s.file, &in, changes, TAG);
+	ledgers_mend_head(&s.file);
+	if (ledgers_attach(&ledger, &s.file) == 0) {
 		s.ledger = &ledger;
 		make_rows(&s, &in);
 		for (int i = 0; i < 64 && in.left; i++, s.now_ms += 1 << i % 16) {
 			uint8_t what = (uint8_t)fuzz_number(&in, 1);
 
+			if (what & CHANGED)
+				ledgers_change(&s.file, &in, 1, TAG);
 			if (what & MENDS)
 				mend_all(&s, &in);
 			else if (what & MOVES)
@@ -271,6 +279,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				dial(&s, &in);
 		}
 	}
-	free(file.bytes);
+	free(s.file.bytes);
 	return 0;
 }

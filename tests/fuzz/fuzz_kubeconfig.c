@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A kubeconfig, JSON or YAML. A refusal is one line, and never has the token or the password of the file in it; what is taken can be used
- * as kube_config.h says.
+ * A kubeconfig, JSON or YAML. A refusal is one line, and never has the token or the password of the file in it; what is taken can
+ * be used as kube_config.h says.
  */
 #include <stdio.h>
 #include <stdlib.h>

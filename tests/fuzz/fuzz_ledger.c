@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ledger whose bytes are anybody's: "HOW NUMBER-OF-CHANGES SLOT CHANGES CALLS". The changes are made to a good ledger (or HOW says
- * that the rest is the file); the calls are what shims do. No number that comes back is beyond its bound, what is told is found
- * again as far as the protocol promises it, nothing hangs, and nothing beyond the end is read or written.
+ * A ledger whose bytes are anybody's: "HOW NUMBER-OF-CHANGES SLOT CHANGES CALLS". The changes are made to a good ledger (or HOW
+ * says that the rest is the file); the calls are what shims do. No number that comes back is beyond its bound, what is told is
+ * found again as far as the protocol promises it, nothing hangs, and nothing beyond the end is read or written.
  */
 #include <stdlib.h>
 
@@ -167,7 +167,7 @@ static void keep(const struct at *at, bool shared)
 	FUZZ_HOLDS(!ledger_take_seen(at->ledger, at->key));
 }
 
-/* No time in the ledger stops mending for good: of the sign of life, of the pod's last mend and of the port's, each holds up once. */
+/* No time in the ledger stops mending for good: the sign of life, the pod's last mend and the port's hold it up once each. */
 static void wait_for_mend(const struct at *at, uint8_t how)
 {
 	struct mend_caller caller = { at->key, how, how & 2, how & 1 };

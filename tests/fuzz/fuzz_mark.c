@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DIR/autostart, whose bytes are anybody's: the first byte says whether the sum is made right afterwards, as a hostile writer would.
- * Nothing in it keeps an agent from being started for longer than the longest pause.
+ * DIR/autostart, whose bytes are anybody's: the first byte says whether the sum is made right afterwards, as a hostile writer
+ * would. Nothing in it keeps an agent from being started for longer than the longest pause.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a process, or the kernel on behalf of it, shows in /proc: its stat line, its maps, its first environment, the objects that it
- * preloads. Which one, the first byte says. The names and texts in them are the process's to choose.
+ * What a process, or the kernel on behalf of it, shows in /proc: its stat line, its maps, its first environment, the objects that
+ * it preloads; and all of its files, "LENGTH FILE" each, as they are opened. Which of these, the first byte says. The names and
+ * texts in them are the process's to choose.
  */
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -122,10 +126,70 @@ static void read_preloads(const char *bytes, size_t len)
 	close(root);
 }
 
+/* ---- a process whose files are the input's ---- */
+
+enum { PROCESS = 1 << 20 }; /* no descriptor */
+
+static struct fuzz_input files;
+
+/* In the place of the C library's: each opening of a file of that process takes the next one. */
+int openat(int dir, const char *name, int flags, ...)
+{
+	va_list args;
+	size_t len;
+	int fd, mode;
+
+	va_start(args, flags);
+	mode = flags & O_CREAT ? va_arg(args, int) : 0;
+	va_end(args);
+	if (dir != PROCESS)
+		return (int)syscall(SYS_openat, dir, name, flags, mode);
+	len = (size_t)fuzz_number(&files, 2);
+	len = len < files.left ? len : files.left;
+	fd = memfd_create(name, MFD_CLOEXEC);
+	if (fd < 0 || write(fd, files.at, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) != 0)
+		abort();
+	files.at += len;
+	files.left -= len;
+	return fd;
+}
+
+static bool is_mesh(uint16_t port)
+{
+	return port == 15001 || port < 8;
+}
+
+static void read_process(const struct fuzz_input *in)
+{
+	struct mapped *mapped = malloc(sizeof(*mapped));
+	struct proc_bytes bytes = { 0 };
+	struct proc_stat stat;
+	int r;
+
+	files = *in;
+	FUZZ_HOLDS(mapped && mapped_take(PROCESS, is_mesh, mapped) == 0 && mapped->is_read);
+	hold_file(&mapped->shim);
+	hold_file(&mapped->table);
+	FUZZ_HOLDS(mapped->mesh_port == 0 || is_mesh(mapped->mesh_port));
+	FUZZ_HOLDS(!mapped->command || strlen(mapped->command) <= 4096);
+	mapped_free(mapped);
+	free(mapped);
+	files = *in;
+	r = proc_has_shim(PROCESS);
+	FUZZ_HOLDS(r == 0 || r == 1);
+	r = proc_is_privileged(PROCESS, true, &bytes);
+	FUZZ_HOLDS(r == 0 || r == 1);
+	r = proc_is_privileged(PROCESS, false, &bytes);
+	FUZZ_HOLDS(r == 0 || r == 1);
+	proc_read_stat(PROCESS, &stat);
+	free(bytes.at);
+	files = (struct fuzz_input){ NULL, 0 };
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	uint8_t what = (uint8_t)fuzz_number(&in, 1) % 4;
+	uint8_t what = (uint8_t)fuzz_number(&in, 1) % 5;
 	char *text = fuzz_copy(in.at, in.left, false);
 
 	if (what == 0)
@@ -134,8 +198,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_maps(text, in.left);
 	else if (what == 2)
 		read_environment(text, in.left);
-	else
+	else if (what == 3)
 		read_preloads(text, in.left);
+	else
+		read_process(&in);
 	free(text);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who shows a table and a ledger whose bytes are anybody's: the snapshot behind `status`, `top` and `explain`, what that tells of a dial,
- * and the counters behind /metrics. "LENGTH HOW CHANGES-OF-THE-TABLE CHANGES-OF-THE-LEDGER", of which the last is also what explain is
- * asked for. What is copied ends, what is told is there, and counters only grow.
+ * Who shows a table and a ledger whose bytes are anybody's: the snapshot behind `status`, `top` and `explain`, what that tells of
+ * a dial, and the counters behind /metrics. "LENGTH HOW CHANGES-OF-THE-TABLE CHANGES-OF-THE-LEDGER", of which the last is also
+ * what explain is asked for. What is copied ends, what is told is there, and counters only grow.
  */
 #include <errno.h>
 #include <stdlib.h>

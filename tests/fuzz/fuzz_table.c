@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A table whose bytes are anybody's (tables.h). Whatever is asked of it, what is chosen is among the port's rows, nothing is read beyond
- * its end, nothing hangs.
+ * A table whose bytes are anybody's (tables.h). Whatever is asked of it, what is chosen is among the port's rows, nothing is read
+ * beyond its end, nothing hangs.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One collection of the API as the agent follows it, from a server that says anything: "HOW (STATUS ERROR PIECE LENGTH BODY)...", one
- * in brackets for each request: a list, page by page, initial events, a watch with its bookmarks and errors. Each ends well: what is
- * asked for next is a path that fits a request line, the trouble is a text that ends, and once the server is a good one again, it is
- * listed anew, and the model is what it says. The connection here is the input.
+ * One collection of the API as the agent follows it, from a server that says anything: "HOW (STATUS ERROR PIECE LENGTH BODY)...",
+ * one in brackets for each request: a list, page by page, initial events, a watch with its bookmarks and errors. Each ends well:
+ * what is asked for next is a path that fits a request line, the trouble is a text that ends, and once the server is a good one
+ * again, it is listed anew, and the model is what it says. The connection here is the input.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -145,11 +145,15 @@ static struct response response_of(struct fuzz_input *in)
 
 /* ---- a server that is good ---- */
 
-#define SERVICE "\"metadata\":{\"name\":\"good\",\"namespace\":\"shop\",\"resourceVersion\":\"7\"},\"spec\":{\"clusterIP\":\"10.96.0.7\"," \
-		"\"ports\":[{\"port\":80}]}"
-#define SLICE	"\"metadata\":{\"name\":\"good-x\",\"namespace\":\"shop\",\"resourceVersion\":\"7\",\"labels\":{\"kubernetes.io/service-name\":" \
-		"\"good\"}},\"addressType\":\"IPv4\",\"endpoints\":[]"
-#define END	"{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}"
+#define SERVICE                                                                                                              \
+	"\"metadata\":{\"name\":\"good\",\"namespace\":\"shop\",\"resourceVersion\":\"7\"},\"spec\":{\"clusterIP\":" \
+	"\"10.96.0.7\",\"ports\":[{\"port\":80}]}"
+#define SLICE                                                                                                                \
+	"\"metadata\":{\"name\":\"good-x\",\"namespace\":\"shop\",\"resourceVersion\":\"7\",\"labels\":{"                       \
+	"\"kubernetes.io/service-name\":\"good\"}},\"addressType\":\"IPv4\",\"endpoints\":[]"
+#define END                                                                                                                  \
+	"{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\",\"annotations\":{"                             \
+	"\"k8s.io/initial-events-end\":\"true\"}}}}"
 
 static struct response good_list(bool slices)
 {

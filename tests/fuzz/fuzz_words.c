@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The small forms that people write in files, annotations and the environment: addresses, durations, policies, lists of Services,
- * base64; and how any text is shown. Which one, the first byte says. What is understood is printed so that it is understood again, as
- * the same.
+ * base64; and how any text is shown. Which one, the first byte says. What is understood is printed so that it is understood again,
+ * as the same.
  */
 #include <jansson.h>
 #include <stdio.h>

@@ -14,7 +14,8 @@
 struct model *fuzz_model(void)
 {
 	struct addr own = { .is_v4 = 1, .ip = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
-	struct model_options options = { .node = "n1", .zone = "a", .namespace = "shop", .pod = "web-1", .addresses = &own, .address_count = 1 };
+	struct model_options options = { .node = "n1", .zone = "a", .namespace = "shop", .pod = "web-1", .addresses = &own,
+					 .address_count = 1 };
 	struct model *model = model_new(&options);
 
 	if (!model)

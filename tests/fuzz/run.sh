@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh BUILD SECONDS TARGET...: libFuzzer on each target for so long, as many targets at once as JOBS says (the processors),
-# from its corpus and what earlier runs have found. An input that breaks something is left in BUILD/fuzz-found/TARGET, and the exit
-# status is 1: put it into tests/fuzz/corpus/TARGET, and mend. Nothing is written outside of BUILD. With SEED, the same each time, as far
-# as it comes in that time.
+# run.sh BUILD SECONDS TARGET...: libFuzzer on each target for so long, as many at once as JOBS says (the machine's processors),
+# from its corpus and what earlier runs have found. An input that breaks something is left in BUILD/fuzz-found/TARGET, and the
+# exit status is not 0: put it into tests/fuzz/corpus/TARGET, and mend. Nothing is written outside of BUILD. With SEED, the same
+# each time, as far as it comes in that time.
 set -eu
 
 # run.sh --one BUILD SECONDS TARGET
@@ -17,8 +17,8 @@ fuzz_one() {
 	esac
 	# What is freed is kept apart for a while, to be found when it is used: a quarter of what AddressSanitizer would keep.
 	if ASAN_OPTIONS="quarantine_size_mb=64:${ASAN_OPTIONS-}" "$build/clang-fuzz/address/fuzz/$target" ${words:+"-dict=$words"} \
-		${SEED:+"-seed=$SEED"} -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$found/" \
-		"$grown" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
+		${SEED:+"-seed=$SEED"} -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 \
+		-artifact_prefix="$found/" "$grown" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
 		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 		cover=$(sed -n 's/.*cov: \([0-9]*\) .*/\1/p' "$log" | tail -1)
 		echo "ok    $target: $runs runs in $seconds s, $cover edges"

@@ -197,6 +197,13 @@ def of_proc():
     write('proc', 'environ', [2], 'LD_PRELOAD=/x.so:/opt/fairdial/libfairdial.so\0FAIRDIAL=observe\0FAIRDIAL_DIR=/run/x\0'
           'FAIRDIAL_LEDGER=/run/y\0FAIRDIAL_ONLY=web.shop, db\0FAIRDIAL_EXCEPT=\0FAIRDIAL_BALANCE=p2c\0PATH=/bin\0')
     write('proc', 'preloads', [3], '/x/libfairdial.so:liba.so  /b/$LIB/c.so\t\x1b[1m:/d')
+    files = [b'7f65a0-7f66b0 r-xp 00001000 00:27 2 /x/libfairdial.so\n', b'Name:\ta\nNSpid:\t42\t1\n',
+             b'  sl  local_address rem_address   st\n   0: 00000000:3A99 00000000:0000 0A 00000000:00000000\n', b'',
+             b'A=b\0LD_PRELOAD=/x/libfairdial.so\0', b'/bin/a\0-b\0']
+    write('proc', 'process', [4], b''.join(struct.pack('<H', len(file)) + file for file in files))
+    auxv = struct.pack('<QQQQ', 6, 4096, 23, 1)
+    files = [b'7f65a0-7f66b0 r--p 00001000 00:27 2 /x/' + b'y' * 300 + b'\n7f65a0-7f66b0 r-xp 0 00:27 2 /x/libfairdial.so (deleted)\n', auxv, auxv]
+    write('proc', 'process-with-shim', [4], b''.join(struct.pack('<H', len(file)) + file for file in files))
     write('mark', 'started', [1], struct.pack('<QII', 1, 1, 3))
     write('mark', 'failed', [1], struct.pack('<QII', 1 << 62, 3, 0xffffffff), 'cannot follow')
     write('mark', 'other', [3], 'not a mark of ours')

@@ -15,7 +15,8 @@ enum { IS_WHOLE = 1, MEND_AREA = 2, MEND_ROWS = 4 };
 
 struct addr tables_address(uint8_t last, uint16_t port)
 {
-	return (struct addr){ .is_v4 = 1, .ip = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = last }, .port_be = (uint16_t)(port << 8 | port >> 8) };
+	return (struct addr){ .is_v4 = 1, .ip = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = last },
+			      .port_be = (uint16_t)(port << 8 | port >> 8) };
 }
 
 /* Of two Services, with five endpoints, of one generation. */
@@ -38,8 +39,8 @@ static struct tables_file good_file(void)
 	struct tables_file file;
 
 	for (uint8_t i = 0; i < 5; i++)
-		at[i] = (struct spec_endpoint){ .addr = tables_address(i, i < 3 ? 8080 : 3306), .weight = i, .flags = ENDPOINT_READY | ENDPOINT_USABLE,
-						.zone = i & 1 ? "a" : NULL };
+		at[i] = (struct spec_endpoint){ .addr = tables_address(i, i < 3 ? 8080 : 3306), .weight = i,
+						.flags = ENDPOINT_READY | ENDPOINT_USABLE, .zone = i & 1 ? "a" : NULL };
 	if (slots_init(&rows, TABLES_SLOTS) < 0 || slots_init(&cursors, TABLES_SLOTS) < 0 ||
 	    image_build(&spec, &options, &rows, &cursors, &image, &why) < 0)
 		abort();

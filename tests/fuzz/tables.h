@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables whose bytes an input has changed: "HOW CHANGES". HOW says whether the rest is the file itself, or changes to a good one, and
- * whether the sums are made right afterwards, as a hostile writer would.
+ * Tables whose bytes an input has changed: "HOW CHANGES". HOW says whether the rest is the file itself or changes to a good one,
+ * and whether the sums are made right afterwards, as a hostile writer would.
  */
 #ifndef FAIRDIAL_TESTS_FUZZ_TABLES_H
 #define FAIRDIAL_TESTS_FUZZ_TABLES_H

@@ -1066,7 +1066,9 @@ static void start(struct combination *c)
 	alarm(60);
 	for (int i = 0; i < 20 && !play_once(c); i++)
 		;
-	_exit(0);
+	/* So that lines are counted (tests/coverage.sh), which under another root or user says that it cannot. */
+	close(2);
+	exit(0);
 }
 
 /* Until one of them ends; -1: there is none. */

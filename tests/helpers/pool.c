@@ -30,6 +30,8 @@
  *	orphan			a child goes on, its parent ends			"orphan 0"
  *	vfork			a child that shares the memory dials and asks	"vfork STATUS"
  *	exec			goes on as a new program with these connections	"exec N"
+ *	tight N			as open, with no memory to be had until threads that it made have ended	"tight N"
+ *	refuse connect, clone	the kernel refuses that call from now on, in all threads	"refuse 0"
  *	user			gives up its user and its group, in all threads		"user 0"
  *	hand			a thread goes on, the first one ends		"hand 0"
  *	leave			the first thread ends, and is the only one
@@ -39,16 +41,22 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -192,7 +200,7 @@ static int behind_last(void)
 	return words[2] ? first() + atoi(words[2]) : count;
 }
 
-static void open_more(void)
+static int open_connections(void)
 {
 	struct sockaddr_in to = words[2] && words[3] ? place(words[2], words[3]) : place(own_address, own_port);
 	int opened = 0;
@@ -206,7 +214,12 @@ static void open_more(void)
 		opened++;
 		count++;
 	}
-	say("open", opened);
+	return opened;
+}
+
+static void open_more(void)
+{
+	say("open", open_connections());
 }
 
 static void turn_all(struct turns *turns, const char *question)
@@ -493,7 +506,7 @@ static void fork_on(void)
 
 static void up(void)
 {
-	_exit(0);
+	exit(0);
 }
 
 static void orphan(void)
@@ -547,6 +560,61 @@ static void inherit(char *list)
 	say("exec", count);
 }
 
+/* ---- what it may not have ---- */
+
+/* What it has already stays. */
+static void allow_memory(bool more)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_AS, &limit);
+	limit.rlim_cur = more ? limit.rlim_max : 0;
+	setrlimit(RLIMIT_AS, &limit);
+}
+
+/* By the links of a folder, which takes no memory: its own two, and one of each thread. */
+static void wait_for_threads(void)
+{
+	struct stat task;
+
+	while (stat("/proc/self/task", &task) == 0 && task.st_nlink > 2 + 1)
+		usleep(1000);
+}
+
+static void open_without_memory(void)
+{
+	int opened;
+
+	allow_memory(false);
+	opened = open_connections();
+	wait_for_threads();
+	allow_memory(true);
+	say("tight", opened);
+}
+
+static void refuse_calls(unsigned first, unsigned second, int error)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, first, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, second, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog rules = { sizeof(filter) / sizeof(*filter), filter };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	say("refuse", (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &rules));
+}
+
+static void refuse(void)
+{
+	if (words[1] && !strcmp(words[1], "clone"))
+		refuse_calls(SYS_clone, SYS_clone3, EAGAIN);
+	else
+		refuse_calls(SYS_connect, SYS_connect, EOPNOTSUPP);
+}
+
 static void give_up_user(void)
 {
 	say("user", setgid(65534) || setuid(65534));
@@ -588,7 +656,8 @@ static const struct command {
 	{ "options", options }, { "tasks", tasks }, { "reuse", reuse }, { "redial", redial },
 	{ "shift", shift }, { "double", twice },
 	{ "close", close_connections }, { "clear", clear }, { "fork", fork_on }, { "up", up }, { "orphan", orphan },
-	{ "vfork", vfork_one }, { "exec", exec_on }, { "user", give_up_user },
+	{ "vfork", vfork_one }, { "exec", exec_on }, { "tight", open_without_memory }, { "refuse", refuse },
+	{ "user", give_up_user },
 	{ "hand", hand }, { "leave", leave },
 };
 

@@ -10,6 +10,7 @@
  *	subreaper	it adopts orphans (PR_SET_CHILD_SUBREAPER)
  *	udp		connects a datagram socket: "udp"
  *	interrupt	a handler without SA_RESTART runs in the middle; the connection comes about all the same: "EINTR backend-1"
+ *	close		and it closes the socket that is dialed: "EBADF"
  *	restart		the handler has SA_RESTART: "handled backend-1"
  *	leave		the handler of SIGUSR1 leaves the dial by siglongjmp: "left", if nothing but the socket stays open
  *	cancel		the thread that dials is cancelled: "cancelled"
@@ -44,7 +45,7 @@ enum { LIMIT_S = 120, SIGNAL_AFTER_US = 100000, CHILDREN = 16 };
 
 static const char *how, *host, *port;
 static long begun_ms, took_ms;
-static volatile sig_atomic_t handled;
+static volatile sig_atomic_t handled, dialing = -1;
 
 static bool is(const char *what)
 {
@@ -102,11 +103,14 @@ static const char *dial(void)
 	const char *before = "";
 	static char text[128];
 
+	dialing = fd;
 	begun_ms = now_ms();
 	if (!resolve(&to))
 		return "NONAME";
 	r = connect(fd, (struct sockaddr *)&to, sizeof(to)) ? errno : 0;
 	took_ms = now_ms() - begun_ms;
+	if (is("close"))
+		return error_name(r);
 	if (r == EINTR) {
 		before = "EINTR ";
 		r = finish(fd);
@@ -176,6 +180,8 @@ static void on_alarm(int number)
 {
 	(void)number;
 	handled = 1;
+	if (is("close"))
+		close(dialing);
 }
 
 static void send_a_signal_later(void)
@@ -249,7 +255,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &child, NULL);
 	if (is("subreaper") && prctl(PR_SET_CHILD_SUBREAPER, 1))
 		return 2;
-	if (is("interrupt") || is("restart"))
+	if (is("interrupt") || is("close") || is("restart"))
 		send_a_signal_later();
 	if (is("reap"))
 		seen = reap_meanwhile(&answer);

@@ -702,6 +702,18 @@ static void handler_ends_a_wait_as_it_ends_a_dial(void **state)
 	}
 }
 
+static void handler_that_closes_the_socket_ends_its_wait(void **state)
+{
+	struct backends *b = backends_start(1, ONE_PORT);
+	struct saying s = start_to(waiting_env(services_open(), "60s"), "close", backends_address(b, 0),
+				   format("%d", backends_port(b, 0)));
+
+	(void)state;
+	assert_string_equal(s.answer, "EBADF");
+	assert_true(s.ms < LONG_MS);
+	assert_int_equal(backends_accepted(b, 0), 0);
+}
+
 /* A signal that comes in the middle of a start: what it holds meanwhile (a lock, for one) would be held for good. */
 static void handler_that_leaves_the_dial_leaves_nothing_of_a_start_behind(void **state)
 {
@@ -843,6 +855,7 @@ int main(void)
 		TEST(process_waits_once_and_no_longer_than_it_was_told),
 		TEST(threads_that_wait_look_one_for_all),
 		TEST(handler_ends_a_wait_as_it_ends_a_dial),
+		TEST(handler_that_closes_the_socket_ends_its_wait),
 		TEST(handler_that_leaves_the_dial_leaves_nothing_of_a_start_behind),
 		TEST(agent_that_nobody_uses_ends_and_the_next_dial_starts_another),
 		TEST(connection_that_is_open_keeps_the_agent),

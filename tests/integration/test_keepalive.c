@@ -24,15 +24,11 @@ static struct process *pool_at_host(struct tun *t, const char *more)
 {
 	struct services *s = services_open();
 	struct place place = { .port = 80 };
-	struct process *p;
 
 	snprintf(place.address, sizeof(place.address), "%s", tun_address(HOST));
 	tun_set(t, HOST, TUN_ACCEPT, 0);
 	services_publish(s, service_entry("web", tun_address(2), 80, &place, 1, more));
-	p = process_start(
-		&(struct start){ .argv = ARGV(built("helpers/pool"), tun_address(2), "80"), .env = s->env, .interactive = true });
-	pool_do(p, "open 1", "open 1");
-	return p;
+	return pool_at(tun_address(2), 80, s->env, 1);
 }
 
 static void assert_error_within_bound(struct process *p, const char *line, const char *answer)
@@ -120,8 +116,7 @@ static void keepalive_is_three_probes_and_a_bound_for_what_is_sent(void **state)
 static void keepalive_of_the_program_is_left_alone(void **state)
 {
 	struct backends *b = backends_start(1, ONE_PORT);
-	struct process *p = process_start(&(struct start){
-		.argv = ARGV(built("helpers/pool"), backends_address(b, 0), format("%d", backends_port(b, 0))), .interactive = true });
+	struct process *p = pool_at(backends_address(b, 0), backends_port(b, 0), NULL, 0);
 	const char *native;
 
 	(void)state;
@@ -135,8 +130,7 @@ static void keepalive_of_the_program_is_left_alone(void **state)
 static void keepalive_is_off_where_nobody_asks(void **state)
 {
 	struct backends *b = backends_start(1, ONE_PORT);
-	struct process *p = process_start(&(struct start){
-		.argv = ARGV(built("helpers/pool"), backends_address(b, 0), format("%d", backends_port(b, 0))), .interactive = true });
+	struct process *p = pool_at(backends_address(b, 0), backends_port(b, 0), NULL, 0);
 	const char *native;
 
 	(void)state;

@@ -251,6 +251,52 @@ static void program_that_is_executed_leaves_alone_what_it_inherited(void **state
 	end_cleanly(p, "end\n");
 }
 
+/* ---- programs that cannot have what a mover needs ---- */
+
+static void program_that_may_not_make_threads_says_so_and_its_connections_stay(void **state)
+{
+	struct scene one = scene();
+	const char *trace = format("%s/trace", one.s->root);
+	struct process *p = pool_start(one.s, with_env(one.s->env, format("FAIRDIAL_TRACE=move:%s", trace), NULL), 0), *silent;
+
+	(void)state;
+	pool_do(p, "refuse clone", "refuse 0");
+	pool_do(p, "open 3", "open 3");
+	assert_int_equal(threads_of(p), 1);
+	assert_int_equal(without_thread_of(one.s, "web"), 1);
+	assert_int_equal(lines_of(read_file(trace, NULL)), 1);
+	assert_non_null(strstr(read_file(trace, NULL), "connections stay where they are: no thread can be made"));
+	silent = pool_start(one.s, NULL, 0);
+	pool_do(silent, "refuse clone", "refuse 0");
+	pool_do(silent, "open 2", "open 2");
+	assert_int_equal(without_thread_of(one.s, "web"), 2);
+	terminate(&one);
+	assert_settled(one.s, &(struct moves){ 0 });
+	assert_turns(p, "turn", 3, 0);
+	assert_turns(silent, "turn", 2, 0);
+	end_cleanly(p, "end\n");
+	end_cleanly(silent, "end\n");
+}
+
+/* A child has the stack of its parent's mover for its own, and so a thread, but nothing for it to write in. */
+static void mover_that_finds_no_memory_is_made_again_by_a_later_dial(void **state)
+{
+	struct scene one = scene();
+	struct process *p = pool_start(one.s, NULL, 1);
+
+	(void)state;
+	pool_do(p, "fork", "fork 0");
+	pool_do(p, "tight 2", "tight 2");
+	pool_do(p, "tasks", "tasks 1");
+	assert_int_equal(without_thread_of(one.s, "web"), 0);
+	pool_do(p, "open 1", "open 1");
+	pool_do(p, "tasks", "tasks 2");
+	assert_drains(&one, 4); /* the parent's, and those that were dialed in need as well */
+	assert_turns(p, "turn 1 3", 3, 3);
+	pool_do(p, "up", "up 0");
+	end_cleanly(p, "end\n");
+}
+
 /* ---- descriptors ---- */
 
 static void program_that_closes_all_descriptors_is_followed_on(void **state)
@@ -488,6 +534,8 @@ int main(void)
 		TEST(parent_and_child_follow_their_own),
 		TEST(child_of_vfork_dials_and_its_parent_is_as_before),
 		TEST(program_that_is_executed_leaves_alone_what_it_inherited),
+		TEST(program_that_may_not_make_threads_says_so_and_its_connections_stay),
+		TEST(mover_that_finds_no_memory_is_made_again_by_a_later_dial),
 		TEST(program_that_closes_all_descriptors_is_followed_on),
 		TEST(number_that_is_another_sockets_by_now_is_not_touched),
 		TEST(both_numbers_of_a_connection_see_its_end),

@@ -220,6 +220,90 @@ static void endpoint_of_another_service_is_drained_but_not_cut(void **state)
 	assert_turns(busy, "finish", 2, 0);
 }
 
+/* ---- connections that cannot leave ---- */
+
+static void assert_refuser_keeps_its_connections(const char *variable)
+{
+	struct scene one = scene("ii", DRAIN);
+	struct process *p, *witness;
+
+	change(&one, "-i");
+	p = pool_start(one.s, with_env(one.s->env, variable, NULL), 4);
+	witness = pool_start(one.s, NULL, 2);
+	pool_do(p, "refuse connect", "refuse 0");
+	change(&one, "it");
+	wait_moved(one.s, &(struct moves){ .drain = 2 });
+	assert_settled(one.s, &(struct moves){ .drain = 2 });
+	pool_do(witness, "ended", "ended 2");
+	assert_turns(p, "turn", 4, 0);
+	assert_int_equal(services_backend(one.s, "web", one.b, 1).active, 4);
+}
+
+/* As where the socket's protocol or a sandbox does not let it be taken down. Its place at the endpoint is still taken. */
+static void connection_that_the_kernel_does_not_let_go_stays(void **state)
+{
+	(void)state;
+	assert_refuser_keeps_its_connections(NULL);
+}
+
+static void without_a_ledger_it_stays_as_well(void **state)
+{
+	(void)state;
+	assert_refuser_keeps_its_connections("FAIRDIAL_LEDGER=/nowhere/ledger");
+}
+
+/* Its right to leave is the others' again. */
+static void surplus_is_that_of_others_where_a_process_cannot_let_go(void **state)
+{
+	struct scene one = scene("ii", REBALANCE);
+	struct process *p, *other;
+
+	(void)state;
+	change(&one, "i-");
+	p = pool_start(one.s, NULL, 6);
+	other = pool_start(one.s, NULL, 6);
+	pool_do(p, "refuse connect", "refuse 0");
+	change(&one, "ii");
+	wait_moved(one.s, &(struct moves){ .rebalance = 6 });
+	assert_settled(one.s, &(struct moves){ .rebalance = 6 });
+	assert_turns(p, "turn", 6, 0);
+	assert_turns(other, "turn", 6, 6);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(services_backend(one.s, "web", one.b, (size_t)i).active, 6);
+}
+
+/* An answer may be as long as the connection: who is cut off sees that it is over, if not that it was cut. */
+static void who_reads_sees_an_end_where_a_connection_cannot_be_cut(void **state)
+{
+	struct scene one = scene("ii", DEADLINE);
+	struct process *p;
+
+	(void)state;
+	change(&one, "-i");
+	p = pool_start(one.s, NULL, 1);
+	pool_do(p, "ignore", "ignore 0");
+	pool_do(p, "speak", "speak 1");
+	pool_do(p, "refuse connect", "refuse 0");
+	change(&one, "it");
+	pool_do(p, "read", "read EOF");
+	wait_moved(one.s, &(struct moves){ .cut = 1 });
+}
+
+/* Nobody watches where the others go. */
+static void connections_of_a_service_that_is_gone_stay(void **state)
+{
+	struct scene one = scene("ii", DRAIN);
+	struct process *p = pool_start(one.s, NULL, 4);
+
+	(void)state;
+	services_publish(one.s, service_entry("other", "127.96.0.21", 80, backends_places(one.b), 1, NULL));
+	usleep(MOVES_SETTLED_MS * 1000);
+	assert_turns(p, "turn", 4, 0);
+	change(&one, "i-");
+	wait_moved(one.s, &(struct moves){ .drain = 2 });
+	assert_turns(p, "turn", 4, 2);
+}
+
 /* ---- quiet points ---- */
 
 /* BEGIN; a pause; COMMIT. */
@@ -366,15 +450,6 @@ static const char *agents_file(const char *text)
 	return file;
 }
 
-static struct process *pool_of(struct agent_run *a, const char *address, int connections)
-{
-	struct process *p = process_start(&(struct start){ .argv = ARGV(built("helpers/pool"), address, "80"), .env = a->env,
-							   .interactive = true });
-
-	pool_do(p, format("open %d", connections), format("open %d", connections));
-	return p;
-}
-
 /* `web` has session affinity, `other` has not, and shows that connections leave. */
 static void connections_with_session_affinity_never_leave(void **state)
 {
@@ -393,8 +468,8 @@ static void connections_with_session_affinity_never_leave(void **state)
 	a = agent_start(api, NULL, ARGV("--services", file, "--ignore-mesh"));
 	agent_wait(a, "127.96.0.21:80", format("%s:%d", backends_address(b, 0), backends_port(b, 0)));
 	agent_wait(a, SERVICE_ADDRESS ":80", format("%s:%d", backends_address(b, 0), backends_port(b, 0)));
-	web = pool_of(a, SERVICE_ADDRESS, 3);
-	other = pool_of(a, "127.96.0.21", 3);
+	web = pool_at(SERVICE_ADDRESS, 80, a->env, 3);
+	other = pool_at("127.96.0.21", 80, a->env, 3);
 	api_put_slice(api, "web-1", "web", port, format("%s,r0,s1,t1 %s", backends_address(b, 0), backends_address(b, 1)));
 	api_put_slice(api, "other-1", "other", port, format("%s,r0,s1,t1 %s", backends_address(b, 0), backends_address(b, 1)));
 	pool_wait_ended(other, 3);
@@ -480,6 +555,20 @@ static void surplus_that_does_not_divide_is_the_least_that_is_even(void **state)
 	/* 24 of 6 each at four; five have 5, 5, 5, 5 and 4: one of each has to go. */
 	assert_surplus_moves("iiii-", "iiiii", 4, true);
 	assert_surplus_moves("i----", "iiiii", 19, true);
+}
+
+static void who_is_not_ready_has_no_share(void **state)
+{
+	struct scene one = scene("in-", REBALANCE);
+	struct process *p = pool_start(one.s, NULL, 6);
+
+	(void)state;
+	change(&one, "ini");
+	wait_moved(one.s, &(struct moves){ .rebalance = 3 });
+	assert_turns(p, "turn", 6, 3);
+	assert_settled(one.s, &(struct moves){ .rebalance = 3 });
+	assert_int_equal(held_at(p, 2), 3);
+	assert_int_equal(backends_accepted(one.b, 1), 0);
 }
 
 static void nothing_moves_where_nothing_was_added(void **state)
@@ -592,11 +681,7 @@ static void observe_tells_what_would_have_moved(void **state)
 
 	(void)state;
 	services_publish(s, entry);
-	p = process_start(&(struct start){
-		.argv = ARGV(built("helpers/pool"), backends_address(b, 0), format("%d", backends_port(b, 0))),
-		.env = s->env,
-		.interactive = true });
-	pool_do(p, "open 8", "open 8");
+	p = pool_at(backends_address(b, 0), backends_port(b, 0), s->env, 8);
 	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), backends_places(b) + 1, 1, more));
 	wait_would_have_moved(s, &(struct moves){ .drain = 4 });
 	assert_settled(s, &(struct moves){ 0 });
@@ -614,15 +699,82 @@ static void observe_tells_what_would_have_been_rebalanced(void **state)
 
 	(void)state;
 	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), backends_places(b) + 1, 2, more));
-	p = process_start(&(struct start){
-		.argv = ARGV(built("helpers/pool"), backends_address(b, 0), format("%d", backends_port(b, 0))),
-		.env = s->env,
-		.interactive = true });
-	pool_do(p, "open 8", "open 8");
+	p = pool_at(backends_address(b, 0), backends_port(b, 0), s->env, 8);
 	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), backends_places(b) + 1, 4, more));
 	wait_would_have_moved(s, &(struct moves){ .rebalance = 4 });
 	assert_settled(s, &(struct moves){ 0 });
 	wait_would_have_moved(s, &(struct moves){ .rebalance = 4 });
+	assert_turns(p, "turn", 8, 0);
+}
+
+/* Connections of another Service, to the same endpoints, are none of this one's. */
+static void each_service_is_rebalanced_by_itself_in_thought_too(void **state)
+{
+	struct backends *b = backends_start(6, ONE_PORT);
+	const char *more = "\"balance\": \"round_robin\", \"mode\": \"observe\", " REBALANCE;
+	struct services *s = services_open();
+	const char *other = service_entry("other", backends_address(b, 5), backends_port(b, 5), backends_places(b) + 1, 2, more);
+	struct process *p;
+
+	(void)state;
+	services_publish(s, format("%s, %s", other, service_entry("web", backends_address(b, 0), backends_port(b, 0),
+								     backends_places(b) + 1, 2, more)));
+	p = pool_at(backends_address(b, 0), backends_port(b, 0), s->env, 8);
+	pool_do(p, format("open 8 %s %d", backends_address(b, 5), backends_port(b, 5)), "open 8");
+	services_publish(s, format("%s, %s", other, service_entry("web", backends_address(b, 0), backends_port(b, 0),
+								     backends_places(b) + 1, 4, more)));
+	wait_would_have_moved(s, &(struct moves){ .rebalance = 4 });
+	assert_settled(s, &(struct moves){ 0 });
+	wait_would_have_moved(s, &(struct moves){ .rebalance = 4 });
+	assert_turns(p, "turn", 16, 0);
+}
+
+/* Their numbers are this process's own; those of the others are the pod's, and there others cannot let go. */
+static void connections_that_were_only_observed_do_not_keep_others_from_moving(void **state)
+{
+	struct backends *b = backends_start(3, ONE_PORT);
+	struct services *s = services_open();
+	const char *at = backends_address(b, 0);
+	int port = backends_port(b, 0);
+	struct process *p, *other;
+
+	(void)state;
+	services_publish(s, service_entry("web", at, port, backends_places(b) + 1, 1, "\"mode\": \"observe\", " REBALANCE));
+	p = pool_at(at, port, s->env, 20);
+	services_publish(s, service_entry("web", at, port, backends_places(b) + 1, 1, REBALANCE));
+	pool_do(p, "open 1", "open 1");
+	other = pool_at(at, port, s->env, 5);
+	pool_do(other, "refuse connect", "refuse 0");
+	services_publish(s, service_entry("web", at, port, backends_places(b) + 1, 2, REBALANCE));
+	wait_moved(s, &(struct moves){ .rebalance = 1 });
+	assert_turns(p, "turn 0 20", 20, 0);
+	assert_turns(p, "turn 20 1", 1, 1);
+	assert_turns(other, "turn", 5, 0);
+}
+
+/* As many endpoints as would need more memory than a mover has. */
+static void long_lists_are_not_rebalanced_in_thought(void **state)
+{
+	enum { MANY = 4100 };
+	struct backends *b = backends_start(1, ONE_PORT);
+	const char *more = "\"mode\": \"observe\", " REBALANCE;
+	struct services *s = services_open();
+	struct place *places = calloc(MANY, sizeof(*places));
+	struct moves moves;
+	struct process *p;
+
+	(void)state;
+	after_test(free, places);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(places[i].address, sizeof(places[i].address), "127.98.%d.%d", i / 250, 1 + i % 250);
+		places[i].port = 80;
+	}
+	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), places, 2, more));
+	p = pool_at(backends_address(b, 0), backends_port(b, 0), s->env, 8);
+	services_publish(s, service_entry("web", backends_address(b, 0), backends_port(b, 0), places, MANY, more));
+	usleep(MOVES_SETTLED_MS * 1000);
+	moves = would_have_moved_of(s, "web");
+	assert_int_equal(all_moves(&moves), 0);
 	assert_turns(p, "turn", 8, 0);
 }
 
@@ -690,6 +842,11 @@ int main(void)
 		TEST(deadline_cuts_connections_to_an_endpoint_that_terminates),
 		TEST(deadline_cuts_connections_to_an_endpoint_that_is_gone),
 		TEST(endpoint_of_another_service_is_drained_but_not_cut),
+		TEST(connection_that_the_kernel_does_not_let_go_stays),
+		TEST(without_a_ledger_it_stays_as_well),
+		TEST(surplus_is_that_of_others_where_a_process_cannot_let_go),
+		TEST(who_reads_sees_an_end_where_a_connection_cannot_be_cut),
+		TEST(connections_of_a_service_that_is_gone_stay),
 		TEST(pause_shorter_than_quiet_is_never_cut),
 		TEST(program_with_default_sigpipe_survives),
 		TEST(program_that_ignores_sigpipe_reads_the_end),
@@ -700,6 +857,7 @@ int main(void)
 		TEST(exactly_the_surplus_moves_from_three_endpoints_to_six),
 		TEST(surplus_is_the_same_where_programs_dial_anew_late),
 		TEST(surplus_that_does_not_divide_is_the_least_that_is_even),
+		TEST(who_is_not_ready_has_no_share),
 		TEST(nothing_moves_where_nothing_was_added),
 		TEST(list_that_goes_back_within_the_window_ends_the_moves),
 		TEST(surplus_moves_evenly_over_the_window),
@@ -707,6 +865,9 @@ int main(void)
 		TEST(who_is_alone_at_the_only_endpoint_stays_at_any_age),
 		TEST(observe_tells_what_would_have_moved),
 		TEST(observe_tells_what_would_have_been_rebalanced),
+		TEST(each_service_is_rebalanced_by_itself_in_thought_too),
+		TEST(connections_that_were_only_observed_do_not_keep_others_from_moving),
+		TEST(long_lists_are_not_rebalanced_in_thought),
 		TEST(mode_off_ends_moves_of_running_programs),
 		TEST(keys_that_are_set_later_are_honoured),
 		TEST(trace_has_a_line_for_each_move),

@@ -38,15 +38,22 @@ void publish_list(struct services *s, const struct backends *b, const char *list
 
 /* ---- programs ---- */
 
-struct process *pool_start(struct services *s, const char *const *env, int connections)
+/* Its last words are its end, and not a signal: what it has done is counted then (tests/coverage.sh). */
+struct process *pool_at(const char *address, int port, const char *const *env, int connections)
 {
-	struct process *p = process_start(&(struct start){ .argv = ARGV(built("helpers/pool"), SERVICE_ADDRESS, "80"),
-							   .env = env ? env : s->env,
-							   .interactive = true });
+	struct process *p = process_start(&(struct start){ .argv = ARGV(built("helpers/pool"), address, format("%d", port)),
+							   .env = env,
+							   .interactive = true,
+							   .last_word = "end\n" });
 
 	if (connections)
 		pool_do(p, format("open %d", connections), format("open %d", connections));
 	return p;
+}
+
+struct process *pool_start(struct services *s, const char *const *env, int connections)
+{
+	return pool_at(SERVICE_ADDRESS, 80, env ? env : s->env, connections);
 }
 
 static const char *say(struct process *p, const char *line)

@@ -34,6 +34,9 @@ void publish_list(struct services *s, const struct backends *b, const char *list
 /* A pool of `web`, with so many connections. `env` NULL: that of the services. */
 struct process *pool_start(struct services *s, const char *const *env, int connections);
 
+/* The same of another place. `env` NULL: the test's own. */
+struct process *pool_at(const char *address, int port, const char *const *env, int connections);
+
 /* Says a line, and fails unless that is what it answers. */
 void pool_do(struct process *p, const char *line, const char *answer);
 

@@ -201,7 +201,10 @@ static void ask_to_end(struct process *p)
 {
 	struct pollfd ended = { handle_of(p->pid), POLLIN, 0 };
 
-	kill(p->pid, p->end_with);
+	if (p->end_with)
+		kill(p->pid, p->end_with);
+	else if (write(p->in, p->last_word, strlen(p->last_word)) >= 0)
+		close_fd(&p->in);
 	if (ended.fd >= 0)
 		poll(&ended, 1, END_LIMIT_MS);
 	close(ended.fd);
@@ -213,7 +216,7 @@ static void process_free(void *what)
 	int status;
 
 	if (!p->ended) {
-		if (p->end_with)
+		if (p->end_with || p->last_word)
 			ask_to_end(p);
 		kill(-p->pid, SIGKILL);
 		kill(p->pid, SIGKILL);
@@ -243,6 +246,7 @@ struct process *process_start(const struct start *start)
 
 	p->in = p->out = p->err = -1;
 	p->end_with = start->end_with;
+	p->last_word = start->last_word;
 	p->out_text = calloc(1, 1);
 	p->err_text = calloc(1, 1);
 	if (start->on_terminal)

@@ -19,6 +19,7 @@ struct start {
 	uid_t uid;               /* 0: that of the test */
 	const char *root;        /* NULL, or the folder that is its / (roots.h) */
 	int end_with;            /* a signal that ends it tidily at the end of the test; 0: SIGKILL at once */
+	const char *last_word;   /* what ends an interactive one so, before its input ends; a literal, NULL: nothing is said */
 };
 
 struct process {
@@ -29,6 +30,7 @@ struct process {
 	size_t out_taken; /* of it, what process_line has handed out */
 	bool ended;
 	int end_with;
+	const char *last_word;
 	int exit_status; /* -1: a signal ended it */
 	int signal;      /* 0: it exited */
 };

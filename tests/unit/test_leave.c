@@ -11,8 +11,11 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -331,6 +334,83 @@ static void what_is_no_connection_any_more_has_ended(void **state)
 	wait_until(&other, CONNECTION_QUIET);
 }
 
+/* ---- kernels whose connections become interactive in another way ---- */
+
+#define IPV4_SETTINGS "/proc/sys/net/ipv4"
+
+/* An answer that was read within the tick of its question. */
+static struct pair tied(void)
+{
+	long end = now_ms() + LIMIT_MS;
+
+	while (now_ms() < end) {
+		struct pair p = connected();
+		struct tcp_told told = { 0 };
+		socklen_t len = sizeof(told);
+
+		say(p.client, "ask\n");
+		hear(p.server, "ask\n");
+		say(p.server, "answer\n");
+		hear(p.client, "answer\n");
+		let_rest(&p);
+		assert_int_equal(getsockopt(p.client, IPPROTO_TCP, TCP_INFO, &told, &len), 0);
+		if (told.last_data_sent_ms == told.last_data_recv_ms && option(p.client, IPPROTO_TCP, TCP_QUICKACK) == 1)
+			return p;
+	}
+	fail_msg("no answer comes within the tick of its question");
+	return (struct pair){ 0 };
+}
+
+/* For this process alone: the setting has this text, or is not there. */
+static void set_threshold(const char *text)
+{
+	FILE *f;
+
+	if (mount("none", IPV4_SETTINGS, "tmpfs", 0, NULL))
+		exit(101);
+	if (!text)
+		return;
+	f = fopen(IPV4_SETTINGS "/tcp_pingpong_thresh", "w");
+	if (!f || fputs(text, f) < 0 || fclose(f))
+		exit(102);
+}
+
+/* What a connection is said to be under a kernel with that setting; without the setting, under an old one. */
+static enum connection is_under(const struct pair *p, const char *threshold)
+{
+	pid_t child;
+	int status;
+
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+			exit(100);
+		set_threshold(threshold);
+		if (!threshold && personality(UNAME26) < 0)
+			exit(103);
+		exit((int)look(p));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 100)
+		skip_because("only root may have a /proc of its own");
+	if (!WIFEXITED(status) || WEXITSTATUS(status) >= 100)
+		fail_msg("a child ended with status 0x%x", (unsigned)status);
+	return (enum connection)WEXITSTATUS(status);
+}
+
+/* Where that takes more than one answer, what came first within a tick cannot be told, and the connection stays. */
+static void tie_is_taken_for_an_answer_only_where_the_first_answer_counts(void **state)
+{
+	struct pair p = tied();
+
+	(void)state;
+	assert_int_equal(is_under(&p, "1\n"), CONNECTION_QUIET);
+	assert_int_equal(is_under(&p, "3\n"), CONNECTION_BUSY);
+	assert_int_equal(is_under(&p, "11\n"), CONNECTION_BUSY);
+	assert_int_equal(is_under(&p, NULL), CONNECTION_QUIET);
+}
+
 /* ---- leaving where SIGPIPE is ignored ---- */
 
 static void program_that_ignores_sigpipe_sees_the_servers_end(void **state)
@@ -577,7 +657,7 @@ static void who_polls_a_connection_is_told_of_its_end(void **state)
 	who_polls_is_told(true);
 }
 
-/* ---- a request in the moment before one of the calls by which a connection is taken down ---- */
+/* ---- the calls by which a connection is taken down: a request in the moment before one, and one that is refused ---- */
 
 static struct moment {
 	long number;
@@ -614,23 +694,33 @@ static void ask_then_call(int signal, siginfo_t *info, void *context)
 #endif
 }
 
-static void trap_moment(void)
+static void filter_moment(unsigned verdict)
 {
-	const struct sigaction action = { .sa_sigaction = ask_then_call, .sa_flags = SA_SIGINFO };
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)moment.number, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + moment.length_at * 8),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, moment.length, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, verdict),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	const struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
 
-	if (sigaction(SIGSYS, &action, NULL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		_exit(125);
 }
+
+static void trap_moment(void)
+{
+	const struct sigaction action = { .sa_sigaction = ask_then_call, .sa_flags = SA_SIGINFO };
+
+	if (sigaction(SIGSYS, &action, NULL))
+		_exit(125);
+	filter_moment(SECCOMP_RET_TRAP);
+}
+
+static const struct moment corking = { .number = SYS_setsockopt, .length_at = 4, .length = sizeof(int) };
+static const struct moment disconnecting = { .number = SYS_connect, .length_at = 2, .length = sizeof(struct sockaddr) };
 
 static void leave_in(const struct pair *p, const struct moment *when, enum connection expected)
 {
@@ -647,7 +737,6 @@ static void leave_in(const struct pair *p, const struct moment *when, enum conne
 
 static void request_before_the_cork_keeps_the_connection(void **state)
 {
-	const struct moment corking = { .number = SYS_setsockopt, .length_at = 4, .length = sizeof(int) };
 	struct pair p = quiet_one();
 
 	(void)state;
@@ -660,7 +749,6 @@ static void request_before_the_cork_keeps_the_connection(void **state)
 
 static void request_after_the_last_look_never_reaches_the_server(void **state)
 {
-	const struct moment disconnecting = { .number = SYS_connect, .length_at = 2, .length = sizeof(struct sockaddr) };
 	struct pair p = quiet_one();
 	struct tcp_told told = { 0 };
 	socklen_t len = sizeof(told);
@@ -674,6 +762,61 @@ static void request_after_the_last_look_never_reaches_the_server(void **state)
 	assert_int_equal(option(p.server, SOL_SOCKET, SO_ERROR), ECONNRESET);
 	assert_int_equal(getsockopt(p.server, IPPROTO_TCP, TCP_INFO, &told, &len), 0);
 	assert_int_equal(told.data_segs_in, 1); /* that of slow_exchange */
+}
+
+/* In a process that may not make the call, as under a sandbox's filter, or with a protocol that refuses. */
+static void leave_without(const struct moment *what, const struct pair *p, bool cut, enum connection expected)
+{
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		moment = *what;
+		filter_moment(SECCOMP_RET_ERRNO | EOPNOTSUPP);
+		exit(leave(p, cut) != expected);
+	}
+	await(child);
+}
+
+static void assert_goes_on(const struct pair *p)
+{
+	say(p->client, "ask\n");
+	hear(p->server, "ask\n");
+	say(p->server, "answer\n");
+	hear(p->client, "answer\n");
+	assert_int_equal(option(p->client, IPPROTO_TCP, TCP_CORK), 0);
+}
+
+static void connection_that_cannot_be_taken_down_goes_on(void **state)
+{
+	struct pair p = quiet_one(), other = quiet_one();
+
+	(void)state;
+	leave_without(&corking, &p, false, CONNECTION_BUSY);
+	assert_goes_on(&p);
+	leave_without(&disconnecting, &other, false, CONNECTION_BUSY);
+	assert_goes_on(&other);
+}
+
+/* The server is told of it only by a program whom its own next write does not kill. */
+static void who_is_cut_off_reads_an_end_where_disconnecting_is_refused(void **state)
+{
+	struct pair p = quiet_one(), other = quiet_one();
+
+	(void)state;
+	say(p.client, "ask\n");
+	leave_without(&disconnecting, &p, true, CONNECTION_BUSY);
+	hear_end(p.client);
+	hear(p.server, "ask\n");
+	say(p.client, "more\n");
+	hear(p.server, "more\n");
+	ignore_sigpipe();
+	say(other.client, "ask\n");
+	leave_without(&disconnecting, &other, true, CONNECTION_BUSY);
+	hear_end(other.client);
+	hear(other.server, "ask\n");
+	hear_end(other.server);
 }
 
 /* ---- threads that wait in a call ---- */
@@ -822,6 +965,24 @@ static void no_descriptor_is_left(void **state)
 	assert_int_equal(descriptors(), before);
 }
 
+static void few_descriptors_are_enough(void **state)
+{
+	struct pair p = quiet_one();
+	struct rlimit before, few;
+	enum connection is, was;
+
+	(void)state;
+	getrlimit(RLIMIT_NOFILE, &before);
+	few = (struct rlimit){ 64, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	is = look(&p);
+	was = leave(&p, false);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(is, CONNECTION_QUIET);
+	assert_int_equal(was, CONNECTION_QUIET);
+	assert_int_equal(option(p.server, SOL_SOCKET, SO_ERROR), ECONNRESET);
+}
+
 static void where_no_descriptor_is_left_nothing_is_known_and_nothing_ended(void **state)
 {
 	struct pair p = quiet_one();
@@ -897,6 +1058,7 @@ int main(void)
 		TEST(connection_whose_bytes_are_not_taken_is_never_quiet),
 		TEST(connection_that_is_not_established_is_being_dialed),
 		TEST(what_is_no_connection_any_more_has_ended),
+		TEST(tie_is_taken_for_an_answer_only_where_the_first_answer_counts),
 		TEST(program_that_ignores_sigpipe_sees_the_servers_end),
 		TEST(busy_connection_stays),
 		TEST(request_that_slips_in_is_answered),
@@ -904,6 +1066,8 @@ int main(void)
 		TEST(program_that_sigpipe_would_kill_survives_its_next_call),
 		TEST(request_before_the_cork_keeps_the_connection),
 		TEST(request_after_the_last_look_never_reaches_the_server),
+		TEST(connection_that_cannot_be_taken_down_goes_on),
+		TEST(who_is_cut_off_reads_an_end_where_disconnecting_is_refused),
 		TEST(cork_is_as_the_program_left_it),
 		TEST(every_descriptor_of_a_connection_sees_its_end),
 		TEST(who_polls_a_connection_is_told_of_its_end),
@@ -912,6 +1076,7 @@ int main(void)
 		TEST(answer_that_is_cut_short_is_an_error),
 		TEST(quiet_connection_is_cut_as_one_that_leaves),
 		TEST(no_descriptor_is_left),
+		TEST(few_descriptors_are_enough),
 		TEST(where_no_descriptor_is_left_nothing_is_known_and_nothing_ended),
 		TEST(idle_connection_is_probed),
 		TEST(probes_are_a_second_apart_at_the_least),
