@@ -5,9 +5,9 @@ SUMMARY and LINES are gcovr's --json-summary and --json. UNREACHED names what is
 
 	FILE FUNCTION - REASON, or REASON: what exactly
 
-Named are functions, so that an edit above them changes nothing. 1 where a folder is below its bound; where an entry names no function
-of its file; or where more lines are neither reached nor named than UNNAMED_MOST: a few may be, as which rare race is met differs
-from run to run.
+Named are functions, so that an edit above them changes nothing. 1 where a folder is below its bound; where an entry names no
+function of its file; or where more lines are neither reached nor named than UNNAMED_MOST: a few may be, as which rare race is met
+differs from run to run.
 """
 
 import collections

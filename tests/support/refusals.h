@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernels and file systems that have less, or sandboxes: a filter of system calls answers for the kernel (seccomp(2)). For a child that
- * a test has forked, and for all that it starts; what cannot be set up ends it with status 125.
+ * Kernels and file systems that have less, or sandboxes: a filter of system calls answers for the kernel (seccomp(2)). For a child
+ * that a test has forked, and for all that it starts; what cannot be set up ends it with status 125.
  */
 #ifndef FAIRDIAL_TESTS_REFUSALS_H
 #define FAIRDIAL_TESTS_REFUSALS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A process's hold on a table, from the first look on and again: the source is included, for a test to begin anew. And what dials and
- * lookups make of a table that cannot be read.
+ * A process's hold on a table, from the first look on and again: the source is included, for a test to begin anew. And what dials
+ * and lookups make of a table that cannot be read.
  */
 #include "support/testing.h"
 
@@ -296,7 +296,7 @@ static void trace_of_a_name_has_the_address_of_each_family(void **state)
 	assert_non_null(strstr(text, "six -> 10.96.0.6 fd00::6\n"));
 }
 
-/* Of a headless Service with the one endpoint 10.0.0.1, which the DNS has behind: the last byte of the address in front afterwards. */
+/* Of a headless Service at 10.0.0.1 alone, which the DNS has behind: the last byte of the address in front afterwards. */
 static int in_front_after(void (*change)(struct table_area *area))
 {
 	static const struct answer of_db = { .canonical = "db.shop.svc.cluster.local" };
