@@ -211,7 +211,7 @@ ARM_MAKE = PKG_CONFIG_SYSROOT_DIR=$(ARM_ROOT) PKG_CONFIG_LIBDIR=$(ARM_ROOT)/usr/
 	$(MAKE) --no-print-directory BUILD=$(ARM_BUILD) SAN= CROSS=$(ARM) CC="$(ARM)gcc --sysroot=$(ARM_ROOT)" PKG_CONFIG=pkg-config
 # Tests of what the shim has in it: base, table, ledger, balance and its own.
 ARM_UNIT := $(filter test_addr test_duration test_trace test_table% test_ledger% test_mend% test_ejection test_pick% test_pins \
-	test_policies test_dial_rules test_slow_start test_move test_mark test_names% test_settings,$(UNIT))
+	test_policies test_dial_rules test_slow_start test_move test_mark test_names% test_settings test_guard test_mem,$(UNIT))
 
 .PHONY: aarch64-root
 aarch64-root:

@@ -5,13 +5,14 @@ SUMMARY and LINES are gcovr's --json-summary and --json. UNREACHED names what is
 
 	FILE FUNCTION - REASON, or REASON: what exactly
 
-Named are functions, so that an edit above them changes nothing. 1 where a folder is below its bound; where an entry names no function
-of its file; or where more lines are neither reached nor named than UNNAMED_MOST: a few may be, as which rare race is met differs
-from run to run.
+Named are functions, so that an edit above them changes nothing. 1 where a folder is below its bound; where an entry names no
+function of its file; or where more lines are neither reached nor named than UNNAMED_MOST: a few may be, as which rare race is met
+differs from run to run.
 """
 
 import collections
 import json
+import re
 import sys
 
 ALL = 90
@@ -57,25 +58,49 @@ def is_code(line):
     return not line.get('gcovr/noncode') and not line.get('gcovr/excluded')
 
 
+HEAD = re.compile(r'^[A-Za-z_].*?\b(\w+)\(')
+ATTRIBUTE = re.compile(r'__attribute__\(\(.*?\)\)')
+
+
+def functions_in(source):
+    """[(LINE, NAME)] of each function by the look of the source, where a head and its brace begin a line: gcovr tells only some."""
+    found, head = [], None
+    for number, line in enumerate(source.splitlines(), 1):
+        match = HEAD.match(ATTRIBUTE.sub('', line).lstrip(' '))
+        if match and not line[0].isspace():
+            head = (number, match[1])
+        elif line == '{' and head:
+            found.append(head)
+        elif line == '}':
+            head = None
+    return found
+
+
 def function_at(functions, number):
     """The last that begins there or above: C has none inside another."""
-    begun = [f for f in functions if f['lineno'] <= number]
-    return max(begun, key=lambda f: f['lineno'])['name'] if begun else '?'
+    begun = [f for f in functions if f[0] <= number]
+    return max(begun)[1] if begun else '?'
 
 
-def unreached(files):
+def unreached(files, functions):
     """(FILE, FUNCTION): the numbers of its lines that nothing reached."""
     found = collections.defaultdict(list)
     for file in files:
         if has_bound(file['file']):
             for line in file['lines']:
                 if is_code(line) and line['count'] == 0:
-                    found[file['file'], function_at(file['functions'], line['line_number'])].append(line['line_number'])
+                    found[file['file'], function_at(functions[file['file']], line['line_number'])].append(line['line_number'])
     return found
 
 
-def functions_of(files):
-    return {(file['file'], f['name']) for file in files for f in file['functions']}
+def read_functions(files):
+    """FILE: its functions, of the folders that have a bound, below this one."""
+    functions = {}
+    for file in files:
+        if has_bound(file['file']):
+            with open(file['file']) as source:
+                functions[file['file']] = functions_in(source.read())
+    return functions
 
 
 def count_lines(files):
@@ -144,9 +169,10 @@ def show_unreached(lines_path, named_path):
         except ValueError as error:
             print('  {}: {}'.format(named_path, error))
             return True
-    found = unreached(files)
+    functions = read_functions(files)
+    found = unreached(files, functions)
     show_named(found, named)
-    said, fails = judge_unnamed(found, named, functions_of(files), count_lines(files))
+    said, fails = judge_unnamed(found, named, {(path, f[1]) for path in functions for f in functions[path]}, count_lines(files))
     for line in said:
         print('  ' + line)
     return fails

@@ -10,19 +10,47 @@ def line(number, count, **more):
     return dict({'line_number': number, 'count': count, 'branches': []}, **more)
 
 
+SOURCE = """#include <errno.h>
+
+struct room {
+	int (*run)(struct room *room);
+};
+
+__attribute__((noinline)) /* its room is not for others */
+static int start(struct room *room,
+		 int more)
+{
+	return room->run(room);
+}
+
+int declared(struct room *room);
+
+__attribute__((constructor)) static void begin(void)
+{
+	start(NULL, 0);
+}
+
+HOOK int connect(int fd)
+{
+	return declared(NULL);
+}
+"""
+
 SPAWN = {'file': 'src/shim/spawn.c',
-         'functions': [{'name': 'later', 'lineno': 20, 'execution_count': 0}, {'name': 'start', 'lineno': 10, 'execution_count': 7}],
          'lines': [line(10, 7), line(11, 0), line(12, 0), line(13, 0, **{'gcovr/noncode': True}), line(14, 0), line(20, 0)]}
-TOOL = {'file': 'src/cli/main.c', 'functions': [{'name': 'main', 'lineno': 1, 'execution_count': 0}], 'lines': [line(1, 0)]}
+TOOL = {'file': 'src/cli/main.c', 'lines': [line(1, 0)]}
+OF_SPAWN = {'src/shim/spawn.c': [(10, 'start'), (20, 'later')]}
 FOUND = {('src/shim/spawn.c', 'start'): [11, 12, 14], ('src/shim/spawn.c', 'later'): [20]}
 FUNCTIONS = {('src/shim/spawn.c', 'start'), ('src/shim/spawn.c', 'later'), ('src/cli/main.c', 'main')}
 
 
 class Coverage(unittest.TestCase):
     def test_each_line_belongs_to_the_function_that_begins_last_before_it(self):
-        self.assertEqual(coverage.unreached([SPAWN, TOOL]), FOUND)
-        self.assertEqual(coverage.functions_of([SPAWN, TOOL]), FUNCTIONS)
-        self.assertEqual(coverage.function_at(SPAWN['functions'], 9), '?')
+        self.assertEqual(coverage.unreached([SPAWN, TOOL], OF_SPAWN), FOUND)
+        self.assertEqual(coverage.function_at(OF_SPAWN['src/shim/spawn.c'], 9), '?')
+
+    def test_functions_are_found_by_their_heads(self):
+        self.assertEqual(coverage.functions_in(SOURCE), [(8, 'start'), (16, 'begin'), (21, 'connect')])
 
     def test_only_folders_with_a_bound_count(self):
         self.assertEqual(coverage.count_lines([SPAWN, TOOL]), 5)
@@ -53,7 +81,7 @@ class Coverage(unittest.TestCase):
         self.assertTrue(fails)
 
     def test_named_ones_are_not_told_again_whether_reached_or_not(self):
-        named = {('src/shim/spawn.c', 'later'): 'a race', ('src/shim/spawn.c', 'start'): 'a race', ('src/cli/main.c', 'main'): 'a race'}
+        named = dict.fromkeys(FUNCTIONS, 'a race')
         self.assertEqual(coverage.judge_unnamed(FOUND, named, FUNCTIONS, 5), ([], False))
 
     def test_entry_of_a_function_that_is_gone_fails(self):

@@ -9,12 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { UNCONFINED = 125 };
+
 static void confine(struct sock_filter *filter, size_t count)
 {
 	const struct sock_fprog program = { (unsigned short)count, filter };
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		_exit(125);
+		_exit(UNCONFINED);
 }
 
 void refuse_call(unsigned number, unsigned error)
@@ -54,7 +56,9 @@ int in_forked_child(int (*what)(void *), void *arg)
 		_exit(what(arg));
 	assert_true(child > 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) == 125)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == UNCONFINED)
+		skip_because("system calls cannot be filtered here (seccomp), as under an emulator");
+	if (!WIFEXITED(status))
 		fail_msg("a child ended with status 0x%x", (unsigned)status);
 	return WEXITSTATUS(status);
 }

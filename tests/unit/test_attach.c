@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A process's hold on a table, from the first look on and again: the source is included, for a test to begin anew. And what dials and
- * lookups make of a table that cannot be read.
+ * A process's hold on a table, from the first look on and again: the source is included, for a test to begin anew. And what dials
+ * and lookups make of a table that cannot be read.
  */
 #include "support/testing.h"
 
@@ -216,19 +216,27 @@ static void process_that_has_become_another_user_believes_that_one(void **state)
 
 /* ---- a table whose writer was killed in the middle, and has no successor ---- */
 
-static void leave_half_written(const char *dir)
+static void write_into(const char *dir, void (*change)(struct table_area *area))
 {
 	const struct table *table = map_table(dir);
 	size_t size = (size_t)table_head(table)->file_size;
 	FILE *file = fopen(format("%s/table", dir), "r+e");
 	uint8_t *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
-	struct table_area *area;
 
 	fclose(file);
 	assert_ptr_not_equal(bytes, MAP_FAILED);
-	area = (struct table_area *)(bytes + table->area_offset[table_head(table)->current & 1]);
-	area->seq |= 1;
+	change((struct table_area *)(bytes + table->area_offset[table_head(table)->current & 1]));
 	munmap(bytes, size);
+}
+
+static void make_odd(struct table_area *area)
+{
+	area->seq |= 1;
+}
+
+static void leave_half_written(const char *dir)
+{
+	write_into(dir, make_odd);
 }
 
 static void half_written_table_spreads_nothing(void **state)
@@ -288,21 +296,42 @@ static void trace_of_a_name_has_the_address_of_each_family(void **state)
 	assert_non_null(strstr(text, "six -> 10.96.0.6 fd00::6\n"));
 }
 
-static void lists_stay_as_they_are_where_the_table_is_half_written(void **state)
+/* Of a headless Service at 10.0.0.1 alone, which the DNS has behind: the last byte of the address in front afterwards. */
+static int in_front_after(void (*change)(struct table_area *area))
 {
-	static const struct answer of_web = { .canonical = "web.shop.svc.cluster.local" };
+	static const struct answer of_db = { .canonical = "db.shop.svc.cluster.local" };
 	char first[4] = { 10, 0, 0, 2 }, second[4] = { 10, 0, 0, 1 };
 	char *list[] = { first, second, NULL };
 	struct hostent host = { .h_addrtype = AF_INET, .h_length = 4, .h_addr_list = list };
-	const char *dir = published();
+	struct table_builder *b = builder_new();
+	const char *dir = scratch_dir();
 
-	(void)state;
+	builder_service(b, "db.shop", NULL)->flags = SERVICE_HEADLESS;
+	builder_port(b, 5432, PROTOCOL_TCP, "10.0.0.1:5432");
+	publish_alone(dir, b);
 	begin_with(dir);
 	look(&settings);
-	leave_half_written(dir);
-	names_order_host(&of_web, &host);
-	assert_int_equal(first[3], 2);
-	assert_int_equal(second[3], 1);
+	write_into(dir, change);
+	names_order_host(&of_db, &host);
+	return first[3];
+}
+
+static void change_nothing(struct table_area *area)
+{
+	(void)area;
+}
+
+static void damage_ports(struct table_area *area)
+{
+	((uint8_t *)area)[area->section[SECTION_PORTS].offset] ^= 1;
+}
+
+static void list_stays_as_it_is_where_the_table_is_half_written_or_damaged(void **state)
+{
+	(void)state;
+	assert_int_equal(in_front_after(change_nothing), 1);
+	assert_int_equal(in_front_after(make_odd), 2);
+	assert_int_equal(in_front_after(damage_ports), 2);
 }
 
 /* ---- no address of IP ---- */
@@ -332,7 +361,7 @@ int main(void)
 		TEST(half_written_table_spreads_nothing),
 		TEST(trace_of_a_half_written_table_names_no_service),
 		TEST(trace_of_a_name_has_the_address_of_each_family),
-		TEST(lists_stay_as_they_are_where_the_table_is_half_written),
+		TEST(list_stays_as_it_is_where_the_table_is_half_written_or_damaged),
 		TEST(address_of_another_kind_is_no_dial_of_ours),
 	};
 

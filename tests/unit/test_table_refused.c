@@ -68,7 +68,8 @@ static void directory_below_a_file_cannot_be_made(void **state)
 
 	(void)state;
 	write_file(file, "", 0);
-	assert_refused(&(struct attempt){ dir, NULL, NULL, format("cannot make the directory %s: Not a directory", dir), NULL }, ENOTDIR);
+	assert_refused(&(struct attempt){ dir, NULL, NULL, format("cannot make the directory %s: Not a directory", dir), NULL },
+		       ENOTDIR);
 }
 
 static void put_a_directory_there(const char *dir)
@@ -143,7 +144,8 @@ static void directory_that_cannot_be_locked_gets_no_table(void **state)
 
 	(void)state;
 	assert_refused(&(struct attempt){ dir, no_locks, NULL, format("cannot lock %s: ", dir), NULL }, ENOLCK);
-	assert_refused(&(struct attempt){ dir, interrupted_locks, NULL, "interrupted while another fairdial publishes into ", NULL }, EINTR);
+	assert_refused(&(struct attempt){ dir, interrupted_locks, NULL, "interrupted while another fairdial publishes into ", NULL },
+		       EINTR);
 	assert_int_equal(files_in(dir), 0);
 }
 
@@ -218,7 +220,8 @@ static void damaged_table_is_not_changed_in_place(void **state)
 			assert_int_equal(writer_patch(writer, &b->spec, &why), 0);
 		damage_ports(dir);
 		assert_true(writer_patch(writer, &b->spec, &why) < 0);
-		assert_string_equal(why.text, known ? "service web differs in more than its endpoints" : "port 0 of the table is damaged");
+		assert_string_equal(why.text, known ? "service web differs in more than its endpoints" :
+						      "port 0 of the table is damaged");
 		publish(writer, b);
 		assert_whole(map_table(dir));
 		close_writer(writer);
