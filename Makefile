@@ -250,6 +250,10 @@ check-readme: all ## execute every command of README.md and of the pages in exam
 readme: all ## take the pictures of a terminal in README.md anew
 	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/readme/picture.py $(CURDIR) $(OUT)
 
+.PHONY: readme-figures
+readme-figures: ## take the figures in README.md from the last whole run of bench BENCH=versus
+	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/readme/figures.py $(CURDIR) $(OUT)
+
 # STANDIN=1: without a cluster, against a small stand-in for its API.
 STANDIN ?=
 

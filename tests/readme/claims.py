@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 
+import figures
 import picture
 from sandbox import HOME, TREE, Failed, call
 
@@ -153,6 +154,7 @@ def check_links():
 ALL = [
     ('the picture of fairdial top is what it prints', lambda: picture.check(picture.TOP)),
     ('the picture of make help is what it prints', lambda: picture.check(picture.HELP)),
+    ('figures are those of the run that is kept', lambda: figures.check(TREE)),
     ('verbs are those of fairdial --help', check_verbs),
     ('keys of a policy, and their defaults, are those of a table', check_policy),
     ('variables are those that the shim reads', check_variables),

@@ -115,7 +115,7 @@ def text_of_change(rows, crowd):
 
 def text(result):
 	lines = ["%(processor)s, %(processors)d processors, Linux %(kernel)s; " % result["machine"]
-		 + ", ".join("%s %s" % pair for pair in result["settings"].items())]
+		 + ", ".join("%s %s" % pair for pair in result["settings"].items() if pair[0] != "quick")]
 	for of in result["parts"].values():
 		lines += text_of_part(of, result["titles"])
 	if result.get("evenness"):

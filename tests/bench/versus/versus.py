@@ -87,7 +87,7 @@ def measure_evenness(setup, made, nodes, sizes, result, missing):
 
 def measure(build, folder, sizes):
 	result = {"machine": machine(), "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "troubles": {}, "parts": {},
-		  "settings": {"rounds": sizes["rounds"], "seconds": sizes["seconds"], "services": sizes["services"]}}
+		  "settings": {name: sizes[name] for name in ("rounds", "seconds", "services", "quick")}}
 	addresses = nets.server_addresses(SERVERS)
 	nets.make_servers(addresses)
 	backend = processes.Backend(os.path.join(build, "bench/versus-backend"), PORT, addresses)
@@ -143,10 +143,10 @@ def write(result, folder, quick):
 		print("written: %s" % " ".join(os.path.relpath(path) for path in [os.path.join(folder, "versus.json"), *files]))
 
 
-QUICK = {"rounds": 1, "seconds": 1, "services": 50, "dials": 50, "starts": 5, "clients": 10, "queries": 200,
+QUICK = {"quick": True, "rounds": 1, "seconds": 1, "services": 50, "dials": 50, "starts": 5, "clients": 10, "queries": 200,
 	 "herds": ((2, 5, 2), (50, 7, 1)), "pods": 10,
 	 "list_trials": 1, "herd": 24, "changes": 10, "without": ("iptables-many", "fairdial-many")}
-FULL = {"rounds": 13, "seconds": 1, "services": 5000, "dials": 200, "starts": 40, "clients": 100,
+FULL = {"quick": False, "rounds": 13, "seconds": 1, "services": 5000, "dials": 200, "starts": 40, "clients": 100,
 	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 2)), "pods": 50, "list_trials": 1, "herd": 60, "changes": 200,
 	"without": ()}
 
