@@ -68,29 +68,61 @@ bool program_exists(const char *name)
 	return false;
 }
 
-static void clean_environment(void)
+static bool is_of(const char *variable, const char *name)
+{
+	size_t n = strcspn(name, "=");
+
+	return strncmp(variable, name, n) == 0 && variable[n] == '=';
+}
+
+/* What no program of a test has from whoever runs the tests. */
+static bool is_cleaned(const char *variable)
 {
 	static const char *const gone[] = { "LD_PRELOAD",        "FAIRDIAL",          "FAIRDIAL_DIR",
 					    "FAIRDIAL_LEDGER",   "FAIRDIAL_ONLY",     "FAIRDIAL_EXCEPT",
 					    "FAIRDIAL_BALANCE",  "FAIRDIAL_TRACE",    "FAIRDIAL_WAIT",
 					    "FAIRDIAL_SERVICES", "http_proxy",        "https_proxy",
 					    "all_proxy",         "HTTP_PROXY",        "ALL_PROXY",
-					    "KUBECONFIG",        "FAIRDIAL_AUTOSTART" };
+					    "KUBECONFIG",        "FAIRDIAL_AUTOSTART", "LC_ALL" };
 
 	for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++)
-		unsetenv(gone[i]);
-	setenv("LC_ALL", "C", 1);
+		if (is_of(variable, gone[i]))
+			return true;
+	return false;
 }
 
-static void set_environment(const char *const *env)
+static bool is_named_later(const char *variable, const char *const *env)
 {
-	clean_environment();
-	for (; env && *env; env++) {
-		if (strchr(*env, '='))
-			putenv((char *)*env);
-		else
-			unsetenv(*env);
-	}
+	for (; env && *env; env++)
+		if (is_of(variable, *env))
+			return true;
+	return false;
+}
+
+/*
+ * The environment of a child, for the parent to free. It is made before the fork: another thread of the test may hold the
+ * allocator at that moment, and not every one (AddressSanitizer's) is usable in the child then.
+ */
+static char **environment_of(const char *const *env)
+{
+	size_t count = 0, named = 0, n = 0;
+	char **made;
+
+	while (environ[count])
+		count++;
+	while (env && env[named])
+		named++;
+	made = calloc(count + named + 2, sizeof(*made));
+	assert_non_null(made);
+	for (size_t i = 0; i < count; i++)
+		if (!is_cleaned(environ[i]) && !is_named_later(environ[i], env))
+			made[n++] = environ[i];
+	if (!is_named_later("LC_ALL=C", env))
+		made[n++] = (char *)"LC_ALL=C";
+	for (size_t i = 0; i < named; i++)
+		if (strchr(env[i], '=') && !is_named_later(env[i], env + i + 1))
+			made[n++] = (char *)env[i];
+	return made;
 }
 
 static void go_into(const char *root)
@@ -105,8 +137,8 @@ static void drop_to(uid_t uid)
 		_exit(126);
 }
 
-/* In the child: stdin, stdout, stderr, group, user, environment; then the program. */
-static void become(const struct start *start, const int fd[3])
+/* In the child, where nothing may allocate: stdin, stdout, stderr, group, user, environment; then the program. */
+static void become(const struct start *start, char **environment, const int fd[3])
 {
 	sigset_t none;
 
@@ -126,7 +158,7 @@ static void become(const struct start *start, const int fd[3])
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	set_environment(start->env);
+	environ = environment;
 	execvp(start->argv[0], (char **)start->argv);
 	dprintf(2, "cannot run %s: %s\n", start->argv[0], strerror(errno));
 	_exit(127);
@@ -230,12 +262,24 @@ static void process_free(void *what)
 	free(p);
 }
 
-pid_t process_fork(const struct start *start, int out, int err)
+/* A program on these descriptors: its process, or -1. */
+static pid_t fork_program(const struct start *start, const int fd[3])
 {
+	char **environment = environment_of(start->env);
 	pid_t pid = fork();
 
 	if (pid == 0)
-		become(start, (int[3]){ input_of(start->input), out, err });
+		become(start, environment, fd);
+	free(environment);
+	return pid;
+}
+
+pid_t process_fork(const struct start *start, int out, int err)
+{
+	int in = input_of(start->input);
+	pid_t pid = fork_program(start, (int[3]){ in, out, err });
+
+	close(in);
 	return pid;
 }
 
@@ -255,11 +299,9 @@ struct process *process_start(const struct start *start)
 		open_pipes(p, start, theirs);
 	signal(SIGPIPE, SIG_IGN); /* process_say to one that has gone */
 	fflush(stdout);
-	p->pid = fork();
+	p->pid = fork_program(start, theirs);
 	if (p->pid < 0)
 		fail_msg("fork: %s", strerror(errno));
-	if (p->pid == 0)
-		become(start, theirs);
 	if (!start->on_terminal)
 		setpgid(p->pid, p->pid); /* also here: who comes first may signal the group */
 	close(theirs[0]);
