@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a scraper sends and what it is sent: any Accept header gets one of the two formats, and any text in a label stays within its
- * quotes, from which it is read back but for bytes that are no UTF-8. And any --listen.
+ * quotes, from which it is read back but for bytes that are no UTF-8 or that a terminal obeys. And any --listen.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,13 @@
 static const struct metric metric = { "fuzz", METRIC_GAUGE, NULL, NULL, "Fuzz" };
 static const char before[] = "fuzz{x=\"", behind[] = "\"} 1\n";
 
-/* What the quotes hold is `text`, or '?' where that has a byte which is not of ASCII. */
+/* Not of ASCII, or what a terminal obeys. */
+static bool is_replaced(unsigned char c)
+{
+	return c >= 0x7f || c < ' ';
+}
+
+/* What the quotes hold is `text`, or '?' for some of its bytes. */
 static void read_back(const char *at, size_t len, const char *text)
 {
 	for (size_t i = 0; i < len; i++, text++) {
@@ -24,7 +30,7 @@ static void read_back(const char *at, size_t len, const char *text)
 			FUZZ_HOLDS(++i < len && (at[i] == 'n' || at[i] == '"' || at[i] == '\\'));
 			c = at[i] == 'n' ? '\n' : at[i];
 		}
-		FUZZ_HOLDS(c == *text || (c == '?' && (unsigned char)*text >= 0x80));
+		FUZZ_HOLDS(c == *text || (c == '?' && is_replaced((unsigned char)*text)));
 	}
 	FUZZ_HOLDS(!*text);
 }
