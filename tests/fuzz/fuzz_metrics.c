@@ -7,19 +7,22 @@
 #include <string.h>
 
 #include "agent/exporter.h"
+#include "base/text.h"
 #include "fuzz/fuzz.h"
 #include "metrics/exposition.h"
 
 static const struct metric metric = { "fuzz", METRIC_GAUGE, NULL, NULL, "Fuzz" };
 static const char before[] = "fuzz{x=\"", behind[] = "\"} 1\n";
 
-/* Not of ASCII, or what a terminal obeys. */
-static bool is_replaced(unsigned char c)
+/* A character that a '?' stands for: so many bytes, 0 where it has to be as it is. */
+static size_t replaced(const char *text)
 {
-	return c >= 0x7f || c < ' ';
+	size_t skip;
+
+	return text_plain_at(text, strlen(text), &skip) == 0 ? skip : 0;
 }
 
-/* What the quotes hold is `text`, or '?' for some of its bytes. */
+/* What the quotes hold is `text`, or '?' for some of its characters. */
 static void read_back(const char *at, size_t len, const char *text)
 {
 	for (size_t i = 0; i < len; i++, text++) {
@@ -30,7 +33,8 @@ static void read_back(const char *at, size_t len, const char *text)
 			FUZZ_HOLDS(++i < len && (at[i] == 'n' || at[i] == '"' || at[i] == '\\'));
 			c = at[i] == 'n' ? '\n' : at[i];
 		}
-		FUZZ_HOLDS(c == *text || (c == '?' && is_replaced((unsigned char)*text)));
+		FUZZ_HOLDS(c == *text || (c == '?' && replaced(text)));
+		text += c == *text ? 0 : replaced(text) - 1;
 	}
 	FUZZ_HOLDS(!*text);
 }
