@@ -66,8 +66,8 @@ static void assert_drains(const struct scene *scene, int count)
 
 /* ---- the thread ---- */
 
-/* The line of /proc/PID/task/TID/status that begins so, of the thread of that name. */
-static const char *status_of_thread(const struct process *p, const char *name, const char *line)
+/* The line of /proc/PID/task/TID/status that begins so, of the thread of that name; NULL where there is none now. */
+static const char *find_status(const struct process *p, const char *name, const char *line)
 {
 	DIR *dir = opendir(format("/proc/%d/task", (int)p->pid));
 	const char *found = NULL;
@@ -84,8 +84,20 @@ static const char *status_of_thread(const struct process *p, const char *name, c
 			found = strstr(text, line);
 	}
 	closedir(dir);
-	if (!found)
-		fail_msg("no thread \"%s\" with \"%s\"", name, line);
+	return found;
+}
+
+/* What stands behind it. A thread that has just been made does not have its name yet. */
+static const char *status_of_thread(const struct process *p, const char *name, const char *line)
+{
+	long end = now_ms() + MOVES_LIMIT_MS;
+	const char *found;
+
+	while (!(found = find_status(p, name, line))) {
+		if (now_ms() > end)
+			fail_msg("no thread \"%s\" with \"%s\"", name, line);
+		usleep(10000);
+	}
 	return found + strlen(line);
 }
 
