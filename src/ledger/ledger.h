@@ -177,7 +177,10 @@ struct ledger_score {
 };
 struct ledger_score ledger_score(const struct ledger *ledger, struct ledger_key key, uint64_t now_ms);
 
-/* The turn of this dial: each caller, of any process, gets the next number. False without a cursor, or where others were faster for too long. */
+/*
+ * The turn of this dial: each caller, of any process, gets the next number. False without a cursor, or where others were faster for
+ * too long.
+ */
 bool ledger_turn(const struct ledger *ledger, struct ledger_key cursor, uint32_t *ret_turn);
 
 /* Where to look first among equals, and where the next one looks. */

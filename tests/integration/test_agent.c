@@ -49,11 +49,6 @@ static void changes_of_endpoints_are_published_as_they_come(void **state)
 
 /* ---- a mesh in the pod ---- */
 
-static void close_fd(void *what)
-{
-	close((int)(intptr_t)what);
-}
-
 static int listen_on(uint16_t port)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -93,7 +88,7 @@ static void services_stand_down_while_a_mesh_listens(void **state)
 	agent_wait(a, "10.96.0.1:80", "10.0.0.1:8080 10.0.0.2:8080");
 	assert_null(strstr(status_of(a), "stands down"));
 	fd = listen_on(4143);
-	after_test(close_fd, (void *)(intptr_t)fd);
+	close_after_test(fd);
 	agent_wait(a, "10.96.0.1:80", "mesh: 10.0.0.1:8080 10.0.0.2:8080");
 	assert_non_null(strstr(status_of(a), "Linkerd listens on port 4143 of this pod"));
 }
@@ -104,7 +99,7 @@ static void mesh_is_ignored_where_that_is_asked_for(void **state)
 
 	(void)state;
 	tun_open();
-	after_test(close_fd, (void *)(intptr_t)listen_on(15001));
+	close_after_test(listen_on(15001));
 	a = agent_start(api_of_web(), NULL, ARGV("--ignore-mesh"));
 	agent_wait(a, "10.96.0.1:80", "10.0.0.1:8080 10.0.0.2:8080");
 	agent_wait_vouched(a, true);

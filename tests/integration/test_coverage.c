@@ -522,11 +522,6 @@ static void service_without_endpoints_is_named(void **state)
 
 /* ---- a mesh ---- */
 
-static void close_fd(void *what)
-{
-	close((int)(intptr_t)what);
-}
-
 /* As Istio's proxy does. */
 static void listen_as_a_mesh(void)
 {
@@ -534,7 +529,7 @@ static void listen_as_a_mesh(void)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	after_test(close_fd, (void *)(intptr_t)fd);
+	close_after_test(fd);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 }

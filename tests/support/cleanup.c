@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/cleanup.h"
 
+#include <unistd.h>
+
 #include "support/testing.h"
 
 struct duty {
@@ -19,6 +21,18 @@ void after_test(void (*undo)(void *), void *what)
 		abort();
 	*duty = (struct duty){ undo, what, duties };
 	duties = duty;
+}
+
+static void close_fd(void *fd)
+{
+	close((int)(intptr_t)fd);
+}
+
+int close_after_test(int fd)
+{
+	assert_true(fd >= 0);
+	after_test(close_fd, (void *)(intptr_t)fd);
+	return fd;
 }
 
 int end_of_test(void **state)

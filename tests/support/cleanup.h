@@ -7,6 +7,9 @@
 /* Calls `undo(what)` at the end of the test that runs. */
 void after_test(void (*undo)(void *), void *what);
 
+/* Closes it then. Fails the test where it is none; returns it. */
+int close_after_test(int fd);
+
 /* The teardown of every test that uses this folder. */
 int end_of_test(void **state);
 

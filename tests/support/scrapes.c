@@ -30,11 +30,6 @@ int listen_port(struct agent_run *a)
 
 /* ---- requests ---- */
 
-static void close_fd(void *of)
-{
-	close((int)(long)of);
-}
-
 static struct sockaddr_in address_of(const char *ip, int port)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
@@ -50,7 +45,7 @@ int scrape_connect(int port, const char *from)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	after_test(close_fd, (void *)(long)fd);
+	close_after_test(fd);
 	assert_int_equal(bind(fd, (struct sockaddr *)&here, sizeof(here)), 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&there, sizeof(there)), 0);

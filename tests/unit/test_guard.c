@@ -59,17 +59,11 @@ static long send_of(int fd)
 	return (long)send.tv_sec;
 }
 
-static void close_one(void *fd)
-{
-	close((int)(intptr_t)fd);
-}
-
 static struct dialed dialed(const struct ledger *ledger)
 {
 	struct dialed d = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
 
-	assert_true(d.fd >= 0);
-	after_test(close_one, (void *)(intptr_t)d.fd);
+	close_after_test(d.fd);
 	set_timeouts(d.fd, BOUND_MS, BOUND_S);
 	d.what = (struct guarded){ d.fd, BOUND_MS, OWN_MS, { OWN_S, 0 }, true, true, ledger, key };
 	ledger_claim(ledger, key);
@@ -314,8 +308,8 @@ static void thread_that_is_cancelled_unwinds_through_its_dial(void **state)
 	(void)state;
 	assert_true(pipe(ready) == 0 && pipe(never) == 0);
 	for (int i = 0; i < 2; i++) {
-		after_test(close_one, (void *)(intptr_t)ready[i]);
-		after_test(close_one, (void *)(intptr_t)never[i]);
+		close_after_test(ready[i]);
+		close_after_test(never[i]);
 	}
 	b = (struct blocked){ &d, ready[1], never[0] };
 	assert_int_equal(pthread_create(&thread, NULL, block, &b), 0);

@@ -39,18 +39,6 @@ struct pair {
 	uint64_t cookie; /* the client's */
 };
 
-static void close_one(void *fd)
-{
-	close((int)(intptr_t)fd);
-}
-
-static int kept(int fd)
-{
-	assert_true(fd >= 0);
-	after_test(close_one, (void *)(intptr_t)fd);
-	return fd;
-}
-
 static uint64_t cookie_of(int fd)
 {
 	uint64_t cookie = 0;
@@ -91,8 +79,8 @@ static struct pair connected(void)
 {
 	struct pair p = unkept_pair();
 
-	kept(p.client);
-	kept(p.server);
+	close_after_test(p.client);
+	close_after_test(p.server);
 	return p;
 }
 
@@ -293,11 +281,11 @@ static void connection_whose_bytes_are_not_taken_is_never_quiet(void **state)
 static void connection_that_is_not_established_is_being_dialed(void **state)
 {
 	struct sockaddr_in where;
-	int listening = kept(listener(0, &where)), fd = -1;
+	int listening = close_after_test(listener(0, &where)), fd = -1;
 
 	(void)state;
 	for (int i = 0; i < 8; i++) { /* nobody accepts: soon the queue is full, and a SYN is not answered */
-		fd = kept(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+		fd = close_after_test(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 		connect(fd, (struct sockaddr *)&where, sizeof(where));
 	}
 	assert_true(listening >= 0);
@@ -309,12 +297,12 @@ static void connection_that_is_not_established_is_being_dialed(void **state)
 static void what_is_no_connection_any_more_has_ended(void **state)
 {
 	struct pair p = connected(), other = quiet_one();
-	int udp = kept(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), ends[2];
+	int udp = close_after_test(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), ends[2];
 
 	(void)state;
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	kept(ends[0]);
-	kept(ends[1]);
+	close_after_test(ends[0]);
+	close_after_test(ends[1]);
 	assert_int_equal(connection_look(-1, 1, NULL, 0, NULL), CONNECTION_ENDED);
 	assert_int_equal(connection_look(9999, 1, NULL, 0, NULL), CONNECTION_ENDED);
 	assert_int_equal(connection_look(ends[0], 1, NULL, 0, NULL), CONNECTION_ENDED);
@@ -618,7 +606,7 @@ static void cork_is_as_the_program_left_it(void **state)
 static void every_descriptor_of_a_connection_sees_its_end(void **state)
 {
 	struct pair p = quiet_one();
-	int twin = kept(fcntl(p.client, F_DUPFD_CLOEXEC, 0));
+	int twin = close_after_test(fcntl(p.client, F_DUPFD_CLOEXEC, 0));
 	char c;
 
 	(void)state;
@@ -634,7 +622,7 @@ static void every_descriptor_of_a_connection_sees_its_end(void **state)
 static void who_polls_is_told(bool ignoring)
 {
 	struct pair p = quiet_one();
-	int epoll = kept(epoll_create1(EPOLL_CLOEXEC));
+	int epoll = close_after_test(epoll_create1(EPOLL_CLOEXEC));
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
 	struct pollfd poller = { .fd = p.client, .events = POLLIN };
 

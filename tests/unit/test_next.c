@@ -94,18 +94,6 @@ static void forget_all(void)
 	looked_up = 0;
 }
 
-static void close_one(void *fd)
-{
-	close((int)(intptr_t)fd);
-}
-
-static int kept(int fd)
-{
-	assert_true(fd >= 0);
-	after_test(close_one, (void *)(intptr_t)fd);
-	return fd;
-}
-
 /* ---- calls ---- */
 
 static void assert_fails(long r, int error)
@@ -157,8 +145,8 @@ static void without_a_libc_the_kernel_sends(void **state)
 	(void)state;
 	forget_all();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	kept(ends[0]);
-	kept(ends[1]);
+	close_after_test(ends[0]);
+	close_after_test(ends[1]);
 	assert_int_equal(next_sendto(ends[0], "a", 1, 0, NULL, 0), 1);
 	assert_int_equal(next_sendmsg(ends[0], &one, 0), 1);
 	assert_int_equal(next_sendmmsg(ends[0], many, 2, 0), 2);
@@ -169,8 +157,8 @@ static void without_a_libc_the_kernel_sends(void **state)
 static void without_a_libc_the_kernel_connects(void **state)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, peer;
-	int server = kept(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	int client = kept(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int server = close_after_test(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int client = close_after_test(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	socklen_t len = sizeof(at);
 
 	(void)state;
