@@ -204,13 +204,6 @@ static const char *a_path(struct world *w)
 	return paths[chance(w, 3)];
 }
 
-/* One on which a watch is open. False: this time nothing happens. Nobody but this thread ends one meanwhile. */
-static bool a_watch(struct world *w, const char **ret_path)
-{
-	*ret_path = a_path(w);
-	return api_watches(w->api, *ret_path) > 0;
-}
-
 static enum api_cut a_cut(struct world *w)
 {
 	return API_CUT_TLS + chance(w, 4);
@@ -218,10 +211,9 @@ static enum api_cut a_cut(struct world *w)
 
 static void cut(struct world *w)
 {
-	const char *path;
+	const char *path = a_path(w);
 
-	if (a_watch(w, &path))
-		api_cut(w->api, path, a_cut(w));
+	api_cut(w->api, path, a_cut(w));
 }
 
 static void cut_all(struct world *w)
@@ -231,36 +223,26 @@ static void cut_all(struct world *w)
 
 static void end_watches(struct world *w)
 {
-	const char *path;
-
-	if (a_watch(w, &path))
-		api_end(w->api, path);
+	api_end(w->api, a_path(w));
 }
 
 /* The history is gone, and who watches has to begin again: told in either shape. */
 static void forget_history(struct world *w)
 {
 	api_set_gone(w->api, chance(w, 2) ? API_GONE_EVENT : API_GONE_STATUS);
-	if (api_watches(w->api, NULL))
-		api_cut(w->api, NULL, a_cut(w));
+	api_cut(w->api, NULL, a_cut(w));
 	put_slice_object(w);
 	api_compact(w->api);
 }
 
 static void say_again(struct world *w)
 {
-	const char *path;
-
-	if (a_watch(w, &path))
-		api_again(w->api, path);
+	api_again(w->api, a_path(w));
 }
 
 static void say_bookmark(struct world *w)
 {
-	const char *path;
-
-	if (a_watch(w, &path))
-		api_bookmark(w->api, path);
+	api_bookmark(w->api, a_path(w));
 }
 
 static void say_error(struct world *w)
@@ -270,10 +252,9 @@ static void say_error(struct world *w)
 		const char *reason;
 	} errors[] = { { 500, "InternalError" }, { 429, "TooManyRequests" }, { 410, "Expired" }, { 410, "Gone" } };
 	unsigned i = chance(w, 4);
-	const char *path;
+	const char *path = a_path(w);
 
-	if (a_watch(w, &path))
-		api_error(w->api, path, errors[i].code, errors[i].reason, "of the test");
+	api_error(w->api, path, errors[i].code, errors[i].reason, "of the test");
 }
 
 static void say_nonsense(struct world *w)
@@ -288,11 +269,9 @@ static void say_nonsense(struct world *w)
 		"]",
 		"{\"type\":\"ADDED\",\"type\":\"DELETED\",\"object\":{}}\n",
 	};
+	const char *path = a_path(w);
 
-	const char *path;
-
-	if (a_watch(w, &path))
-		api_say(w->api, path, texts[chance(w, sizeof(texts) / sizeof(texts[0]))]);
+	api_say(w->api, path, texts[chance(w, sizeof(texts) / sizeof(texts[0]))]);
 }
 
 /* The next requests are not answered as they should be. */
@@ -332,8 +311,6 @@ static void hang_up(struct world *w)
 
 static void hold_and_let_go(struct world *w)
 {
-	if (api_watches(w->api, NULL) == 0)
-		return;
 	api_pause(w->api, NULL, true);
 	put_slice_object(w);
 	delete_slice_object(w);
@@ -412,6 +389,7 @@ static void ten_thousand_random_conversations_end_with_the_table_that_the_object
 	for (int k = 0; k < WORLDS; k++) {
 		worlds[k].random = random + (uint64_t)k * 2;
 		worlds[k].api = api_start(NULL);
+		api_allow_no_watch(worlds[k].api);
 	}
 	for (unsigned i = 0; i < rounds; i++) {
 		for (int k = 0; k < WORLDS; k++) {

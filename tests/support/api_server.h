@@ -176,7 +176,7 @@ void api_cut_all(struct api_server *s, enum api_cut how);
 
 /* ---- watches that are open ---- */
 
-/* All return when it is done, and fail after ten seconds. */
+/* All return when it is done, and fail after ten seconds, or where no watch is open. */
 void api_bookmark(struct api_server *s, const char *path);               /* to those that allow it */
 void api_say(struct api_server *s, const char *path, const char *bytes); /* as they stand, in one write */
 void api_error(struct api_server *s, const char *path, int code, const char *reason, const char *message);
@@ -184,6 +184,12 @@ void api_again(struct api_server *s, const char *path); /* the last event of eac
 void api_end(struct api_server *s, const char *path);   /* cleanly; the connection stays */
 void api_cut(struct api_server *s, const char *path, enum api_cut how);
 void api_silence(struct api_server *s, const char *path); /* neither reads nor writes from now on; can be cut */
+
+/*
+ * From now on an order that finds no watch is nothing. For a client that may hang up at any time: one that has read an error or nonsense
+ * closes its watch some time after all was written.
+ */
+void api_allow_no_watch(struct api_server *s);
 
 /* Events wait (true), or go: then all in one write. */
 void api_pause(struct api_server *s, const char *path, bool paused);

@@ -197,6 +197,7 @@ struct api_server {
 	enum api_welcome welcome;
 	unsigned welcomes;
 	size_t piece;
+	bool may_miss; /* an order may find no watch: api_allow_no_watch */
 };
 
 /* `script` counts down; `plan` is what happens, and stays as it is, also when the test takes the script back. */
