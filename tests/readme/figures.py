@@ -59,6 +59,15 @@ def costs(result):
     return table([''] + [title for _, title, _, _ in COLUMNS], rows)
 
 
+def pairs(result):
+    def cell(of):
+        return '{median:.3f} ({low:.3f} to {high:.3f})'.format(**of)
+    rounds = max(of['rounds'] for of in result['pairs'])
+    head = 'requests a second, by those of a direct dial just before and after: the median of {} turns (95 % interval)'.format(rounds)
+    return table([head, 'fairdial', 'a direct dial again'],
+                 [[of['what'], cell(of['fairdial']), cell(of['itself'])] for of in result['pairs']])
+
+
 def memories(result):
     numbers = result['parts']['memory']['numbers']
     life = result['parts']['life']['numbers']['life']['variants']
@@ -91,7 +100,7 @@ def text(result):
     return '\n'.join([
         'Of one run on {processor}, {processors} processors, Linux {kernel}'.format(**machine) +
         ' ({rounds} rounds in turns; ratios are to the direct dial of the same round):\n'.format(**settings),
-        costs(result), memories(result), evenness(result), changes(result),
+        costs(result), pairs(result), memories(result), evenness(result), changes(result),
         '![time to dial]({}/versus-dials.svg)\n![requests]({}/versus-rates.svg)\n![evenness]({}/versus-evenness.svg)\n'.format(
             KEPT, KEPT, KEPT)])
 

@@ -16,6 +16,14 @@ def percentile(values, percent):
 	return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
+def interval(values):
+	"""The median, and between which values that of all turns lies, with a chance of 95 in 100 (order statistics, normal limit)."""
+	ordered = sorted(values)
+	n = len(ordered)
+	reach = math.ceil(0.98 * math.sqrt(n))
+	return {"median": ordered[n // 2], "low": ordered[max(0, n // 2 - reach)], "high": ordered[min(n - 1, n // 2 + reach)]}
+
+
 def ratios(values, base):
 	"""Each turn by the base's of the same round: what the machine did meanwhile met both."""
 	return [value / of for value, of in zip(values, base) if of]

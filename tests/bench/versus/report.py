@@ -40,11 +40,9 @@ def goal(what, value, unit, at, limit):
 def goals(result):
 	found = []
 	numbers = {name: row for of in result["parts"].values() for name, row in of["numbers"].items()}
-	for number, name in (("http_rate", "HTTP"), ("mysql_rate", "MySQL")):
-		ratio = ratio_between(numbers[number], "fairdial", BASE) if number in numbers else None
-		if ratio:
-			found.append(goal("%s over long-lived connections, ratio to direct" % name, ratio["median"], "x",
-					  "at least", 0.99))
+	for pair in result.get("pairs", []):
+		found.append(goal("%s over long-lived connections, ratio to direct" % pair["what"], pair["fairdial"]["median"], "x",
+				  "at least", 0.99))
 	for ours, theirs, name in (("fairdial", "iptables", "kube-proxy's rules"),
 				   ("fairdial-many", "iptables-many", "rules of many Services, which both pass")):
 		for number in ("dial_p50", "answer_p50"):
@@ -87,6 +85,15 @@ def text_of_part(of, titles):
 	return lines
 
 
+def text_of_pairs(rows):
+	def cell(of):
+		return "%.3f (%.3f to %.3f)" % (of["median"], of["low"], of["high"])
+	lines = ["", "requests a second over long-lived connections, turn by turn: the median ratio, and where it lies (95 of 100)"]
+	lines += ["  %-6s fairdial / direct %-24s direct / direct %-24s %d turns" % (
+		of["what"], cell(of["fairdial"]), cell(of["itself"]), of["rounds"]) for of in rows]
+	return lines
+
+
 def text_of_evenness(rows):
 	lines, scenario = ["", "evenness: connections of the busiest server less those of the idlest"], None
 	for row in rows:
@@ -118,6 +125,8 @@ def text(result):
 		 + ", ".join("%s %s" % pair for pair in result["settings"].items() if pair[0] != "quick")]
 	for of in result["parts"].values():
 		lines += text_of_part(of, result["titles"])
+	if result.get("pairs"):
+		lines += text_of_pairs(result["pairs"])
 	if result.get("evenness"):
 		lines += text_of_evenness(result["evenness"])
 	if result.get("change"):

@@ -16,6 +16,10 @@ class Figures(unittest.TestCase):
 		self.assertEqual(figures.percentile([7], 99), 7)
 		self.assertEqual(figures.percentile([3, 1, 2], 1), 1)
 
+	def test_an_interval_is_narrower_than_all_and_no_wider_than_there_is(self):
+		self.assertEqual(figures.interval(list(range(101))), {"median": 50, "low": 40, "high": 60})
+		self.assertEqual(figures.interval([3]), {"median": 3, "low": 3, "high": 3})
+
 	def test_ratios_are_taken_round_by_round(self):
 		self.assertEqual(figures.ratios([10, 40], [20, 20]), [0.5, 2])
 		self.assertEqual(figures.ratios([0, 5], [0, 5]), [1])

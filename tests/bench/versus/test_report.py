@@ -3,6 +3,7 @@
 import json
 import unittest
 
+import pairs
 import plots
 import report
 import spread
@@ -18,6 +19,7 @@ def result():
 		"troubles": {"nginx": "is not here"},
 		"titles": {"direct": "a pod", "iptables": "rules", "haproxy": "HAProxy, TCP", "fairdial": "fairdial"},
 		"parts": {"http": report.part("HTTP", numbers, values), "dial": report.part("dials", dials, dial_values)},
+		"pairs": [pairs.row("HTTP", [100, 100, 100], [99, 99, 99], [100, 102, 98])],
 		"evenness": [spread.row("2 clients of one pod on 5 servers", 2, 5, way, trials) for way, trials in (
 			("iptables", [[2, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 2, 0, 0, 0]]), ("fairdial", [[1, 1, 0, 0, 0]]))],
 		"change": [{"way": "fairdial", "title": "fairdial", "unit": "ms", "values": [1, 2], "median": 1, "low": 1,
@@ -33,6 +35,11 @@ class Report(unittest.TestCase):
 		self.assertEqual(of["fairdial"]["ratio"], {"median": 0.99, "low": 0.99, "high": 1.0})
 		self.assertEqual(of["haproxy"]["ratio"]["median"], 0.5)
 
+	def test_a_pair_is_by_the_mean_of_the_direct_turns_beside_it(self):
+		found = result()["pairs"][0]
+		self.assertEqual((found["fairdial"]["median"], found["itself"]["median"], found["rounds"]), (0.99, 1.0, 3))
+		self.assertEqual((found["itself"]["low"], found["itself"]["high"]), (0.98, 1.02))
+
 	def test_goals_are_met_or_missed_by_their_numbers(self):
 		found = {of["what"]: of for of in result()["goals"]}
 		self.assertTrue(found["HTTP over long-lived connections, ratio to direct"]["met"])
@@ -47,7 +54,7 @@ class Report(unittest.TestCase):
 
 	def test_the_table_tells_all_of_it(self):
 		text = report.text(result())
-		for part in ("fairdial / HAProxy", "2.000", "nft", "not measured: no nft", "nginx: is not here", "missed",
+		for part in ("fairdial / HAProxy", "2.000", "nft", "not measured: no nft", "nginx: is not here", "missed", "direct / direct 1.000 (0.980 to 1.020)",
 			     "median   2, most   2 of  3"):
 			self.assertIn(part, text)
 		self.assertLessEqual(max(map(len, text.splitlines())), 132)

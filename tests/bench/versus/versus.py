@@ -18,6 +18,7 @@ import time
 import change
 import loads
 import nets
+import pairs
 import plots
 import processes
 import report
@@ -65,8 +66,6 @@ def measure_loads(setup, made, sizes, result, missing):
 			missing(title, str(trouble))
 			continue
 		result["parts"][name] = report.part(title, numbers, values)
-	if getattr(setup, "database", None):
-		processes.stop(setup.database)
 
 
 def measure_evenness(setup, made, nodes, sizes, result, missing):
@@ -110,7 +109,13 @@ def measure_all(setup, made, nodes, sizes, result, missing):
 	result["titles"] = {name: variant.title for name, variant in made.items()}
 	# All are made, and answer; a load of a whole second is for fewer where it is only to be seen that it runs.
 	loaded = {name: variant for name, variant in made.items() if name not in sizes["without"]}
-	measure_loads(setup, loaded, sizes, result, missing)
+	try:
+		measure_loads(setup, loaded, sizes, result, missing)
+		if "fairdial" in made and "direct" in made:
+			result["pairs"] = pairs.measure(setup, made, sizes, tell, missing)
+	finally:
+		if getattr(setup, "database", None):
+			processes.stop(setup.database)
 	measure_evenness(setup, made, nodes, sizes, result, missing)
 	result["change"] = change.measure(setup, nodes, sizes["services"], sizes["changes"], tell)
 	result["goals"] = report.goals(result)
@@ -145,9 +150,9 @@ def write(result, folder, quick):
 
 QUICK = {"quick": True, "rounds": 1, "seconds": 1, "services": 50, "dials": 50, "starts": 5, "clients": 10, "queries": 200,
 	 "herds": ((2, 5, 2), (50, 7, 1)), "pods": 10,
-	 "list_trials": 1, "herd": 24, "changes": 10, "without": ("iptables-many", "fairdial-many")}
+	 "pairs": 1, "list_trials": 1, "herd": 24, "changes": 10, "without": ("iptables-many", "fairdial-many")}
 FULL = {"quick": False, "rounds": 13, "seconds": 1, "services": 5000, "dials": 200, "starts": 40, "clients": 100,
-	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 2)), "pods": 50, "list_trials": 1, "herd": 60, "changes": 200,
+	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 2)), "pods": 50, "pairs": 50, "list_trials": 1, "herd": 60, "changes": 200,
 	"without": ()}
 
 
