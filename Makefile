@@ -153,11 +153,12 @@ $(BUILD)/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h)
 .SECONDARY:
 -include $(shell find $(BUILD) \( -path $(BUILD)/roots -o -path $(BUILD)/differential -o -path $(BUILD)/next \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
-# ---- tests: `make unit T=table N='*draining*'` runs some ----
+# ---- tests: `make unit T="table pick" N='*draining*'` runs some ----
 
 T ?=
 N ?= *
-run_tests = sh tests/run.sh "$(OUT)/tests" "$(N)" $(if $(T),$(filter test_$(T),$(1)),$(1))
+chosen = $(if $(T),$(filter $(T:%=test_%),$(1)),$(1))
+run_tests = sh tests/run.sh "$(OUT)/tests" "$(N)" $(call chosen,$(1))
 
 .PHONY: test
 test: ## install what is missing, build, run all tests
@@ -179,7 +180,7 @@ run-tests: build-tests next
 	$(Q)$(call run_tests,$(UNIT) $(INTEGRATION))
 
 .PHONY: unit
-unit: $(UNIT:%=$(OUT)/tests/%) ## build and run the unit tests (SAN=address|thread)
+unit: $(patsubst %,$(OUT)/tests/%,$(call chosen,$(UNIT))) ## build and run the unit tests (SAN=address|thread)
 	$(Q)$(call run_tests,$(UNIT))
 
 .PHONY: integration
@@ -226,7 +227,7 @@ aarch64: aarch64-root
 test-aarch64: aarch64-root ## build the core's unit tests for aarch64, run them under qemu-user
 	$(Q)+$(ARM_MAKE) $(ARM_UNIT:%=$(ARM_BUILD)/tests/%)
 	$(Q)EMULATOR=qemu-aarch64-static QEMU_LD_PREFIX=$(ARM_ROOT) \
-		sh tests/run.sh $(ARM_BUILD)/tests "$(N)" $(if $(T),$(filter test_$(T),$(ARM_UNIT)),$(ARM_UNIT))
+		sh tests/run.sh $(ARM_BUILD)/tests "$(N)" $(call chosen,$(ARM_UNIT))
 
 .PHONY: check-model
 check-model: ## verify models of the lock-free protocols under a weak memory; N=ledger: some
@@ -312,7 +313,7 @@ fuzz-replay: $(fuzz_targets:%=$(OUT)/replay/%) ## the fuzz targets on their corp
 .PHONY: coverage
 coverage: ## lines and branches of src that the tests reach
 	$(Q)sh tests/deps.sh coverage
-	$(Q)MAKE="$(MAKE)" sh tests/coverage.sh $(BUILD) $(if $(T),$(filter test_$(T),$(UNIT) $(INTEGRATION)))
+	$(Q)MAKE="$(MAKE)" sh tests/coverage.sh $(BUILD) $(if $(T),$(call chosen,$(UNIT) $(INTEGRATION)))
 
 # ---- chaos and soak: `make chaos SEED=7 TIME=60`, `make soak TIME=36000` ----
 

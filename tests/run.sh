@@ -9,6 +9,7 @@ set -u
 run_one() {
 	dir=$1 test=$2 results=$3
 	log=$results/$test.log
+	began=$(date +%s)
 	${EMULATOR-} "$dir/$test" >"$log" 2>&1
 	status=$?
 	p=$(grep -c '^\[       OK \]' "$log")
@@ -19,7 +20,7 @@ run_one() {
 	if [ "$f" -ne 0 ]; then
 		said=$(printf 'FAIL  %s (exit status %d)\n' "$test" "$status" && cat "$log")
 	else
-		said=$(printf 'ok    %-28s %d tests\n' "$test" "$p" && grep '^skip: ' "$log")
+		said=$(printf 'ok    %-28s %4d tests %5d s\n' "$test" "$p" $(($(date +%s) - began)) && grep '^skip: ' "$log")
 	fi
 	printf '%s\n' "$said"
 	rm -f "$log"
