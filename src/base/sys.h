@@ -113,6 +113,15 @@ static inline void *sys_mmap(size_t len, int prot, int flags, int fd)
 	return (void *)sys_call(SYS_mmap, 0, (long)len, prot, flags, fd, 0);
 }
 
+/*
+ * Zeros in the place of a mapping, in one step for all threads that may be reading there (mmap(2), MAP_FIXED); it stays as it is where
+ * that fails. Before Linux 6.12 one exception: a writable one, where overcommit is off and no memory is left, is gone then.
+ */
+static inline void sys_mmap_zeros(void *at, size_t len, int prot)
+{
+	sys_call(SYS_mmap, (long)at, (long)len, prot, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
 static inline int sys_mmap_failed(const void *map)
 {
 	return (unsigned long)map > -4096ul;

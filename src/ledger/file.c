@@ -376,3 +376,9 @@ void ledger_close(struct ledger *ledger)
 		sys_munmap(ledger->base, ledger->size);
 	ledger->base = NULL;
 }
+
+void ledger_blank(const struct ledger *ledger)
+{
+	if (ledger->base)
+		sys_mmap_zeros(ledger->base, ledger->size, PROT_READ | PROT_WRITE);
+}

@@ -50,6 +50,9 @@ struct ledger_options {
 int ledger_open(const char *path, const struct ledger_options *options, struct ledger *ret_ledger);
 void ledger_close(struct ledger *ledger);
 
+/* In its place there are zeros from now on, of this process alone: for who may still be counting there. */
+void ledger_blank(const struct ledger *ledger);
+
 /*
  * Takes a mapping of `size` bytes. 0; -EBADMSG for anything but a ledger of this boot, where both say which; -EPROTO for another
  * version.

@@ -17,7 +17,9 @@
 #include "shim/pause.h"
 #include "table/atomics.h"
 
-#define MAX_ATTACHMENTS 16
+#define MAX_ATTACHMENTS 256
+#define MAX_MAPPED	(1ull << 30) /* addresses for all of them, bytes */
+#define KEPT		8	     /* the last ones, as they are */
 #define LOOK_EVERY_MS	1000
 #define FIRST_PAUSE_MS	1
 #define LAST_PAUSE_MS	16
@@ -27,6 +29,7 @@ static int settings_state; /* 0: not read, 1: being read, 2: read */
 
 static struct attachment attachments[MAX_ATTACHMENTS];
 static uint64_t attachments_used; /* claimed by add_relaxed: each place is filled by one thread, once */
+static uint64_t mapped_bytes;
 static void *current;		  /* struct attachment *: released when its place is whole */
 static uint64_t last_look_ms;	  /* whoever moves it on looks */
 static uint64_t last_start_ms;	  /* likewise, and may start an agent */
@@ -177,17 +180,45 @@ static bool is_attached(const struct search *search)
 	return !ledger->base || (last->ledger.base && is_same_file(&last->ledger.id, &ledger->id));
 }
 
-/* Puts both where every dial finds them. False where the process has had too many: it keeps the last. */
-static bool install(const struct search *search)
+/* False where the process has had too many. A place whose mappings would be too much stays empty: the next may be another thread's. */
+static bool take_place(const struct search *search, uint64_t *ret_place)
 {
-	uint64_t place = add_relaxed(&attachments_used, 1);
-	struct attachment *to;
-	struct text path;
+	uint64_t bytes = search->table.size + (search->ledger.base ? search->ledger.size : 0);
 
-	if (place >= MAX_ATTACHMENTS) {
+	*ret_place = add_relaxed(&attachments_used, 1);
+	if (*ret_place >= MAX_ATTACHMENTS) {
 		add_relaxed(&attachments_used, (uint64_t)-1);
 		return false;
 	}
+	if (add_relaxed(&mapped_bytes, bytes) + bytes <= MAX_MAPPED)
+		return true;
+	add_relaxed(&mapped_bytes, -bytes);
+	return false;
+}
+
+/*
+ * Its files are gone, and a volume has their room again once nobody maps them. Who still reads or counts there finds what a damaged
+ * one could say as well. Acquires what its own thread released when it was whole; one that is late with that is left as it is.
+ */
+static void blank_before(uint64_t place)
+{
+	struct attachment *old = place < KEPT ? NULL : &attachments[place - KEPT];
+
+	if (!old || !load_acquire_int(&old->is_whole) || load_acquire_ptr(&current) == old)
+		return;
+	table_blank(&old->table);
+	ledger_blank(&old->ledger);
+}
+
+/* Puts both where every dial finds them. False: the process keeps the last. */
+static bool install(const struct search *search)
+{
+	struct attachment *to;
+	struct text path;
+	uint64_t place;
+
+	if (!take_place(search, &place))
+		return false;
 	to = &attachments[place];
 	to->table = search->table;
 	to->id = search->id;
@@ -196,6 +227,8 @@ static bool install(const struct search *search)
 	path = text_into(to->dir, sizeof(to->dir));
 	text_add(&path, search->dir);
 	store_release_ptr(&current, to);
+	store_release_int(&to->is_whole, 1);
+	blank_before(place);
 	return true;
 }
 

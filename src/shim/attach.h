@@ -4,8 +4,9 @@
  * user later keeps them; looked for again, once a second at most, where there is none, or where another file has their
  * name.
  *
- * Async-signal-safe. A mapping is never given back while the process lives, because another thread may be reading it; their
- * number is bounded.
+ * Async-signal-safe. The addresses of a mapping are never given back while the process lives, because another thread may be reading
+ * there; what an older one than the last eight held is, and a dial that has been under way through all of these reads zeros. How
+ * many a process has in its life is bounded: with the last of them it goes on.
  */
 #ifndef FAIRDIAL_SHIM_ATTACH_H
 #define FAIRDIAL_SHIM_ATTACH_H
@@ -24,6 +25,7 @@ struct attachment {
 	struct file_id id;
 	uint64_t identity; /* of this pod */
 	char dir[SETTINGS_PATH]; /* of the table */
+	int is_whole;		 /* set last, released */
 };
 
 /* The settings, read at the first call. NULL while another thread reads them, or a handler interrupted that. */

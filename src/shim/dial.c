@@ -86,6 +86,7 @@ int dial_is_service(int fd, const struct sockaddr *sa, uint32_t len)
 			attach_refresh(attachment);
 		return r >= 0;
 	}
+	count_miss(attachment);
 	return 0;
 }
 

@@ -99,3 +99,8 @@ void table_unmap(struct table *table)
 		sys_munmap((void *)table->base, table->size);
 	table->base = NULL;
 }
+
+void table_blank(const struct table *table)
+{
+	sys_mmap_zeros((void *)table->base, table->size, PROT_READ);
+}

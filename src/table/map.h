@@ -40,4 +40,7 @@ bool file_is_current(const char *path, const struct file_id *id);
 
 void table_unmap(struct table *table);
 
+/* In its place there is nothing but zeros from now on, a table without generation: for who may still be reading it. */
+void table_blank(const struct table *table);
+
 #endif

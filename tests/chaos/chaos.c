@@ -297,9 +297,9 @@ static void assert_agent_keeps_nothing(struct stage *stage)
 	for (unsigned n = 0; n < LISTS; n++)
 		publish_another(stage, n);
 	after = held_by(stage->agent->process->pid);
-	printf("  the agent: %ld descriptors, %ld threads, %ld mappings\n", after.files, after.threads, after.maps);
+	printf("  the agent: %ld descriptors, %ld threads, %ld files mapped\n", after.files, after.threads, after.maps);
 	if (after.files > before.files + LISTS / 2 || after.threads > before.threads + LISTS / 2 || after.maps > before.maps + LISTS / 2)
-		fail_msg("%d lists ago it had %ld descriptors, %ld threads, %ld mappings", LISTS, before.files, before.threads,
+		fail_msg("%d lists ago it had %ld descriptors, %ld threads, %ld files mapped", LISTS, before.files, before.threads,
 			 before.maps);
 }
 
@@ -323,8 +323,10 @@ static void no_program_sees_a_failure_in_chaos_and_all_heals(void **state)
 	make_peace(&stage);
 	end_askers(&stage);
 	end_herd(&stage);
-	for (size_t i = 0; i < WATCHERS; i++)
+	for (size_t i = 0; i < WATCHERS; i++) {
+		assert_it_follows(&stage.watchers[i], seconds);
 		assert_nothing_leaks(&stage.watchers[i]);
+	}
 	end_watchers(&stage);
 	assert_whole(map_table(stage.s->dir));
 	assert_ledger_healed(stage.s, stage.b, NATIVE, EACH);

@@ -25,7 +25,7 @@ enum { WEB, TURNS, MOVED, NATIVE, ENDPOINTS = 5, ALL = NATIVE + ENDPOINTS, LIMIT
 /* Of Service `numbers`: its own address, one endpoint that always listens, and others. */
 enum { STEADY = 1, PLACES = 6, NUMBERS = 4 << 20 };
 enum { ASKERS = 3, WATCHERS = 4 };
-/* Room for all the tables and ledgers that so many processes may hold, whose files are gone: three and a half MiB, sixteen times each. */
+/* Room for all the tables and ledgers that so many processes may hold, whose files are gone: three and a half MiB, eight times each. */
 enum { DISK_BYTES = 1 << 30 };
 
 /* What is done, drawn as a whole, so that no act draws more or less than another. */
@@ -40,6 +40,7 @@ struct watcher {
 	struct process *p;
 	struct held held;
 	long kib, more_kib;
+	bool follows;
 };
 
 struct stage {
@@ -109,6 +110,7 @@ void start_watcher(struct stage *stage, size_t i);
 const char *dial_once(struct watcher *w);
 
 /* Fails where it has more now than when it began. */
+void assert_it_follows(struct watcher *w, unsigned seconds);
 void assert_nothing_leaks(struct watcher *w);
 
 /* Acts. */

@@ -21,14 +21,14 @@ long own_kib(pid_t pid)
 	return kib;
 }
 
-static long lines_in(const char *path)
+static long mapped_files(const char *path)
 {
 	FILE *in = fopen(path, "re");
+	char line[512];
 	long n = 0;
-	int c;
 
-	while (in && (c = getc(in)) != EOF)
-		n += c == '\n';
+	while (in && fgets(line, sizeof(line), in))
+		n += strchr(line, '/') != NULL;
 	if (in)
 		fclose(in);
 	return n;
@@ -44,6 +44,6 @@ struct held held_by(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	held.threads = (long)files_in(path);
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	held.maps = lines_in(path);
+	held.maps = mapped_files(path);
 	return held;
 }

@@ -6,7 +6,8 @@
 #include <sys/types.h>
 
 struct held {
-	long files, threads, maps;
+	long files, threads;
+	long maps; /* of files; what else is mapped is in own_kib, as far as it has memory */
 };
 
 struct held held_by(pid_t pid);

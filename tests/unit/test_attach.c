@@ -6,6 +6,7 @@
 #include "support/testing.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <sys/mman.h>
 #include <sys/un.h>
@@ -35,6 +36,7 @@ static const struct settings *begin_with(const char *dir)
 	memset(attachments, 0, sizeof(attachments));
 	settings_state = 0;
 	attachments_used = 0;
+	mapped_bytes = 0;
 	current = NULL;
 	last_look_ms = 0;
 	unsetenv("FAIRDIAL");
@@ -129,27 +131,102 @@ static void table_that_it_has_already_is_not_kept_twice(void **state)
 	assert_int_equal(mappings_of(dir), mapped);
 }
 
+/* Another file, of the same list. */
+static const struct attachment *look_at_another(const char *dir)
+{
+	assert_int_equal(unlink(format("%s/table", dir)), 0);
+	publish_alone(dir, builder_web("10.0.0.1:80"));
+	look(attach_settings());
+	return attach_current();
+}
+
 static void process_that_has_had_too_many_tables_keeps_the_last_one(void **state)
 {
-	const char *dir = published(), *table = format("%s/table", dir);
-	const struct settings *s = begin_with(dir);
+	const char *dir = published();
 	const struct attachment *last = NULL;
-	size_t mapped = 0;
 
 	(void)state;
-	for (int i = 0; i < MAX_ATTACHMENTS + 3; i++) {
-		assert_int_equal(unlink(table), 0);
-		publish_alone(dir, builder_web("10.0.0.1:80"));
-		look(s);
-		if (i < MAX_ATTACHMENTS) {
-			assert_ptr_not_equal(attach_current(), last);
-			last = attach_current();
-			mapped = mappings_of(dir);
-		}
-		assert_ptr_equal(attach_current(), last);
-		assert_int_equal(mappings_of(dir), mapped); /* what is too many is given back */
+	begin_with(dir);
+	for (size_t i = 0; i < MAX_ATTACHMENTS + 3; i++) {
+		const struct attachment *now = look_at_another(dir);
+
+		assert_true((now != last) == (i < MAX_ATTACHMENTS));
+		last = now;
+		/* Table and ledger of each, deleted or not; what is too many is given back. */
+		assert_int_equal(mappings_of(dir), 2 * (i < KEPT ? i + 1 : KEPT));
 	}
 	assert_true(is_spread());
+}
+
+static void process_that_has_mapped_too_much_keeps_the_last_one(void **state)
+{
+	const char *dir = published();
+	const struct attachment *last;
+	uint64_t each;
+	size_t mapped;
+
+	(void)state;
+	begin_with(dir);
+	last = look_at_another(dir);
+	each = mapped_bytes;
+	assert_int_equal(each, last->table.size + last->ledger.size);
+	mapped = mappings_of(dir);
+	mapped_bytes = MAX_MAPPED - each + 1;
+	assert_ptr_equal(look_at_another(dir), last);
+	assert_int_equal(mapped_bytes, MAX_MAPPED - each + 1);
+	assert_int_equal(mappings_of(dir), mapped);
+	assert_true(is_spread());
+	mapped_bytes = MAX_MAPPED - each;
+	assert_ptr_not_equal(look_at_another(dir), last);
+}
+
+/* A dial that has been under way through all of the later ones. */
+static void who_reads_on_in_a_table_of_long_ago_finds_no_generation(void **state)
+{
+	const char *dir = published();
+	const struct attachment *first;
+	struct sockaddr_in to = web();
+	struct dial_choice choice;
+	struct table_view view;
+	struct dial d;
+
+	(void)state;
+	begin_with(dir);
+	first = look_at_another(dir);
+	assert_int_equal(dial_prepare(&d, (struct sockaddr *)&to, sizeof(to)), DIAL_OURS);
+	assert_true(dial_choose(&d, &choice));
+	for (int i = 0; i < KEPT - 1; i++)
+		look_at_another(dir);
+	assert_true(table_begin(&first->table, &view));
+	look_at_another(dir);
+	assert_false(table_end(&view));
+	assert_false(table_begin(&first->table, &view));
+	dial_landed(&d, &choice, true);
+	assert_false(dial_choose(&d, &choice));
+	assert_true(is_spread());
+}
+
+/* A thread that was late with it by as many others: who finds nothing to read looks for another, as who finds no Service does. */
+static void process_that_is_left_with_a_blank_table_looks_for_another(void **state)
+{
+	const char *dir = published();
+	const struct attachment *first;
+	bool found = false;
+
+	(void)state;
+	begin_with(dir);
+	first = look_at_another(dir);
+	close_after_test(open(format("%s/table", dir), O_RDONLY | O_CLOEXEC)); /* whose number is nobody else's so long */
+	table_blank(&first->table);
+	ledger_blank(&first->ledger);
+	unlink(format("%s/table", dir));
+	publish_alone(dir, builder_web("10.0.0.1:80"));
+	for (int i = 0; i < 32 && !found; i++) {
+		last_look_ms = 0;
+		found = is_spread();
+	}
+	assert_true(found);
+	assert_ptr_not_equal(attach_current(), first);
 }
 
 static void without_a_directory_the_table_is_the_one_beside_the_shim(void **state)
@@ -355,6 +432,9 @@ int main(void)
 		TEST(directory_that_is_too_long_is_no_other_one),
 		TEST(table_that_it_has_already_is_not_kept_twice),
 		TEST(process_that_has_had_too_many_tables_keeps_the_last_one),
+		TEST(process_that_has_mapped_too_much_keeps_the_last_one),
+		TEST(who_reads_on_in_a_table_of_long_ago_finds_no_generation),
+		TEST(process_that_is_left_with_a_blank_table_looks_for_another),
 		TEST(without_a_directory_the_table_is_the_one_beside_the_shim),
 		TEST(shim_of_unknown_owner_is_ours),
 		TEST(process_that_has_become_another_user_believes_that_one),
