@@ -213,6 +213,16 @@ static void print_misread(const struct table_policy *policy)
 			       policy_keys[i].expects, paint_off());
 }
 
+/* Who may write the Service may not have the connections of others closed: the owner of the agent's file says so, or not. */
+static void print_refused(const struct table_policy *policy)
+{
+	for (size_t i = 0; i < policy_key_count; i++)
+		if (policy_origin_of(policy, &policy_keys[i]) == ORIGIN_UNACCEPTED)
+			printf("  %sannotation fairdial.dev/%s is not accepted%s: it closes connections, which the services file has to "
+			       "allow by \"accept_moves\": true\n",
+			       paint(PAINT_LEAVE), policy_keys[i].name, paint_off());
+}
+
 /* Whatever is not the usual shows. */
 static void print_mode(const struct snapshot_service *s)
 {
@@ -240,6 +250,7 @@ static void print_service(const struct snapshot_service *s)
 	print_mode(s);
 	putchar('\n');
 	print_misread(&s->policy);
+	print_refused(&s->policy);
 	for (size_t i = 0; i < s->port_count; i++)
 		print_port(&s->ports[i], s->observed);
 }

@@ -61,6 +61,8 @@ static void print_setting(const struct explanation *e, const struct policy_key *
 	       given ? paint_off() : "", policy_origin_name(origin));
 	if (origin == ORIGIN_ENVIRONMENT && e->dialer.pid)
 		printf(" of process %d", e->dialer.pid);
+	if (origin == ORIGIN_UNACCEPTED)
+		printf(": the services file has to allow it by \"accept_moves\": true");
 	putchar('\n');
 }
 

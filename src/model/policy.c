@@ -299,6 +299,11 @@ void policy_misread(struct table_policy *policy, const struct policy_key *key)
 	set_origin(policy, key, ORIGIN_MISREAD);
 }
 
+void policy_refuse(struct table_policy *policy, const struct policy_key *key)
+{
+	set_origin(policy, key, ORIGIN_UNACCEPTED);
+}
+
 struct table_policy policy_defaults(void)
 {
 	struct table_policy policy;
@@ -334,6 +339,7 @@ const char *policy_origin_name(enum policy_origin origin)
 		[ORIGIN_ENVIRONMENT] = "environment",
 		[ORIGIN_OPTION] = "option",
 		[ORIGIN_MISREAD] = "annotation not understood",
+		[ORIGIN_UNACCEPTED] = "annotation not accepted",
 	};
 
 	return origin < ORIGIN_COUNT ? names[origin] : "?";

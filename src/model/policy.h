@@ -20,6 +20,7 @@ enum policy_origin {
 	ORIGIN_ENVIRONMENT,
 	ORIGIN_OPTION,
 	ORIGIN_MISREAD, /* there is an annotation, and it makes no sense: the default stays, and of a mode it is off */
+	ORIGIN_UNACCEPTED, /* there is an annotation that would close connections, without the leave of the file: the default stays */
 	ORIGIN_COUNT
 };
 
@@ -58,6 +59,9 @@ int policy_set(struct table_policy *policy, const struct policy_key *key, const 
 
 /* An annotation of this key is there and makes no sense: the value stays, but that of a mode becomes off. */
 void policy_misread(struct table_policy *policy, const struct policy_key *key);
+
+/* An annotation of this key is there, and nobody has said that it may be: the value stays. */
+void policy_refuse(struct table_policy *policy, const struct policy_key *key);
 
 /* Takes from `from` each key that is not at its default there and of a higher origin than here. */
 void policy_merge(struct table_policy *policy, const struct table_policy *from);

@@ -92,6 +92,14 @@ static bool decides(const struct model *model, const struct table_policy *policy
 	}
 }
 
+/* Who set it is to see why nothing moves. What the file says is no news to him. */
+static bool is_refused(const struct model *model, const struct table_policy *annotations, const struct table_policy *policy,
+		       const struct policy_key *key)
+{
+	return key->moves && !model->file.accept_moves && annotations &&
+	       policy_origin_of(annotations, key) == ORIGIN_ANNOTATION && policy_origin_of(policy, key) == ORIGIN_DEFAULT;
+}
+
 struct table_policy resolve_policy(const struct model *model, const struct table_policy *annotations,
 				   const struct table_policy *entry)
 {
@@ -102,6 +110,8 @@ struct table_policy resolve_policy(const struct model *model, const struct table
 			policy_take(&policy, annotations, &policy_keys[i]);
 		if (entry && decides(model, entry, &policy_keys[i]))
 			policy_take(&policy, entry, &policy_keys[i]);
+		if (is_refused(model, annotations, &policy, &policy_keys[i]))
+			policy_refuse(&policy, &policy_keys[i]);
 	}
 	return policy;
 }

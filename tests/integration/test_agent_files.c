@@ -151,10 +151,12 @@ static void moves_come_from_annotations_only_where_the_file_accepts_them(void **
 	a = agent_start(api, s->dir, ARGV("--services", s->file));
 	agent_wait(a, "10.96.0.2:80", "10.0.0.8:9090");
 	wait_for(a, 1);
-	assert_string_equal(policy_of(s, "web", "drain"), "leave, default");
-	assert_string_equal(policy_of(s, "web", "rebalance"), "off, default");
-	assert_string_equal(policy_of(s, "web", "max_age"), "off, default");
+	assert_string_equal(policy_of(s, "web", "drain"), "leave, annotation not accepted");
+	assert_string_equal(policy_of(s, "web", "rebalance"), "off, annotation not accepted");
+	assert_string_equal(policy_of(s, "web", "max_age"), "off, annotation not accepted");
 	assert_string_equal(policy_of(s, "web", "quiet"), "3s, annotation");
+	assert_non_null(strstr(text_status(s), "  annotation fairdial.dev/drain is not accepted: it closes connections, which the services file "
+					       "has to allow by \"accept_moves\": true\n"));
 	write_text(s->file, format("{ \"accept_moves\": true, %s", file_of(2) + 1));
 	wait_for(a, 2);
 	assert_string_equal(policy_of(s, "web", "drain"), "deadline:30s, annotation");

@@ -237,11 +237,11 @@ static void annotations_move_connections_only_where_the_file_accepts_it(void **s
 	struct file_services file = { .defaults = policy_defaults() };
 
 	(void)state;
-	assert_policy(model, "drain", "leave", ORIGIN_DEFAULT);
+	assert_policy(model, "drain", "leave", ORIGIN_UNACCEPTED);
 	set_key(&file.defaults, "max_age", "2h", ORIGIN_FILE);
 	model_set_file(model, &file);
-	assert_policy(model, "drain", "leave", ORIGIN_DEFAULT);
-	assert_policy(model, "rebalance", "off", ORIGIN_DEFAULT);
+	assert_policy(model, "drain", "leave", ORIGIN_UNACCEPTED);
+	assert_policy(model, "rebalance", "off", ORIGIN_UNACCEPTED);
 	assert_policy(model, "max_age", "2h", ORIGIN_FILE);
 	file.accept_moves = true;
 	model_set_file(model, &file);
@@ -271,7 +271,7 @@ static void quiet_and_keepalive_come_from_annotations_whatever_the_file_accepts(
 		model_set_file(model, &file);
 		assert_policy(model, "quiet", "3s", ORIGIN_ANNOTATION);
 		assert_policy(model, "keepalive", "30s", ORIGIN_ANNOTATION);
-		assert_policy(model, "drain", accepted ? "deadline:30s" : "leave", accepted ? ORIGIN_ANNOTATION : ORIGIN_DEFAULT);
+		assert_policy(model, "drain", accepted ? "deadline:30s" : "leave", accepted ? ORIGIN_ANNOTATION : ORIGIN_UNACCEPTED);
 	}
 	model_free(model);
 }
@@ -290,7 +290,7 @@ static void the_entry_of_the_file_goes_before_annotations(void **state)
 	assert_policy(model, "balance", "p2c", ORIGIN_FILE);
 	assert_policy(model, "attempts", "7", ORIGIN_ANNOTATION);
 	assert_policy(model, "max_age", "3h", ORIGIN_FILE);
-	assert_policy(model, "drain", "leave", ORIGIN_DEFAULT);
+	assert_policy(model, "drain", "leave", ORIGIN_UNACCEPTED);
 	model_free(model);
 }
 
