@@ -152,7 +152,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		}
 	}
 	if (optind < argc)
-		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
+		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
 	if (address_ranges_parse(o->model.address_range, &ranges) < 0)
 		return cli_fail(verb, EXIT_USAGE, "--address-range %s: expected a prefix such as 240.0.0.0/4, or one of each family",
 				o->model.address_range);
@@ -160,6 +160,8 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		return cli_fail(verb, EXIT_USAGE, "--all-namespaces and --namespace exclude each other");
 	if (o->per_namespace && o->shares_ledger)
 		return cli_fail(verb, EXIT_USAGE, "--per-namespace and --share-ledger exclude each other");
+	if (o->keeps_no_ledger && o->shares_ledger)
+		return cli_fail(verb, EXIT_USAGE, "--no-ledger and --share-ledger exclude each other");
 	if (a->backoff && (duration_parse(a->backoff, strlen(a->backoff), &o->kube.timing.backoff_ms) < 0 || !o->kube.timing.backoff_ms ||
 			   o->kube.timing.backoff_ms > 60000))
 		return cli_fail(verb, EXIT_USAGE, "--backoff %s: expected a duration such as 800ms, at most 1m", a->backoff);

@@ -107,10 +107,15 @@ static void print_help(void)
 
 static void print_verb_help(const struct verb *verb)
 {
-	int indent = printf("Usage: fairdial %s ", verb->name);
+	struct slice usage = slice_of(verb->usage);
 	char sentence[256];
 
-	print_wrapped(slice_of(verb->usage), (size_t)indent);
+	for (bool first = true; usage.at; first = false) {
+		struct slice line = slice_cut(&usage, '\n');
+		int indent = printf("%s fairdial %s ", first ? "Usage:" : "      ", verb->name);
+
+		print_wrapped(line, (size_t)indent);
+	}
 	putchar('\n');
 	snprintf(sentence, sizeof(sentence), "%s.", verb->summary);
 	sentence[0] = (char)toupper((unsigned char)sentence[0]);
@@ -173,6 +178,17 @@ static int fail_usage(const struct verb *verb, char **argv, bool needs_value)
 	return cli_fail(verb, EXIT_USAGE, "unknown option %s (see fairdial %s --help)", what, verb->name);
 }
 
+/* Where an empty value is a variable that a script forgot to set: the default would be another place than the one that is meant. */
+static bool names_a_place(const char *option)
+{
+	static const char *const places[] = { "dir", "services", "kubeconfig", "shim" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (strcmp(option, places[i]) == 0)
+			return true;
+	return false;
+}
+
 int cli_option(const struct verb *verb, int argc, char **argv)
 {
 	struct option table[MAX_OPTIONS + 2] = { { "help", no_argument, NULL, MAX_OPTIONS } };
@@ -190,6 +206,8 @@ int cli_option(const struct verb *verb, int argc, char **argv)
 	}
 	if (c == '?' || c == ':')
 		exit(fail_usage(verb, argv, c == ':'));
+	if (c >= 0 && optarg && !*optarg && names_a_place(verb->options[c].name))
+		exit(cli_fail(verb, EXIT_USAGE, "--%s is empty: say one, or leave it out", verb->options[c].name));
 	return c;
 }
 
@@ -329,12 +347,14 @@ static const struct verb *find_verb(const char *name)
 	for (size_t i = 0; i < VERBS; i++)
 		if (strcmp(name, verbs[i]->name) == 0)
 			return verbs[i];
+	if (*name == '-')
+		exit(cli_fail(NULL, EXIT_USAGE, "unknown option '%s': a verb comes first, its options behind it: see fairdial --help", name));
 	exit(cli_fail(NULL, EXIT_USAGE, "unknown verb '%s': see fairdial --help", name));
 }
 
 static int help(const char *name)
 {
-	if (name)
+	if (name && strcmp(name, "--help") != 0 && strcmp(name, "-h") != 0)
 		print_verb_help(find_verb(name));
 	else
 		print_help();
