@@ -270,6 +270,20 @@ static int find_api(const struct arguments *a, struct kube_config *config, struc
 	return r < 0 ? r : 1;
 }
 
+/* A services file is published whole: who chose among what the API has, and is alone with a file, is told so. */
+static void warn_of_choices(const struct verb *verb, const struct arguments *a)
+{
+	const char *choice = a->services.count			 ? "service" :
+			     a->namespaces.count		 ? "namespace" :
+			     a->agent.kube.all_namespaces ? "all-namespaces" :
+							    NULL;
+
+	if (choice)
+		cli_fail(verb, EXIT_DONE,
+			 "warning: --%s chooses among what the API has, and no API is followed here: the services file is published whole",
+			 choice);
+}
+
 /* ---- signals, and a shim around ourselves ---- */
 
 static void on_signal(int number)
@@ -341,6 +355,8 @@ static int follow(const struct verb *verb, struct arguments *a)
 	if (r < 0)
 		return fail(verb, a, why.text);
 	a->agent.config = r ? &config : NULL;
+	if (!r)
+		warn_of_choices(verb, a);
 	a->agent.kube.own = variable("POD_NAMESPACE") ? variable("POD_NAMESPACE") : config.namespace ? config.namespace : "default";
 	a->agent.kube.namespaces = a->namespaces.at;
 	a->agent.kube.namespace_count = a->namespaces.count;

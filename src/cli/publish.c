@@ -38,6 +38,7 @@ struct arguments {
 
 static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
 {
+	const char *services = getenv("FAIRDIAL_SERVICES");
 	struct address_ranges ranges;
 	int option;
 
@@ -62,7 +63,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 				a->range);
 	if (!a->dir)
 		a->dir = getenv("FAIRDIAL_DIR");
-	if (!a->services && !getenv("FAIRDIAL_SERVICES"))
+	if (!a->services && (!services || !*services))
 		return cli_fail(verb, EXIT_USAGE, "which services? Name a file with --services FILE, or - for standard input");
 	if (!a->dir || !*a->dir)
 		return cli_fail(verb, EXIT_USAGE, "where to? Name a directory with --dir DIR, or set FAIRDIAL_DIR");

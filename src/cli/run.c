@@ -431,6 +431,19 @@ static void warn_without_services(void)
 		cli_fail(&run_verb, EXIT_DONE, "warning: nothing will be spread: %s/table: %s", dir, no_table_why(r));
 }
 
+/* As little as without a table; who wrote "off" knows. */
+static void warn_of_a_switch_without_sense(void)
+{
+	const char *value = getenv("FAIRDIAL");
+	bool understood;
+
+	mode_of_variable(slice_of(value ? value : ""), &understood);
+	if (!understood)
+		cli_fail(&run_verb, EXIT_DONE,
+			 "warning: nothing will be spread: FAIRDIAL=%s is not understood, and taken as off: expected on, observe or off",
+			 value);
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	struct arguments a = { 0 };
@@ -445,6 +458,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (strpbrk(shim, ": \t\n"))
 		return cli_fail(verb, EXIT_FAILED, "LD_PRELOAD cannot name %s, for the space or colon in it: install it elsewhere",
 				shim);
+	warn_of_a_switch_without_sense();
 	if (has_services(&a))
 		return run_with_services(verb, &a, shim);
 	warn_without_services();

@@ -522,9 +522,27 @@ static void argument_goes_before_the_variable(void **state)
 	assert_int_equal(json_array_size(json_object_get(services_status(s), "services")), 1);
 }
 
+/* They choose among what the API has. */
+static void choice_of_services_without_an_api_is_told_to_do_nothing(void **state)
+{
+	static const char *const choices[][3] = { { "--service", "web" }, { "--namespace", "shop" }, { "--all-namespaces" } };
+	struct services *s = services_open();
+
+	(void)state;
+	write_file(s->file, "{}", 2);
+	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++) {
+		struct agent_run *a =
+			agent_start_alone(scratch_dir(), ARGV("--services", s->file, choices[i][0], choices[i][1]));
+
+		agent_wait_log(a, format("warning: %s chooses among what the API has", choices[i][0]));
+		agent_end(a, SIGTERM);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(choice_of_services_without_an_api_is_told_to_do_nothing),
 		TEST(service_of_the_file_wins_whole_over_that_of_the_api),
 		TEST(policy_is_of_the_file_then_annotations_then_its_defaults),
 		TEST(moves_come_from_annotations_only_where_the_file_accepts_them),

@@ -188,6 +188,23 @@ static void run_without_anything_to_spread_says_so(void **state)
 	assert_clean(run(with_env(env, "FAIRDIAL_WAIT=1s", NULL), built("fairdial"), "run", "--", "true", NULL));
 }
 
+/* Else it would look as if the Service were at fault; who writes "off" knows. */
+static void run_warns_of_a_switch_that_is_not_understood(void **state)
+{
+	static const char *const values[] = { "observ", "off", "observe", "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		const char *const *env = with_env(NULL, format("FAIRDIAL=%s", values[i]), NULL);
+		struct process *p = run(env, built("fairdial"), "run", "--service", "web:80=127.0.0.1:9", "--", "true", NULL);
+
+		assert_int_equal(p->exit_status, 0);
+		if (i == 0)
+			assert_non_null(strstr(p->err_text, "warning: nothing will be spread: FAIRDIAL=observ is not understood"));
+		assert_int_equal(lines_of(p->err_text), i == 0);
+	}
+}
+
 static void run_hands_on_arguments_stdin_stdout_and_stderr(void **state)
 {
 	struct process *p = process_start(
@@ -378,6 +395,7 @@ int main(void)
 		TEST(run_of_an_empty_name_says_whose),
 		TEST(directory_that_is_named_from_here_is_found_by_a_program_that_goes_elsewhere),
 		TEST(run_without_anything_to_spread_says_so),
+		TEST(run_warns_of_a_switch_that_is_not_understood),
 		TEST(run_hands_on_arguments_stdin_stdout_and_stderr),
 		TEST(run_hands_on_sigterm),
 		TEST(run_dies_of_the_signal_that_its_program_died_of),

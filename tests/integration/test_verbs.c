@@ -131,12 +131,13 @@ static void mistakes_of_each_verb_are_one_line(void **state)
 		"publish --services x --dir y --address-range nonsense",
 		"agent --dir", "agent surplus", "agent --backoff never", "agent --backoff 2h", "agent --exit-when-idle 1ms",
 		"agent --mode of", "agent --namespace ''", "agent --namespace a --all-namespaces", "agent --address-range nonsense",
-		"agent --per-namespace --share-ledger", "agent --no-ledger --share-ledger", "agent --no-ledger --exit-when-idle 10m", "agent --autostarted --no-ledger",
+		"agent --per-namespace --share-ledger", "agent --no-ledger --share-ledger", "agent --no-ledger --exit-when-idle 10m",
+		"agent --autostarted --no-ledger",
 		"install", "install a b", "install --json --verbose a", "install --json=1 a",
 		"inject surplus", "inject --remove --role", "inject --mode of", "inject --image ''", "inject --metrics 80",
 		"inject --image-pull-policy Sometimes", "inject --remove --mode on",
 		"explain", "explain a b", "explain --pid", "explain --pid 0", "explain --pid nonsense",
-		"check", "check --pid", "check --pid 1 true",
+		"check", "check ''", "check --pid", "check --pid 1 true",
 		"run --balance", "run --service web:80=10.0.0.1:80",
 	};
 
@@ -181,9 +182,20 @@ static void mistakes_name_what_they_are_and_where_help_is(void **state)
 	assert_string_equal(fairdial(NULL, "help --help")->out_text, fairdial(NULL, "--help")->out_text);
 }
 
+static void empty_variable_is_as_none(void **state)
+{
+	const struct process *p = fairdial(ARGV("FAIRDIAL_DIR=", "FAIRDIAL_SERVICES="), "publish");
+
+	(void)state;
+	assert_usage(p, "publish");
+	assert_non_null(strstr(p->err_text, "which services?"));
+}
+
 static void each_form_of_inject_has_a_line_in_its_usage(void **state)
 {
-	static const char usage[] = "Usage: fairdial inject [OPTION...]\n       fairdial inject --remove\n       fairdial inject --role\n\n";
+	static const char usage[] = "Usage: fairdial inject [OPTION...]\n"
+				    "       fairdial inject --remove\n"
+				    "       fairdial inject --role\n\n";
 
 	(void)state;
 	assert_int_equal(strncmp(fairdial(NULL, "inject --help")->out_text, usage, sizeof(usage) - 1), 0);
@@ -381,6 +393,7 @@ int main(void)
 		TEST(mistakes_of_each_verb_are_one_line),
 		TEST(place_that_is_empty_is_no_default),
 		TEST(mistakes_name_what_they_are_and_where_help_is),
+		TEST(empty_variable_is_as_none),
 		TEST(each_form_of_inject_has_a_line_in_its_usage),
 		TEST(every_verb_that_prints_is_in_the_list),
 		TEST(what_cannot_be_written_is_told_by_every_verb),
