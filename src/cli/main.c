@@ -163,6 +163,15 @@ int cli_finish(const struct verb *verb, enum exit_code code)
 	return cli_fail(verb, EXIT_FAILED, "cannot write to standard output: %s", errno ? strerror(errno) : "it took not all");
 }
 
+static size_t options_begin_with(const struct verb *verb, struct slice text)
+{
+	size_t n = 0;
+
+	for (const struct cli_option *o = verb->options; o->name; o++)
+		n += strncmp(o->name, text.at, text.len) == 0;
+	return n;
+}
+
 /* What getopt_long(3) did not understand; of "-xy" it tells only the letter. */
 static int fail_usage(const struct verb *verb, char **argv, bool needs_value)
 {
@@ -175,6 +184,9 @@ static int fail_usage(const struct verb *verb, char **argv, bool needs_value)
 	for (const struct cli_option *o = verb->options; o->name; o++)
 		if (value.at && name.len > 2 && slice_equal((struct slice){ name.at + 2, name.len - 2 }, slice_of(o->name)))
 			return cli_fail(verb, EXIT_USAGE, "--%s takes no value (see fairdial %s --help)", o->name, verb->name);
+	if (name.len > 2 && what[1] == '-' && options_begin_with(verb, (struct slice){ name.at + 2, name.len - 2 }) > 1)
+		return cli_fail(verb, EXIT_USAGE, "%s may be one of several options: write it out (see fairdial %s --help)", what,
+				verb->name);
 	return cli_fail(verb, EXIT_USAGE, "unknown option %s (see fairdial %s --help)", what, verb->name);
 }
 

@@ -174,6 +174,10 @@ static void mistakes_name_what_they_are_and_where_help_is(void **state)
 {
 	(void)state;
 	assert_usage_says("--dir d status", "unknown option '--dir': a verb comes first");
+	assert_usage_says("run --serv web:80=10.0.0.1:80 -- true", "--serv may be one of several options: write it out");
+	assert_usage_says("agent --n=x", "--n=x may be one of several options");
+	assert_usage_says("agent --nx", "unknown option --nx ");
+	assert_usage_says("status -V", "unknown option -V ");
 	assert_usage_says("-V", "unknown option '-V'");
 	assert_usage_says("publish services.json", "unexpected argument 'services.json' (see fairdial publish --help)");
 	assert_usage_says("explain web db", "unexpected argument 'db' (see fairdial explain --help)");
