@@ -20,6 +20,7 @@
 #include "install/self.h"
 #include "kube/config.h"
 #include "model/addresses.h"
+#include "model/label.h"
 #include "model/policy.h"
 #include "table/mode.h"
 
@@ -99,6 +100,25 @@ static bool take_mode(struct arguments *a, const char *mode)
 	return true;
 }
 
+/* What an annotation of a pod may say passes, also where it is the name of nothing: a sidecar that ends would keep the pod down. */
+static bool may_be_service(const char *text)
+{
+	return text[0] != '-' && text[0] != '.' && text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.")] == '\0';
+}
+
+/* They go into the API's paths: a blank behind a comma would be a server that cannot be reached. */
+static int check_names(const struct verb *verb, const struct arguments *a)
+{
+	for (size_t i = 0; i < a->namespaces.count; i++)
+		if (!label_is_valid(slice_of(a->namespaces.at[i])))
+			return cli_fail(verb, EXIT_USAGE, "--namespace '%s': expected " LABEL_EXPECTS, a->namespaces.at[i]);
+	for (size_t i = 0; i < a->services.count; i++)
+		if (!may_be_service(a->services.at[i]))
+			return cli_fail(verb, EXIT_USAGE, "--service '%s': expected NAME or NAME.NAMESPACE, each " LABEL_EXPECTS,
+					a->services.at[i]);
+	return 0;
+}
+
 static int parse_idle(const struct verb *verb, struct arguments *a)
 {
 	uint32_t *idle_ms = &a->agent.idle_ms;
@@ -151,6 +171,8 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 						MAX_NAMES);
 		}
 	}
+	if (check_names(verb, a))
+		return EXIT_USAGE;
 	if (optind < argc)
 		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
 	if (address_ranges_parse(o->model.address_range, &ranges) < 0)
