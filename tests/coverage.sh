@@ -9,6 +9,7 @@
 #	test_elf test_layers	its file is to depend on nothing, and this one needs a C library
 #	test_stack		its counters and -O1 take more of the stack than there is to be
 #	test_sandbox		filters of system calls kill a process that writes its counters
+#	test_chaos		so do limits of files and memory
 #	test_loaders test_libcs	it is loaded by other loaders, under other C libraries and under none
 #	test_aarch64		it is another machine's
 set -eu
@@ -16,7 +17,7 @@ build=$1
 shift
 tree=$build/coverage/tree
 report=$(pwd)/$build/coverage
-left_out='test_elf test_layers test_stack test_sandbox test_loaders test_libcs test_aarch64'
+left_out='test_elf test_layers test_stack test_sandbox test_chaos test_loaders test_libcs test_aarch64'
 
 mkdir -p "$tree"
 tar -c --exclude=./build --exclude=./.git . | tar -x -C "$tree"

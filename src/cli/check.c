@@ -123,7 +123,7 @@ const struct verb check_verb = {
 	"with what to do below it:\n"
 	"  blocker   no dial is spread: a static program, Go, setuid, another machine, no shim; of a process, no table\n"
 	"  warning   some dials may not be: io_uring or bare system calls, another preload first, a mesh\n"
-	"  note      for the reader: a script, a wrapper, plugins that are loaded later\n"
+	"  note      for the reader: a script, a wrapper, plugins that are loaded later, no table yet\n"
 	"  ok        what is as it should be\n"
 	"\n"
 	"  fairdial check mysql\n"

@@ -41,15 +41,19 @@ static const char *remedy_of_table(int error)
 	}
 }
 
-/* What a program to be started lacks may be there by then, and what this user may not see may be there now. */
+/*
+ * That a program can be spread does not depend on a table, and one that is to be started may find it by then. What this user may
+ * not see may be there now.
+ */
 static enum severity severity_of_table(const struct check_facts *c)
 {
-	switch (c->process ? c->table.error : 0) {
+	switch (c->table.error) {
 	case -ENOENT:
 	case -ENOTDIR:
+		return c->process ? SEVERITY_BLOCKER : SEVERITY_NOTE;
 	case -ESTALE:
 	case -EBADMSG:
-		return SEVERITY_BLOCKER;
+		return c->process ? SEVERITY_BLOCKER : SEVERITY_WARNING;
 	default:
 		return SEVERITY_WARNING;
 	}

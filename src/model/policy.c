@@ -240,12 +240,13 @@ static void print_duration(const struct policy_key *key, const struct table_poli
 	text_add(out, duration_print(value_of(policy, key), buf));
 }
 
+/* None is written as the key's default is, "off" or "0": of each of these keys that is none. */
 static void print_duration_or_off(const struct policy_key *key, const struct table_policy *policy, struct text *out)
 {
 	if (value_of(policy, key))
 		print_duration(key, policy, out);
 	else
-		text_add(out, "off");
+		text_add(out, key->preset);
 }
 
 static void print_drain(const struct policy_key *key, const struct table_policy *policy, struct text *out)

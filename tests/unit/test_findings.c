@@ -239,7 +239,7 @@ static const struct row of_programs[] = {
 	{ observes, "observe", SEVERITY_BLOCKER },
 	{ has_lists, "lists", SEVERITY_NOTE },
 	{ in_a_mesh, "mesh", SEVERITY_WARNING },
-	{ no_table, "no-table", SEVERITY_WARNING },
+	{ no_table, "no-table", SEVERITY_NOTE },
 	{ no_table_yet, "no-table", SEVERITY_NOTE },
 	{ damaged_table, "table-unreadable", SEVERITY_WARNING },
 	{ foreign_table, "table-unreadable", SEVERITY_WARNING },
