@@ -315,8 +315,8 @@ static void look_for_table(struct agent *a)
 	a->directory_trouble[0] = '\0';
 	if (!shelf_has_directory(a->shelf)) {
 		snprintf(a->directory_trouble, sizeof(a->directory_trouble),
-			 "%.400s was removed, or has another directory in its place: programs that start now find no table of this agent: "
-			 "start it again",
+			 "%.400s was removed, or has another directory in its place: programs that start now find no table of this "
+			 "agent: start it again",
 			 a->options.dir);
 	} else if (a->published && shelf_was_removed(a->shelf)) {
 		if (!a->publish_trouble[0])
@@ -383,7 +383,8 @@ static void show(const void *of, struct exporter_sight *ret)
 	const struct agent *a = of;
 
 	*ret = (struct exporter_sight){ a->shelf, a->source, a->keeper, a->wholes, a->patches, a->publish_failures, a->vouched_ms,
-					.has_trouble = trouble_of(a)[0] != '\0', .is_ready = vouches(a) && !a->directory_trouble[0] };
+					.has_trouble = trouble_of(a)[0] != '\0',
+					.is_ready = vouches(a) && !a->directory_trouble[0] };
 	if (!ret->is_ready)
 		print_why_not(a, ret->why_not, sizeof(ret->why_not));
 }

@@ -302,7 +302,8 @@ static void warn_of_choices(const struct verb *verb, const struct arguments *a)
 
 	if (choice)
 		cli_fail(verb, EXIT_DONE,
-			 "warning: --%s chooses among what the API has, and no API is followed here: the services file is published whole",
+			 "warning: --%s chooses among what the API has, and no API is followed here: the services file is published "
+			 "whole",
 			 choice);
 }
 

@@ -360,7 +360,8 @@ static const struct verb *find_verb(const char *name)
 		if (strcmp(name, verbs[i]->name) == 0)
 			return verbs[i];
 	if (*name == '-')
-		exit(cli_fail(NULL, EXIT_USAGE, "unknown option '%s': a verb comes first, its options behind it: see fairdial --help", name));
+		exit(cli_fail(NULL, EXIT_USAGE, "unknown option '%s': a verb comes first, its options behind it: see fairdial --help",
+			      name));
 	exit(cli_fail(NULL, EXIT_USAGE, "unknown verb '%s': see fairdial --help", name));
 }
 

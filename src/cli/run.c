@@ -173,8 +173,8 @@ static int become(const struct verb *verb, char **program)
 	error = errno;
 	if (error == ENOENT && program_find(program[0], path) == 0)
 		return cli_fail(verb, EXIT_NOT_RUN,
-				"cannot run %s: it is there, but the interpreter or loader that it names is not: `fairdial check %s` tells "
-				"which",
+				"cannot run %s: it is there, but the interpreter or loader that it names is not: `fairdial check %s` "
+				"tells which",
 				name, name);
 	return cli_fail(verb, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN, "cannot run %s: %s", name,
 			error == ENOENT ? "no such program" : strerror(error));
@@ -440,7 +440,8 @@ static void warn_of_a_switch_without_sense(void)
 	mode_of_variable(slice_of(value ? value : ""), &understood);
 	if (!understood)
 		cli_fail(&run_verb, EXIT_DONE,
-			 "warning: nothing will be spread: FAIRDIAL=%s is not understood, and taken as off: expected on, observe or off",
+			 "warning: nothing will be spread: FAIRDIAL=%s is not understood, and taken as off: expected on, observe or "
+			 "off",
 			 value);
 }
 

@@ -509,8 +509,8 @@ static bool fits(struct table_writer *w, const struct image *image)
 {
 	const struct table_head *head = head_of(w);
 
-	return is_of_our_kind(w) && !writer_was_removed(w) && image->size <= head->area_size && w->options.reserve <= head->area_size &&
-	       head->rows == w->rows.limit && head->cursors == w->cursors.limit;
+	return is_of_our_kind(w) && !writer_was_removed(w) && image->size <= head->area_size &&
+	       w->options.reserve <= head->area_size && head->rows == w->rows.limit && head->cursors == w->cursors.limit;
 }
 
 static void raise_limit(struct slots *slots, uint64_t need, uint64_t reserve, uint64_t least)
