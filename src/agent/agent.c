@@ -54,7 +54,7 @@ struct agent {
 	uint64_t vouched_ms;
 	uint64_t wholes, patches, publish_failures; /* for the exporter */
 
-	char publish_trouble[560];
+	char publish_trouble[560], directory_trouble[560];
 	char note[TABLE_NOTE_SIZE];
 	char told[TOLD_MAX][TABLE_NOTE_SIZE]; /* troubles in the log since all was well */
 	size_t told_count;
@@ -99,6 +99,8 @@ static const char *trouble_of(const struct agent *a)
 {
 	if (a->publish_trouble[0])
 		return a->publish_trouble;
+	if (a->directory_trouble[0])
+		return a->directory_trouble;
 	if (a->file.trouble[0])
 		return a->file.trouble;
 	return a->source ? source_kube_trouble(a->source) : "";
@@ -244,7 +246,7 @@ static void publish(struct agent *a, uint64_t now_ms)
 		tell_published(a, a->service_count);
 	if ((a->published && !model_is_touched(a->model)) || !may_publish(a, now_ms))
 		return;
-	if (a->published)
+	if (a->published && !shelf_was_removed(a->shelf))
 		r = publish_changed(a, &why);
 	if (r == -ESTALE) {
 		model_touch_all(a->model); /* a part that was resolved, and not published, is not lost */
@@ -307,6 +309,22 @@ static void look_for_use(struct agent *a, uint64_t now_ms)
 		a->used_ms = now_ms;
 }
 
+/* Programs that start look for it by its name. Without its directory it goes on for those who have it mapped. */
+static void look_for_table(struct agent *a)
+{
+	a->directory_trouble[0] = '\0';
+	if (!shelf_has_directory(a->shelf)) {
+		snprintf(a->directory_trouble, sizeof(a->directory_trouble),
+			 "%.400s was removed, or has another directory in its place: programs that start now find no table of this "
+			 "agent: start it again",
+			 a->options.dir);
+	} else if (a->published && shelf_was_removed(a->shelf)) {
+		if (!a->publish_trouble[0])
+			log_line("%s/table was removed: it is made anew", a->options.dir);
+		model_touch_all(a->model);
+	}
+}
+
 static void tick(struct agent *a, uint64_t now_ms)
 {
 	if (is_reloading || now_ms >= a->tick_ms)
@@ -318,6 +336,7 @@ static void tick(struct agent *a, uint64_t now_ms)
 		return;
 	a->tick_ms = now_ms + EVERY_MS;
 	shelf_alive(a->shelf, delay_of(a));
+	look_for_table(a);
 	look_for_use(a, now_ms);
 	if (vouches(a) && (a->has_vouched || !model_is_touched(a->model))) /* for the first time, with what was heard */
 		vouch(a);
@@ -364,7 +383,8 @@ static void show(const void *of, struct exporter_sight *ret)
 	const struct agent *a = of;
 
 	*ret = (struct exporter_sight){ a->shelf, a->source, a->keeper, a->wholes, a->patches, a->publish_failures, a->vouched_ms,
-					.has_trouble = trouble_of(a)[0] != '\0', .is_ready = vouches(a) };
+					.has_trouble = trouble_of(a)[0] != '\0',
+					.is_ready = vouches(a) && !a->directory_trouble[0] };
 	if (!ret->is_ready)
 		print_why_not(a, ret->why_not, sizeof(ret->why_not));
 }

@@ -77,6 +77,16 @@ bool shelf_is_due(const struct shelf *s, uint64_t now_ms)
 	return s->namespaces && namespaces_are_due(s->namespaces, now_ms);
 }
 
+bool shelf_has_directory(const struct shelf *s)
+{
+	return !s->writer || writer_has_directory(s->writer);
+}
+
+bool shelf_was_removed(const struct shelf *s)
+{
+	return s->writer && writer_was_removed(s->writer);
+}
+
 void shelf_note(struct shelf *s, const char *text)
 {
 	if (s->writer)

@@ -36,6 +36,13 @@ int shelf_patch(struct shelf *shelf, const struct spec *spec, struct report *rep
 /* Whether a part that failed is to be tried again, by a publish of the whole. */
 bool shelf_is_due(const struct shelf *shelf, uint64_t now_ms);
 
+/*
+ * Of the one table, whether somebody has taken its directory from it, or the table from there: who looks for it by its name finds
+ * none, and those who have it mapped go on. Many look after themselves.
+ */
+bool shelf_has_directory(const struct shelf *shelf);
+bool shelf_was_removed(const struct shelf *shelf);
+
 void shelf_note(struct shelf *shelf, const char *text);
 void shelf_alive(struct shelf *shelf, uint64_t delay_ms);
 void shelf_heartbeat(struct shelf *shelf);

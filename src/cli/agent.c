@@ -20,6 +20,7 @@
 #include "install/self.h"
 #include "kube/config.h"
 #include "model/addresses.h"
+#include "model/label.h"
 #include "model/policy.h"
 #include "table/mode.h"
 
@@ -99,6 +100,25 @@ static bool take_mode(struct arguments *a, const char *mode)
 	return true;
 }
 
+/* What an annotation of a pod may say passes, also where it is the name of nothing: a sidecar that ends would keep the pod down. */
+static bool may_be_service(const char *text)
+{
+	return text[0] != '-' && text[0] != '.' && text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.")] == '\0';
+}
+
+/* They go into the API's paths: a blank behind a comma would be a server that cannot be reached. */
+static int check_names(const struct verb *verb, const struct arguments *a)
+{
+	for (size_t i = 0; i < a->namespaces.count; i++)
+		if (!label_is_valid(slice_of(a->namespaces.at[i])))
+			return cli_fail(verb, EXIT_USAGE, "--namespace '%s': expected " LABEL_EXPECTS, a->namespaces.at[i]);
+	for (size_t i = 0; i < a->services.count; i++)
+		if (!may_be_service(a->services.at[i]))
+			return cli_fail(verb, EXIT_USAGE, "--service '%s': expected NAME or NAME.NAMESPACE, each " LABEL_EXPECTS,
+					a->services.at[i]);
+	return 0;
+}
+
 static int parse_idle(const struct verb *verb, struct arguments *a)
 {
 	uint32_t *idle_ms = &a->agent.idle_ms;
@@ -151,8 +171,10 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 						MAX_NAMES);
 		}
 	}
+	if (check_names(verb, a))
+		return EXIT_USAGE;
 	if (optind < argc)
-		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
+		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
 	if (address_ranges_parse(o->model.address_range, &ranges) < 0)
 		return cli_fail(verb, EXIT_USAGE, "--address-range %s: expected a prefix such as 240.0.0.0/4, or one of each family",
 				o->model.address_range);
@@ -160,6 +182,8 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		return cli_fail(verb, EXIT_USAGE, "--all-namespaces and --namespace exclude each other");
 	if (o->per_namespace && o->shares_ledger)
 		return cli_fail(verb, EXIT_USAGE, "--per-namespace and --share-ledger exclude each other");
+	if (o->keeps_no_ledger && o->shares_ledger)
+		return cli_fail(verb, EXIT_USAGE, "--no-ledger and --share-ledger exclude each other");
 	if (a->backoff && (duration_parse(a->backoff, strlen(a->backoff), &o->kube.timing.backoff_ms) < 0 || !o->kube.timing.backoff_ms ||
 			   o->kube.timing.backoff_ms > 60000))
 		return cli_fail(verb, EXIT_USAGE, "--backoff %s: expected a duration such as 800ms, at most 1m", a->backoff);
@@ -268,6 +292,21 @@ static int find_api(const struct arguments *a, struct kube_config *config, struc
 	return r < 0 ? r : 1;
 }
 
+/* A services file is published whole: who chose among what the API has, and is alone with a file, is told so. */
+static void warn_of_choices(const struct verb *verb, const struct arguments *a)
+{
+	const char *choice = a->services.count			 ? "service" :
+			     a->namespaces.count		 ? "namespace" :
+			     a->agent.kube.all_namespaces ? "all-namespaces" :
+							    NULL;
+
+	if (choice)
+		cli_fail(verb, EXIT_DONE,
+			 "warning: --%s chooses among what the API has, and no API is followed here: the services file is published "
+			 "whole",
+			 choice);
+}
+
 /* ---- signals, and a shim around ourselves ---- */
 
 static void on_signal(int number)
@@ -339,6 +378,8 @@ static int follow(const struct verb *verb, struct arguments *a)
 	if (r < 0)
 		return fail(verb, a, why.text);
 	a->agent.config = r ? &config : NULL;
+	if (!r)
+		warn_of_choices(verb, a);
 	a->agent.kube.own = variable("POD_NAMESPACE") ? variable("POD_NAMESPACE") : config.namespace ? config.namespace : "default";
 	a->agent.kube.namespaces = a->namespaces.at;
 	a->agent.kube.namespace_count = a->namespaces.count;

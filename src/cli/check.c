@@ -38,7 +38,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct check_qu
 			a->dir = optarg;
 	}
 	a->program = argv + optind;
-	if (!a->pid_text && optind >= argc)
+	if (!a->pid_text && (optind >= argc || !*argv[optind]))
 		return cli_fail(verb, EXIT_USAGE, "which program? fairdial check PROGRAM, or --pid PID");
 	if (a->pid_text && optind < argc)
 		return cli_fail(verb, EXIT_USAGE, "a program and --pid exclude each other");

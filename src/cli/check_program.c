@@ -97,10 +97,12 @@ static int fail_without_program(struct inquiry *q, int error)
 {
 	const struct program *p = &q->program;
 	const struct program_step *last = p->step_count ? &p->steps[p->step_count - 1] : NULL;
+	bool runs_script = last && !last->by_command;
 
 	return cli_fail(q->verb, EXIT_FAILED, "%s%s%s: %s", p->shown,
-			!last ? "" : last->by_command ? ", which is to be run by " : ", which runs the script ",
-			last ? last->from : "", why_no_program(error));
+			!last ? "" : runs_script ? ", which runs the script " : ", which is to be run by ", last ? last->from : "",
+			runs_script && error == -ENOENT ? "there is none: install it, or correct the first line of the script" :
+							  why_no_program(error));
 }
 
 static void take_arguments(struct inquiry *q, char *const *more)

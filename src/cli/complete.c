@@ -173,6 +173,13 @@ static void offer_modes(const struct question *q)
 	offer_list(q, mode_names, "mode");
 }
 
+static void offer_pull_policies(const struct question *q)
+{
+	static const char *const names[] = { "Always", "IfNotPresent", "Never", NULL };
+
+	offer_list(q, names, "pull policy");
+}
+
 static void offer_sort_keys(const struct question *q)
 {
 	for (int key = 0; key < SORT_COUNT; key++)
@@ -198,7 +205,7 @@ static const struct {
 	{ "FILE", NULL, end_files },	   { "FILE|-", NULL, end_files },     { "[-]FILE", NULL, end_files },
 	{ "PATH", NULL, end_files },	   { "DIR", NULL, end_directories },  { "PID", offer_processes, NULL },
 	{ "POLICY", offer_balances, NULL }, { "MODE", offer_modes, NULL },
-	{ "KEY", offer_sort_keys, NULL },
+	{ "KEY", offer_sort_keys, NULL },  { "WHEN", offer_pull_policies, NULL },
 };
 
 static void offer_alternatives(const struct question *q, const char *argument)

@@ -228,12 +228,14 @@ static int parse_options(struct job *j, int argc, char **argv)
 		else if (option == OPT_DIR)
 			j->given_dir = optarg;
 		else if (!parse_number(optarg, option == OPT_PID, option == OPT_PID ? &j->pid : &j->fd))
-			return cli_fail(j->verb, EXIT_USAGE, "--%s '%s': expected a number", options[option].name, optarg);
+			return cli_fail(j->verb, EXIT_USAGE, "--%s '%s': expected the number of a %s", options[option].name, optarg,
+					option == OPT_PID ? "process, as ps(1) shows it" : "descriptor");
 	}
 	if (optind < argc)
 		j->operand = argv[optind++];
 	if (optind < argc)
-		return cli_fail(j->verb, EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
+		return cli_fail(j->verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind],
+				j->verb->name);
 	if (!j->operand && !j->pid)
 		return cli_fail(j->verb, EXIT_USAGE, "explain what? NAME[:PORT], ADDR:PORT or --pid PID");
 	if (j->operand && j->pid)

@@ -192,9 +192,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb inject_verb = {
 	.name = "inject",
-	.usage = "[OPTION...]\n"
-	"       fairdial inject --remove\n"
-	"       fairdial inject --role",
+	.usage = "[OPTION...]\n--remove\n--role",
 	.summary = "reads Kubernetes objects, and prints them with fairdial in their pods",
 	.more = "  kubectl get deployment web -o yaml | fairdial inject --role | kubectl apply -f -\n"
 	"  kubectl get deployment web -o yaml | fairdial inject | kubectl apply -f -\n"

@@ -107,10 +107,15 @@ static void print_help(void)
 
 static void print_verb_help(const struct verb *verb)
 {
-	int indent = printf("Usage: fairdial %s ", verb->name);
+	struct slice usage = slice_of(verb->usage);
 	char sentence[256];
 
-	print_wrapped(slice_of(verb->usage), (size_t)indent);
+	for (bool first = true; usage.at; first = false) {
+		struct slice line = slice_cut(&usage, '\n');
+		int indent = printf("%s fairdial %s ", first ? "Usage:" : "      ", verb->name);
+
+		print_wrapped(line, (size_t)indent);
+	}
 	putchar('\n');
 	snprintf(sentence, sizeof(sentence), "%s.", verb->summary);
 	sentence[0] = (char)toupper((unsigned char)sentence[0]);
@@ -158,6 +163,15 @@ int cli_finish(const struct verb *verb, enum exit_code code)
 	return cli_fail(verb, EXIT_FAILED, "cannot write to standard output: %s", errno ? strerror(errno) : "it took not all");
 }
 
+static size_t options_begin_with(const struct verb *verb, struct slice text)
+{
+	size_t n = 0;
+
+	for (const struct cli_option *o = verb->options; o->name; o++)
+		n += strncmp(o->name, text.at, text.len) == 0;
+	return n;
+}
+
 /* What getopt_long(3) did not understand; of "-xy" it tells only the letter. */
 static int fail_usage(const struct verb *verb, char **argv, bool needs_value)
 {
@@ -170,7 +184,21 @@ static int fail_usage(const struct verb *verb, char **argv, bool needs_value)
 	for (const struct cli_option *o = verb->options; o->name; o++)
 		if (value.at && name.len > 2 && slice_equal((struct slice){ name.at + 2, name.len - 2 }, slice_of(o->name)))
 			return cli_fail(verb, EXIT_USAGE, "--%s takes no value (see fairdial %s --help)", o->name, verb->name);
+	if (name.len > 2 && what[1] == '-' && options_begin_with(verb, (struct slice){ name.at + 2, name.len - 2 }) > 1)
+		return cli_fail(verb, EXIT_USAGE, "%s may be one of several options: write it out (see fairdial %s --help)", what,
+				verb->name);
 	return cli_fail(verb, EXIT_USAGE, "unknown option %s (see fairdial %s --help)", what, verb->name);
+}
+
+/* Where an empty value is a variable that a script forgot to set: the default would be another place than the one that is meant. */
+static bool names_a_place(const char *option)
+{
+	static const char *const places[] = { "dir", "services", "kubeconfig", "shim" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (strcmp(option, places[i]) == 0)
+			return true;
+	return false;
 }
 
 int cli_option(const struct verb *verb, int argc, char **argv)
@@ -190,6 +218,8 @@ int cli_option(const struct verb *verb, int argc, char **argv)
 	}
 	if (c == '?' || c == ':')
 		exit(fail_usage(verb, argv, c == ':'));
+	if (c >= 0 && optarg && !*optarg && names_a_place(verb->options[c].name))
+		exit(cli_fail(verb, EXIT_USAGE, "--%s is empty: say one, or leave it out", verb->options[c].name));
 	return c;
 }
 
@@ -329,12 +359,15 @@ static const struct verb *find_verb(const char *name)
 	for (size_t i = 0; i < VERBS; i++)
 		if (strcmp(name, verbs[i]->name) == 0)
 			return verbs[i];
+	if (*name == '-')
+		exit(cli_fail(NULL, EXIT_USAGE, "unknown option '%s': a verb comes first, its options behind it: see fairdial --help",
+			      name));
 	exit(cli_fail(NULL, EXIT_USAGE, "unknown verb '%s': see fairdial --help", name));
 }
 
 static int help(const char *name)
 {
-	if (name)
+	if (name && strcmp(name, "--help") != 0 && strcmp(name, "-h") != 0)
 		print_verb_help(find_verb(name));
 	else
 		print_help();

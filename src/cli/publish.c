@@ -38,6 +38,7 @@ struct arguments {
 
 static int parse(const struct verb *verb, int argc, char **argv, struct arguments *a)
 {
+	const char *services = getenv("FAIRDIAL_SERVICES");
 	struct address_ranges ranges;
 	int option;
 
@@ -56,13 +57,13 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 			a->range = optarg;
 	}
 	if (optind < argc)
-		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
+		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
 	if (address_ranges_parse(a->range, &ranges) < 0)
 		return cli_fail(verb, EXIT_USAGE, "--address-range %s: expected a prefix such as 240.0.0.0/4, or one of each family",
 				a->range);
 	if (!a->dir)
 		a->dir = getenv("FAIRDIAL_DIR");
-	if (!a->services && !getenv("FAIRDIAL_SERVICES"))
+	if (!a->services && (!services || !*services))
 		return cli_fail(verb, EXIT_USAGE, "which services? Name a file with --services FILE, or - for standard input");
 	if (!a->dir || !*a->dir)
 		return cli_fail(verb, EXIT_USAGE, "where to? Name a directory with --dir DIR, or set FAIRDIAL_DIR");

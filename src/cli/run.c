@@ -25,6 +25,7 @@
 #include "balance/balance.h"
 #include "cli/cli.h"
 #include "cli/no_table.h"
+#include "inspect/program.h"
 #include "model/model.h"
 #include "model/policy.h"
 #include "services/source.h"
@@ -141,21 +142,41 @@ static int preload(const char *shim)
 	return r;
 }
 
+/* What the program starts in another directory is to find the same; a shim reads a path from where its own process is. */
+static int make_absolute(const char *name)
+{
+	const char *given = getenv(name);
+	char here[PATH_MAX], path[PATH_MAX];
+
+	if (!given || !*given || *given == '/' || !getcwd(here, sizeof(here)) ||
+	    snprintf(path, sizeof(path), "%s/%s", here, given) >= (int)sizeof(path))
+		return 0;
+	return setenv(name, path, 1);
+}
+
 static int prepare_environment(const struct arguments *a, const char *shim, const char *dir)
 {
-	if (preload(shim) < 0 || (a->balance && setenv("FAIRDIAL_BALANCE", a->balance, 1) < 0))
+	if (preload(shim) < 0 || (a->balance && setenv("FAIRDIAL_BALANCE", a->balance, 1) < 0) ||
+	    (dir && setenv("FAIRDIAL_DIR", dir, 1) < 0) || make_absolute("FAIRDIAL_DIR") < 0 || make_absolute("FAIRDIAL_LEDGER") < 0)
 		return -errno;
-	return dir && setenv("FAIRDIAL_DIR", dir, 1) < 0 ? -errno : 0;
+	return 0;
 }
 
 /* As of env(1), nohup(1) and timeout(1), so that a caller can tell them from most programs' own. */
 static int become(const struct verb *verb, char **program)
 {
+	const char *name = *program[0] ? program[0] : "''";
+	char path[PATH_MAX];
 	int error;
 
 	execvp(program[0], program);
-	error = errno; /* ENOENT also where the interpreter that a program names is not there */
-	return cli_fail(verb, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN, "cannot run %s: %s", program[0],
+	error = errno;
+	if (error == ENOENT && program_find(program[0], path) == 0)
+		return cli_fail(verb, EXIT_NOT_RUN,
+				"cannot run %s: it is there, but the interpreter or loader that it names is not: `fairdial check %s` "
+				"tells which",
+				name, name);
+	return cli_fail(verb, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN, "cannot run %s: %s", name,
 			error == ENOENT ? "no such program" : strerror(error));
 }
 
@@ -410,6 +431,20 @@ static void warn_without_services(void)
 		cli_fail(&run_verb, EXIT_DONE, "warning: nothing will be spread: %s/table: %s", dir, no_table_why(r));
 }
 
+/* As little as without a table; who wrote "off" knows. */
+static void warn_of_a_switch_without_sense(void)
+{
+	const char *value = getenv("FAIRDIAL");
+	bool understood;
+
+	mode_of_variable(slice_of(value ? value : ""), &understood);
+	if (!understood)
+		cli_fail(&run_verb, EXIT_DONE,
+			 "warning: nothing will be spread: FAIRDIAL=%s is not understood, and taken as off: expected on, observe or "
+			 "off",
+			 value);
+}
+
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	struct arguments a = { 0 };
@@ -424,6 +459,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (strpbrk(shim, ": \t\n"))
 		return cli_fail(verb, EXIT_FAILED, "LD_PRELOAD cannot name %s, for the space or colon in it: install it elsewhere",
 				shim);
+	warn_of_a_switch_without_sense();
 	if (has_services(&a))
 		return run_with_services(verb, &a, shim);
 	warn_without_services();

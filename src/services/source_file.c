@@ -40,13 +40,34 @@ static int load_kube(struct model *model, const struct json_source *source, cons
 	return err;
 }
 
-static int refuse_syntax(const char *origin, const json_error_t *error, struct report *report_)
-{
-	const char *reason =
-		json_error_code(error) == json_error_null_character ? "a text must not hold \\u0000" : error->text;
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+#define EXPECTED	"expected a services file, or a Kubernetes List, as JSON"
 
-	return report(report_, -EINVAL, "%s:%d:%d: %s", origin, error->line > 0 ? error->line : 1,
-		      error->column > 0 ? error->column : 1, reason);
+static bool is_blank(const char *text, size_t len)
+{
+	return slice_trim((struct slice){ text, len }).len == 0;
+}
+
+/* What is no JSON from its first sign on: another kind of file, whose first word tells nobody why. NULL where it is JSON. */
+static const char *why_no_json(const struct json_source *source)
+{
+	struct slice text = slice_trim((struct slice){ source->text, source->len });
+
+	if (text.len == 0)
+		return "it is empty: " EXPECTED;
+	if (text.len >= 3 && memcmp(text.at, BYTE_ORDER_MARK, 3) == 0)
+		return "it begins with a byte order mark, which JSON does not have: save it as UTF-8 without one";
+	return *text.at == '{' || *text.at == '[' || *text.at == '/' ? NULL : "it is no JSON: " EXPECTED;
+}
+
+static int refuse_syntax(const struct json_source *source, const json_error_t *error, struct report *report_)
+{
+	const char *reason = why_no_json(source);
+
+	if (json_error_code(error) == json_error_null_character)
+		reason = "a text must not hold \\u0000";
+	return report(report_, -EINVAL, "%s:%d:%d: %s", source->origin, error->line > 0 ? error->line : 1,
+		      error->column > 0 ? error->column : 1, reason ? reason : error->text);
 }
 
 int source_load_text(struct model *model, const char *origin, const char *text, size_t len, struct report *report_)
@@ -60,7 +81,7 @@ int source_load_text(struct model *model, const char *origin, const char *text, 
 		return refuse_size(origin, report_);
 	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (!root)
-		return refuse_syntax(origin, &error, report_);
+		return refuse_syntax(&source, &error, report_);
 	if (json_object_get(root, "kind"))
 		err = load_kube(model, &source, root, report_);
 	else
@@ -112,12 +133,7 @@ static int read_all(int fd, char **ret_text, size_t *ret_len)
 /* What ran before the pipe failed, and its own line says why. */
 static int refuse_nothing(struct report *report_)
 {
-	return report(report_, -EINVAL, "standard input is empty: expected a services file, or a Kubernetes List, as JSON");
-}
-
-static bool is_blank(const char *text, size_t len)
-{
-	return slice_trim((struct slice){ text, len }).len == 0;
+	return report(report_, -EINVAL, "standard input is empty: " EXPECTED);
 }
 
 int source_load_file(struct model *model, const char *path, struct report *report_)

@@ -54,6 +54,8 @@ const struct settings *attach_settings(void)
 
 static const struct trace_word reasons[] = {
 	{ ENOENT, "there is none" },
+	{ ENOTDIR, "there is a file where its directory is to be" },
+	{ ELOOP, "it is a symbolic link" },
 	{ EACCES, "permission denied" },
 	{ EPERM, "not to be trusted: its owner, or others may write it or its directory" },
 	{ EBADMSG, "damaged" },

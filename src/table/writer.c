@@ -487,7 +487,7 @@ bool writer_has_directory(const struct table_writer *w)
 }
 
 /* Then those alone see it who have it mapped. Without its directory they are all that there is, and it goes on for them. */
-static bool was_removed(const struct table_writer *w)
+bool writer_was_removed(const struct table_writer *w)
 {
 	char path[PATH_MAX];
 
@@ -509,8 +509,8 @@ static bool fits(struct table_writer *w, const struct image *image)
 {
 	const struct table_head *head = head_of(w);
 
-	return is_of_our_kind(w) && !was_removed(w) && image->size <= head->area_size && w->options.reserve <= head->area_size &&
-	       head->rows == w->rows.limit && head->cursors == w->cursors.limit;
+	return is_of_our_kind(w) && !writer_was_removed(w) && image->size <= head->area_size &&
+	       w->options.reserve <= head->area_size && head->rows == w->rows.limit && head->cursors == w->cursors.limit;
 }
 
 static void raise_limit(struct slots *slots, uint64_t need, uint64_t reserve, uint64_t least)
@@ -576,7 +576,7 @@ int writer_patch(struct table_writer *w, const struct spec *spec, struct report 
 	struct patch last = w->last;
 	int r;
 
-	if (!w->table.base || w->generation == 0 || !is_of_our_kind(w) || was_removed(w))
+	if (!w->table.base || w->generation == 0 || !is_of_our_kind(w) || writer_was_removed(w))
 		return report(why, -ESTALE, "there is no table yet that could be changed in place");
 	r = patch_build(&w->places, &w->table, spec, &options, &w->rows, &w->next, why);
 	if (r < 0) {

@@ -123,6 +123,9 @@ void writer_heartbeat(struct table_writer *writer);
 /* Whether the directory that it holds is still the one of that name. */
 bool writer_has_directory(const struct table_writer *writer);
 
+/* Whether what it published has lost its name, in that directory: the next writer_publish makes it anew. */
+bool writer_was_removed(const struct table_writer *writer);
+
 /* The table as readers see it, mapped for as long as the writer is open; NULL before the first publish. */
 const struct table *writer_table(const struct table_writer *writer);
 

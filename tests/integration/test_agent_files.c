@@ -524,9 +524,66 @@ static void argument_goes_before_the_variable(void **state)
 	assert_int_equal(json_array_size(json_object_get(services_status(s), "services")), 1);
 }
 
+/* They choose among what the API has. */
+static void choice_of_services_without_an_api_is_told_to_do_nothing(void **state)
+{
+	static const char *const choices[][3] = { { "--service", "web" }, { "--namespace", "shop" }, { "--all-namespaces" } };
+	struct services *s = services_open();
+
+	(void)state;
+	write_file(s->file, "{}", 2);
+	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++) {
+		struct agent_run *a =
+			agent_start_alone(scratch_dir(), ARGV("--services", s->file, choices[i][0], choices[i][1]));
+
+		agent_wait_log(a, format("warning: %s chooses among what the API has", choices[i][0]));
+		agent_end(a, SIGTERM);
+	}
+}
+
+/* Programs that start look for it by its name, and the list may not change for hours. */
+static void table_that_is_removed_under_the_agent_is_made_anew(void **state)
+{
+	struct services *s = services_open();
+
+	(void)state;
+	for (int is_empty = 0; is_empty < 2; is_empty++) {
+		const char *dir = scratch_dir(), *says = is_empty ? "none" : says_of(1);
+		struct agent_run *a;
+
+		write_text(s->file, is_empty ? "{}" : file_of(1));
+		a = agent_start_alone(dir, ARGV("--services", s->file));
+		agent_wait(a, "10.96.0.7:80", says);
+		assert_int_equal(unlink(format("%s/table", dir)), 0);
+		agent_wait_log(a, format("%s/table was removed: it is made anew\n", dir));
+		agent_wait(a, "10.96.0.7:80", says);
+		agent_end(a, SIGTERM);
+		assert_int_equal(agent_logged(a, "made anew"), 1);
+	}
+}
+
+static void directory_that_is_removed_under_the_agent_is_told(void **state)
+{
+	struct services *s = services_open();
+	const char *parent = scratch_dir(), *dir = format("%s/of-the-agent", parent);
+	struct agent_run *a;
+
+	(void)state;
+	write_text(s->file, "{}");
+	a = agent_start_alone(dir, ARGV("--services", s->file));
+	agent_wait(a, "10.96.0.7:80", "none");
+	assert_int_equal(rename(dir, format("%s/elsewhere", parent)), 0);
+	agent_wait_log(a, format("%s was removed, or has another directory in its place", dir));
+	assert_int_equal(rename(format("%s/elsewhere", parent), dir), 0);
+	agent_wait_log(a, "all is well again");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(table_that_is_removed_under_the_agent_is_made_anew),
+		TEST(directory_that_is_removed_under_the_agent_is_told),
+		TEST(choice_of_services_without_an_api_is_told_to_do_nothing),
 		TEST(service_of_the_file_wins_whole_over_that_of_the_api),
 		TEST(policy_is_of_the_file_then_annotations_then_its_defaults),
 		TEST(moves_come_from_annotations_only_where_the_file_accepts_them),

@@ -1092,12 +1092,29 @@ static void colours_are_for_terminals(void **state)
 	assert_null(strchr(p->out_text, '\033'));
 }
 
+static void script_whose_interpreter_is_nowhere_is_told_what_to_correct(void **state)
+{
+	static const char script[] = "#!/nowhere/interpreter\n";
+	const char *path = format("%s/script", scratch_dir());
+	struct process *p;
+
+	(void)state;
+	write_file(path, script, sizeof(script) - 1);
+	assert_int_equal(chmod(path, 0755), 0);
+	p = run(NULL, built("fairdial"), "check", path, NULL);
+	assert_error(p, 1);
+	assert_non_null(strstr(p->err_text, format("/nowhere/interpreter, which runs the script %s: there is none: install it, or correct "
+						   "the first line of the script\n",
+						   path)));
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
 	tun_need_root(argv);
 	const struct CMUnitTest tests[] = {
 		TEST(dynamic_program_is_covered),
+		TEST(script_whose_interpreter_is_nowhere_is_told_what_to_correct),
 		TEST(program_is_looked_up_in_path),
 		TEST(program_of_musl_is_covered),
 		TEST(static_program_is_not_covered),

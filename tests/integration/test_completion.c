@@ -233,6 +233,13 @@ static void processes_are_offered_by_their_number_and_name(void **state)
 	assert_non_null(strstr(offered(NULL, ARGV("check", format("--pid=%s", pid))), format("--pid=%s\ttest_completion\n", pid)));
 }
 
+static void pull_policies_are_offered(void **state)
+{
+	(void)state;
+	assert_string_equal(offered(NULL, ARGV("inject", "--image-pull-policy", "")),
+			    "Always\tpull policy\nIfNotPresent\tpull policy\nNever\tpull policy\n:words\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +251,7 @@ int main(void)
 		TEST(without_a_table_nothing_is_offered_or_said),
 		TEST(what_is_hidden_is_not_in_the_help),
 		TEST(processes_are_offered_by_their_number_and_name),
+		TEST(pull_policies_are_offered),
 	};
 
 	return RUN_TESTS(tests);

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/backends.h"
@@ -122,6 +123,54 @@ static void run_of_no_program_ends_with_127_and_of_none_that_can_be_run_with_126
 	}
 }
 
+/* execvp(3) has one errno for both; a venv that was moved has such scripts. */
+static void run_tells_a_script_without_its_interpreter_from_no_program(void **state)
+{
+	static const char script[] = "#!/nowhere/interpreter\n";
+	const char *dir = scratch_dir(), *path = format("%s/fairdial-test-script", dir);
+
+	(void)state;
+	write_file(path, script, sizeof(script) - 1);
+	assert_int_equal(chmod(path, 0755), 0);
+	for (int by_path = 0; by_path < 2; by_path++) {
+		const char *const *env = with_env(NULL, format("PATH=%s:/usr/bin:/bin", dir), NULL);
+		struct process *p = run(env, built("fairdial"), "run", "--service", "web:80=127.0.0.1:9", "--",
+					by_path ? path : "fairdial-test-script", NULL);
+
+		assert_error(p, 126);
+		assert_non_null(strstr(p->err_text, "interpreter"));
+		assert_null(strstr(p->err_text, "no such program"));
+	}
+}
+
+static void run_of_an_empty_name_says_whose(void **state)
+{
+	struct process *p = run(NULL, built("fairdial"), "run", "--service", "web:80=127.0.0.1:9", "--", "", NULL);
+
+	(void)state;
+	assert_error(p, 127);
+	assert_non_null(strstr(p->err_text, "cannot run '': "));
+}
+
+/* With a table that is there, and with one that is published. */
+static void directory_that_is_named_from_here_is_found_by_a_program_that_goes_elsewhere(void **state)
+{
+	struct backends *b = backends_start(1, ONE_PORT);
+	const char *dir = scratch_dir();
+
+	(void)state;
+	for (int published = 0; published < 2; published++) {
+		const char *service = published ? "" : format("--service '%s' ", service_of(b));
+		struct process *p = run(NULL, "sh", "-c",
+					format("cd %s && FAIRDIAL_DIR=table-of-it exec %s run %s-- sh -c 'cd / && exec %s --count 1 web 80'",
+					       dir, built("fairdial"), service, built("helpers/dialer")),
+					NULL);
+
+		assert_clean(p);
+		assert_even_answers(p->out_text, 1, 1, 0);
+	}
+}
+
 static void run_without_anything_to_spread_says_so(void **state)
 {
 	const char *dir = scratch_dir();
@@ -137,6 +186,23 @@ static void run_without_anything_to_spread_says_so(void **state)
 	/* One is to come. */
 	assert_clean(run(with_env(env, "FAIRDIAL_AUTOSTART=yes", NULL), built("fairdial"), "run", "--", "true", NULL));
 	assert_clean(run(with_env(env, "FAIRDIAL_WAIT=1s", NULL), built("fairdial"), "run", "--", "true", NULL));
+}
+
+/* Else it would look as if the Service were at fault; who writes "off" knows. */
+static void run_warns_of_a_switch_that_is_not_understood(void **state)
+{
+	static const char *const values[] = { "observ", "off", "observe", "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		const char *const *env = with_env(NULL, format("FAIRDIAL=%s", values[i]), NULL);
+		struct process *p = run(env, built("fairdial"), "run", "--service", "web:80=127.0.0.1:9", "--", "true", NULL);
+
+		assert_int_equal(p->exit_status, 0);
+		if (i == 0)
+			assert_non_null(strstr(p->err_text, "warning: nothing will be spread: FAIRDIAL=observ is not understood"));
+		assert_int_equal(lines_of(p->err_text), i == 0);
+	}
 }
 
 static void run_hands_on_arguments_stdin_stdout_and_stderr(void **state)
@@ -325,7 +391,11 @@ int main(void)
 		TEST(run_uses_the_directory_that_is_set_and_leaves_the_table_there),
 		TEST(run_hands_on_the_exit_status),
 		TEST(run_of_no_program_ends_with_127_and_of_none_that_can_be_run_with_126),
+		TEST(run_tells_a_script_without_its_interpreter_from_no_program),
+		TEST(run_of_an_empty_name_says_whose),
+		TEST(directory_that_is_named_from_here_is_found_by_a_program_that_goes_elsewhere),
 		TEST(run_without_anything_to_spread_says_so),
+		TEST(run_warns_of_a_switch_that_is_not_understood),
 		TEST(run_hands_on_arguments_stdin_stdout_and_stderr),
 		TEST(run_hands_on_sigterm),
 		TEST(run_dies_of_the_signal_that_its_program_died_of),

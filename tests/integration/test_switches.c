@@ -332,9 +332,23 @@ static void observing_takes_no_trial(void **state)
 	assert_true(row_of(&k->ledger, key.slot)->ejected_until != word);
 }
 
+/* The table's own path, say, in place of its directory's. */
+static void trace_tells_of_a_file_where_the_directory_is_to_be(void **state)
+{
+	struct scene one = scene(NULL);
+	const char *const *env = with_env(one.s->env, format("FAIRDIAL_DIR=%s", one.s->table), "FAIRDIAL_TRACE=attach", NULL);
+	struct process *p = run(env, built("helpers/dialer"), "--count", "1", one.web[0], one.web[1], NULL);
+
+	(void)state;
+	assert_int_equal(p->exit_status, 0);
+	assert_non_null(strstr(p->err_text, format("attach: %s/table passed over: there is a file where its directory is to be\n",
+						   one.s->table)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(trace_tells_of_a_file_where_the_directory_is_to_be),
 		TEST(observing_takes_no_trial),
 		TEST(mode_of_a_service_is_honoured_at_the_next_dial_of_a_running_program),
 		TEST(mode_of_everything_is_honoured_at_the_next_dial_of_a_running_program),

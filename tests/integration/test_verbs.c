@@ -131,18 +131,78 @@ static void mistakes_of_each_verb_are_one_line(void **state)
 		"publish --services x --dir y --address-range nonsense",
 		"agent --dir", "agent surplus", "agent --backoff never", "agent --backoff 2h", "agent --exit-when-idle 1ms",
 		"agent --mode of", "agent --namespace ''", "agent --namespace a --all-namespaces", "agent --address-range nonsense",
-		"agent --per-namespace --share-ledger", "agent --no-ledger --exit-when-idle 10m", "agent --autostarted --no-ledger",
+		"agent --per-namespace --share-ledger", "agent --no-ledger --share-ledger", "agent --no-ledger --exit-when-idle 10m",
+		"agent --autostarted --no-ledger",
 		"install", "install a b", "install --json --verbose a", "install --json=1 a",
 		"inject surplus", "inject --remove --role", "inject --mode of", "inject --image ''", "inject --metrics 80",
 		"inject --image-pull-policy Sometimes", "inject --remove --mode on",
 		"explain", "explain a b", "explain --pid", "explain --pid 0", "explain --pid nonsense",
-		"check", "check --pid", "check --pid 1 true",
+		"check", "check ''", "check --pid", "check --pid 1 true",
 		"run --balance", "run --service web:80=10.0.0.1:80",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
 		assert_usage(fairdial(ARGV("FAIRDIAL_DIR", "FAIRDIAL_SERVICES"), "%s", lines[i]), lines[i]);
+}
+
+static void assert_usage_says(const char *words, const char *text)
+{
+	const struct process *p = fairdial(ARGV("FAIRDIAL_DIR", "FAIRDIAL_SERVICES"), "%s", words);
+
+	assert_usage(p, words);
+	if (!strstr(p->err_text, text))
+		fail_msg("fairdial %s: \"%s\" does not say \"%s\"", words, p->err_text, text);
+}
+
+/* `--dir "$UNSET"`: the default would be another place than the one that is meant. */
+static void place_that_is_empty_is_no_default(void **state)
+{
+	static const char *const lines[] = { "status --dir ''", "status --dir=", "top --once --dir ''", "explain --dir '' web",
+					     "check --dir '' sh", "agent --services x --dir ''", "publish --services x --dir ''" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		assert_usage_says(lines[i], "--dir is empty: say one, or leave it out");
+	assert_usage_says("publish --dir x --services ''", "--services is empty: ");
+	assert_usage_says("run --services '' -- true", "--services is empty: ");
+	assert_usage_says("agent --kubeconfig ''", "--kubeconfig is empty: ");
+	assert_usage_says("check --shim '' sh", "--shim is empty: ");
+}
+
+static void mistakes_name_what_they_are_and_where_help_is(void **state)
+{
+	(void)state;
+	assert_usage_says("--dir d status", "unknown option '--dir': a verb comes first");
+	assert_usage_says("run --serv web:80=10.0.0.1:80 -- true", "--serv may be one of several options: write it out");
+	assert_usage_says("agent --n=x", "--n=x may be one of several options");
+	assert_usage_says("agent --nx", "unknown option --nx ");
+	assert_usage_says("status -V", "unknown option -V ");
+	assert_usage_says("-V", "unknown option '-V'");
+	assert_usage_says("publish services.json", "unexpected argument 'services.json' (see fairdial publish --help)");
+	assert_usage_says("explain web db", "unexpected argument 'db' (see fairdial explain --help)");
+	assert_usage_says("explain --pid 0", "--pid '0': expected the number of a process");
+	assert_usage_says("explain --pid 1 --fd x", "--fd 'x': expected the number of a descriptor");
+	assert_string_equal(fairdial(NULL, "help --help")->out_text, fairdial(NULL, "--help")->out_text);
+}
+
+static void empty_variable_is_as_none(void **state)
+{
+	const struct process *p = fairdial(ARGV("FAIRDIAL_DIR=", "FAIRDIAL_SERVICES="), "publish");
+
+	(void)state;
+	assert_usage(p, "publish");
+	assert_non_null(strstr(p->err_text, "which services?"));
+}
+
+static void each_form_of_inject_has_a_line_in_its_usage(void **state)
+{
+	static const char usage[] = "Usage: fairdial inject [OPTION...]\n"
+				    "       fairdial inject --remove\n"
+				    "       fairdial inject --role\n\n";
+
+	(void)state;
+	assert_int_equal(strncmp(fairdial(NULL, "inject --help")->out_text, usage, sizeof(usage) - 1), 0);
 }
 
 /* ---- where it is printed to ---- */
@@ -335,6 +395,10 @@ int main(void)
 		TEST(help_of_every_verb_is_plain_and_goes_to_stdout),
 		TEST(mistakes_that_every_verb_can_be_asked_with_are_one_line),
 		TEST(mistakes_of_each_verb_are_one_line),
+		TEST(place_that_is_empty_is_no_default),
+		TEST(mistakes_name_what_they_are_and_where_help_is),
+		TEST(empty_variable_is_as_none),
+		TEST(each_form_of_inject_has_a_line_in_its_usage),
 		TEST(every_verb_that_prints_is_in_the_list),
 		TEST(what_cannot_be_written_is_told_by_every_verb),
 		TEST(closed_streams_are_nothing_that_a_table_is_written_into),

@@ -2,8 +2,10 @@
 /* What of a text of somebody else's is shown, where no C library helps. */
 #include "support/testing.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "base/report.h"
 #include "base/text.h"
 #include "support/cleanup.h"
 #include "support/process.h"
@@ -62,9 +64,29 @@ static void no_byte_beyond_the_length_is_looked_at(void **state)
 	assert_string_equal(text, "??\xac");
 }
 
+static void report_of_a_long_path_keeps_what_failed_and_why(void **state)
+{
+	char path[4096];
+	struct report r;
+	size_t limit = sizeof(r.text) - 1, more = strlen("cannot open : too long");
+
+	(void)state;
+	memset(path, 'x', sizeof(path));
+	for (size_t len = limit - 30; len < limit + 10; len++) {
+		assert_int_equal(report(&r, -ENAMETOOLONG, "cannot open %.*s: too long", (int)len, path), -ENAMETOOLONG);
+		assert_int_equal(strlen(r.text), len + more < limit ? len + more : limit);
+		assert_int_equal(strncmp(r.text, "cannot open xxx", 15), 0);
+		assert_string_equal(r.text + strlen(r.text) - 11, "x: too long");
+		assert_int_equal(!strstr(r.text, "x...x"), len + more <= limit);
+	}
+	report(&r, 0, "cannot open %.*s: too long", (int)sizeof(path), path);
+	assert_string_equal(r.text + limit - 11, "x: too long");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(report_of_a_long_path_keeps_what_failed_and_why),
 		TEST(what_a_terminal_obeys_is_taken_out),
 		TEST(what_turns_the_direction_of_writing_is_taken_out),
 		TEST(other_text_is_as_it_is),
