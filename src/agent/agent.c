@@ -210,8 +210,8 @@ static int publish_changed(struct agent *a, struct report *why)
 }
 
 /*
- * A predecessor's list goes on until ours is complete, or cannot be: a table with half of the Services would be a gap. A first table of ours
- * has none to keep.
+ * A predecessor's list goes on until ours is complete, or cannot be: a table with half of the Services would be a gap. A first
+ * table of ours has none to keep.
  */
 static bool may_publish(const struct agent *a, uint64_t now_ms)
 {
@@ -505,8 +505,8 @@ static int settle_start(struct agent *a, struct report *why)
 }
 
 /*
- * Says so before it waits: the other one may never end. It looks now and then, for a wait in flock(2) would miss a signal that comes
- * just before it.
+ * Says so before it waits: the other one may never end. It looks now and then, for a wait in flock(2) would miss a signal that
+ * comes just before it.
  */
 static int take_directory(struct agent *a, struct report *why)
 {

@@ -2,8 +2,8 @@
 /*
  * The agent: follows its sources, publishes what they say into a directory, and keeps the ledger there true. One thread, one loop.
  *
- * The table's heartbeat says that the list is vouched for, not that a process lives: it goes on while every collection that was ever
- * taken is being followed, and stops when one is not. Then shims first answer no more names, and after a minute pass dials to
+ * The table's heartbeat says that the list is vouched for, not that a process lives: it goes on while every collection that was
+ * ever taken is being followed, and stops when one is not. Then shims first answer no more names, and after a minute pass dials to
  * kube-proxy, which may know better. What was published stays: nothing is ever taken back because a source fell silent.
  */
 #ifndef FAIRDIAL_AGENT_AGENT_H

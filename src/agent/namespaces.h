@@ -3,11 +3,11 @@
  * A table for each namespace under one directory, DIR/NAMESPACE/table, each with the Services of that namespace: for one agent
  * a node, whose pods each mount the directory and look into the table of their own.
  *
- * One writer has the whole: it holds the lock of DIR (writer_lock), and that of each directory in it. Directories are made (0755) when a
- * namespace has its first Service. They and their tables stay for the writer's life and beyond, for programs have them mapped:
- * the table of a namespace that has lost its Services is an empty one. A successor takes over all that are there. A file takes
- * 36 KiB, and a larger one its place when a namespace outgrows it; then a process that has changed its root, and cannot open
- * that, is left with the last of the old one, which ages as a silent agent's does.
+ * One writer has the whole: it holds the lock of DIR (writer_lock), and that of each directory in it. Directories are made (0755)
+ * when a namespace has its first Service. They and their tables stay for the writer's life and beyond, for programs have them
+ * mapped: the table of a namespace that has lost its Services is an empty one. A successor takes over all that are there. A file
+ * takes 36 KiB, and a larger one its place when a namespace outgrows it; then a process that has changed its root, and cannot
+ * open that, is left with the last of the old one, which ages as a silent agent's does.
  *
  * Services without a namespace, which only a services file has, are in all tables; so are its mode and its defaults.
  *

@@ -81,7 +81,10 @@ static bool is_first_of_namespace(const struct source_kube_options *options, siz
 	return true;
 }
 
-/* Services that are wanted of one namespace: one watch for all of their slices, and one for each Service (a field selector takes no set). */
+/*
+ * Services that are wanted of one namespace: one watch for all of their slices, and one for each Service (a field selector takes no
+ * set).
+ */
 static int add_wanted(struct source_kube *s, const struct source_kube_options *options, size_t first)
 {
 	struct slice of = wanted_of(options, first).namespace;

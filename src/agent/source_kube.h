@@ -2,8 +2,8 @@
 /*
  * The Kubernetes API as a source: which collections are followed, a reflector each, and how they stand together.
  *
- * Of each namespace, or of the cluster, two: Services and EndpointSlices. Where only some Services are wanted, the server is asked for
- * those alone: slices by their label kubernetes.io/service-name, Services by name.
+ * Of each namespace, or of the cluster, two: Services and EndpointSlices. Where only some Services are wanted, the server is asked
+ * for those alone: slices by their label kubernetes.io/service-name, Services by name.
  */
 #ifndef FAIRDIAL_AGENT_SOURCE_KUBE_H
 #define FAIRDIAL_AGENT_SOURCE_KUBE_H
@@ -47,8 +47,8 @@ bool source_kube_is_settled(const struct source_kube *source);
 bool source_kube_is_synced(const struct source_kube *source);
 
 /*
- * What is known is true now, as far as anybody can tell: each collection that was ever taken is being followed. A collection that never
- * could be says nothing of the others.
+ * What is known is true now, as far as anybody can tell: each collection that was ever taken is being followed. A collection that
+ * never could be says nothing of the others.
  */
 bool source_kube_vouches(const struct source_kube *source);
 

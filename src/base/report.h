@@ -8,8 +8,8 @@ struct report {
 };
 
 /*
- * Fills the line, as printf does (of one that is too long, the middle is "..."), and returns `error` (a negative errno) so that a caller
- * can return it.
+ * Fills the line, as printf does (of one that is too long, the middle is "..."), and returns `error` (a negative errno) so that a
+ * caller can return it.
  */
 int report(struct report *r, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -174,7 +174,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 	if (check_names(verb, a))
 		return EXIT_USAGE;
 	if (optind < argc)
-		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
+		return cli_fail_argument(verb, argv[optind]);
 	if (address_ranges_parse(o->model.address_range, &ranges) < 0)
 		return cli_fail(verb, EXIT_USAGE, "--address-range %s: expected a prefix such as 240.0.0.0/4, or one of each family",
 				o->model.address_range);

@@ -55,6 +55,9 @@ int cli_option(const struct verb *verb, int argc, char **argv);
 int cli_fail(const struct verb *verb, enum exit_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Of an operand too many. Returns EXIT_USAGE. */
+int cli_fail_argument(const struct verb *verb, const char *argument);
+
 /*
  * What was printed is written out: returns `code`; EXIT_FAILED, after a line on stderr, where stdout does not take it. Without that
  * line where nobody reads any more (`fairdial status | head`, with SIGPIPE ignored).

@@ -234,8 +234,7 @@ static int parse_options(struct job *j, int argc, char **argv)
 	if (optind < argc)
 		j->operand = argv[optind++];
 	if (optind < argc)
-		return cli_fail(j->verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind],
-				j->verb->name);
+		return cli_fail_argument(j->verb, argv[optind]);
 	if (!j->operand && !j->pid)
 		return cli_fail(j->verb, EXIT_USAGE, "explain what? NAME[:PORT], ADDR:PORT or --pid PID");
 	if (j->operand && j->pid)

@@ -39,7 +39,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 		return cli_fail(verb, EXIT_USAGE, "where to? fairdial install DIR");
 	a->dir = argv[optind++];
 	if (optind < argc)
-		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
+		return cli_fail_argument(verb, argv[optind]);
 	if (a->json && a->verbose)
 		return cli_fail(verb, EXIT_USAGE, "--json and --verbose exclude each other");
 	return 0;

@@ -152,6 +152,11 @@ int cli_fail(const struct verb *verb, enum exit_code code, const char *format, .
 	return code;
 }
 
+int cli_fail_argument(const struct verb *verb, const char *argument)
+{
+	return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argument, verb->name);
+}
+
 int cli_finish(const struct verb *verb, enum exit_code code)
 {
 	errno = 0;

@@ -57,7 +57,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 			a->range = optarg;
 	}
 	if (optind < argc)
-		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
+		return cli_fail_argument(verb, argv[optind]);
 	if (address_ranges_parse(a->range, &ranges) < 0)
 		return cli_fail(verb, EXIT_USAGE, "--address-range %s: expected a prefix such as 240.0.0.0/4, or one of each family",
 				a->range);

@@ -43,7 +43,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (optind < argc)
 		name = argv[optind++];
 	if (optind < argc)
-		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
+		return cli_fail_argument(verb, argv[optind]);
 	cli_table_dir(given, dir);
 	why.text[0] = '\0';
 	r = snapshot_take(dir, &trust, name, &snapshot, &why);

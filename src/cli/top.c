@@ -94,7 +94,7 @@ static int parse(const struct verb *verb, int argc, char **argv, struct argument
 	if (optind < argc)
 		a->name = argv[optind++];
 	if (optind < argc)
-		return cli_fail(verb, EXIT_USAGE, "unexpected argument '%s' (see fairdial %s --help)", argv[optind], verb->name);
+		return cli_fail_argument(verb, argv[optind]);
 	if (a->json && !a->once)
 		return cli_fail(verb, EXIT_USAGE, "--json is for --once");
 	return 0;

@@ -98,8 +98,8 @@ static bool is_between(const struct frames *frames, char c)
 }
 
 /*
- * What may stand outside of strings: numbers, true, false, null, and what holds them together. Who has lost the way between inside and
- * outside, after a text that was cut off, is told so by the next word, not by a value that never ends.
+ * What may stand outside of strings: numbers, true, false, null, and what holds them together. Who has lost the way between inside
+ * and outside, after a text that was cut off, is told so by the next word, not by a value that never ends.
  */
 static bool is_bare(char c)
 {

@@ -3,9 +3,9 @@
  * The curl side of talking to an API server: one multi handle, any number of GET requests under way, one thread.
  *
  * HTTP/1.1, one connection for each request that is under way: a watch that stalls holds up no other. A peer that has gone without
- * a word is found by TCP itself: keepalive probes after 30 s of silence, five seconds apart, three of them; TCP_USER_TIMEOUT for what
- * was sent and not acknowledged (golang's HTTP/2 pings do it for kubectl: kubernetes#87615). Credentials are read again for each request
- * where they lie in files, because they change there; they are never part of a text that is handed out.
+ * a word is found by TCP itself: keepalive probes after 30 s of silence, five seconds apart, three of them; TCP_USER_TIMEOUT for
+ * what was sent and not acknowledged (golang's HTTP/2 pings do it for kubectl: kubernetes#87615). Credentials are read again for
+ * each request where they lie in files, because they change there; they are never part of a text that is handed out.
  */
 #ifndef FAIRDIAL_KUBE_HTTP_H
 #define FAIRDIAL_KUBE_HTTP_H

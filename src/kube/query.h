@@ -9,7 +9,10 @@
 /* Room for the selectors of many Services, and for a continue token. */
 #define KUBE_QUERY_SIZE 16384
 
-/* "/api/v1/namespaces/shop/services"; `namespace` NULL: of all. Selectors as kube_query_add takes them. `out->full` tells of no room. */
+/*
+ * "/api/v1/namespaces/shop/services"; `namespace` NULL: of all. Selectors as kube_query_add takes them. `out->full` tells of no
+ * room.
+ */
 void kube_query_begin(struct text *out, enum kube_kind kind, const char *namespace, const char *label_selector,
 		      const char *field_selector);
 

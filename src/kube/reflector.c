@@ -249,7 +249,10 @@ static void list_failed(struct reflector *r, const struct kube_verdict *verdict,
 	}
 }
 
-/* Nothing is wrong with a server that does not send initial events, or not now: it is asked for a list. False: it is something else. */
+/*
+ * Nothing is wrong with a server that does not send initial events, or not now: it is asked for a list. False: it is something
+ * else.
+ */
 static bool list_instead(struct reflector *r, const struct kube_verdict *verdict, uint64_t now_ms)
 {
 	bool is_silent = verdict->error == -ETIME;
@@ -436,8 +439,8 @@ void reflector_free(struct reflector *r)
 }
 
 /*
- * When a request that says nothing is given up: initial events before their end, as those of a server that does not know the word, to
- * which it is an ordinary watch; and a watch that has not begun. UINT64_MAX: it may be silent.
+ * When a request that says nothing is given up: initial events before their end, as those of a server that does not know the word,
+ * to which it is an ordinary watch; and a watch that has not begun. UINT64_MAX: it may be silent.
  */
 static uint64_t silent_at_ms(const struct reflector *r)
 {

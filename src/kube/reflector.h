@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps one collection of the API in the model: lists it, watches it from there, and starts again where that breaks off (what client-go
- * calls a reflector: tools/cache/reflector.go, whose rules and numbers these are unless a comment says otherwise).
+ * Keeps one collection of the API in the model: lists it, watches it from there, and starts again where that breaks off (what
+ * client-go calls a reflector: tools/cache/reflector.go, whose rules and numbers these are unless a comment says otherwise).
  *
  *	        ┌──────────── 410, 504 too large, garbled for a minute ───────────┐
  *	        ▼                                                                 │
@@ -9,11 +9,11 @@
  *	   ▲  └▶ STREAM ─ "initial-events-end" ─▶ ───┘│                           │
  *	   └───────────── failed: back-off ◀──────────┴───────────────────────────┘
  *
- * The list may itself be the beginning of a watch (STREAM: sendInitialEvents, KEP-3157), which spares the server from building it whole;
- * a server that declines, or does not know the word, is asked for a list from then on.
+ * The list may itself be the beginning of a watch (STREAM: sendInitialEvents, KEP-3157), which spares the server from building it
+ * whole; a server that declines, or does not know the word, is asked for a list from then on.
  *
- * What a list says is staged and replaces what was there in one step, when it is complete: until then the old objects serve. Versions are
- * opaque: kept, handed back, never compared or counted with.
+ * What a list says is staged and replaces what was there in one step, when it is complete: until then the old objects serve.
+ * Versions are opaque: kept, handed back, never compared or counted with.
  */
 #ifndef FAIRDIAL_KUBE_REFLECTOR_H
 #define FAIRDIAL_KUBE_REFLECTOR_H
@@ -89,8 +89,8 @@ const char *reflector_trouble(const struct reflector *reflector); /* for people;
 uint64_t reflector_contact_ms(const struct reflector *reflector);
 
 /*
- * How long the last change took from its cause to here, by the annotation endpoints.kubernetes.io/last-change-trigger-time; UINT32_MAX:
- * none has said.
+ * How long the last change took from its cause to here, by the annotation endpoints.kubernetes.io/last-change-trigger-time;
+ * UINT32_MAX: none has said.
  */
 uint32_t reflector_delay_ms(const struct reflector *reflector);
 

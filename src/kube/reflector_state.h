@@ -13,8 +13,8 @@
 enum stage { STAGE_LIST, STAGE_STREAM, STAGE_WATCH };
 
 /*
- * How fresh the next list has to be. The first may come from the server's cache, which may be behind; one after an outage may not be
- * older than what was seen; where that cannot be had, the store itself is asked; in one piece where its pages went stale before
+ * How fresh the next list has to be. The first may come from the server's cache, which may be behind; one after an outage may not
+ * be older than what was seen; where that cannot be had, the store itself is asked; in one piece where its pages went stale before
  * the last one was read.
  */
 enum list_from { FROM_CACHE, FROM_VERSION, FROM_STORE, FROM_STORE_WHOLE };

@@ -40,8 +40,9 @@ struct mend_caller {
 
 /*
  * True for the one caller of all processes whose turn it is to mend the endpoints of a port now: once a second for a port, sooner
- * where it is urgent or the list is new, and never more than ten times for the pod. A caller that may not block leaves it alone where the last mend took more than
- * three milliseconds, until a thousand times as long has passed. Never true while a keeper lives, who mends for all.
+ * where it is urgent or the list is new, and never more than ten times for the pod. A caller that may not block leaves it alone
+ * where the last mend took more than three milliseconds, until a thousand times as long has passed. Never true while a keeper
+ * lives, who mends for all.
  */
 bool mend_due(const struct ledger *ledger, const struct mend_caller *caller, uint64_t now_ms);
 

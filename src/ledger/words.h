@@ -11,8 +11,8 @@
 
 /*
  * Tries of a compare-and-swap. Each failure means that another process succeeded. Processes that do nothing else have been seen
- * to lose 64 in a row to each other, and on a machine of many processors, emulated, all of these; so a caller has to have another way
- * (see ledger_turn), and a hostile process can cost no more than these.
+ * to lose 64 in a row to each other, and on a machine of many processors, emulated, all of these; so a caller has to have another
+ * way (see ledger_turn), and a hostile process can cost no more than these.
  */
 #define WORD_TRIES 4096
 

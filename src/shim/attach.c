@@ -169,8 +169,8 @@ static bool is_same_file(const struct file_id *a, const struct file_id *b)
 }
 
 /*
- * What the process has already: an old table without a successor, with its ledger, or where that cannot be had now. A ledger that it
- * holds is better than none.
+ * What the process has already: an old table without a successor, with its ledger, or where that cannot be had now. A ledger that
+ * it holds is better than none.
  */
 static bool is_attached(const struct search *search)
 {
@@ -182,7 +182,9 @@ static bool is_attached(const struct search *search)
 	return !ledger->base || (last->ledger.base && is_same_file(&last->ledger.id, &ledger->id));
 }
 
-/* False where the process has had too many. A place whose mappings would be too much stays empty: the next may be another thread's. */
+/*
+ * False where the process has had too many. A place whose mappings would be too much stays empty: the next may be another thread's.
+ */
 static bool take_place(const struct search *search, uint64_t *ret_place)
 {
 	uint64_t bytes = search->table.size + (search->ledger.base ? search->ledger.size : 0);

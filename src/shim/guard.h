@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a blocking dial has changed on its socket is put back also where the thread ends in the middle of it. glibc unwinds the stack
- * of a thread that is cancelled, or that calls pthread_exit in a signal handler, as C++ does for an exception, and on its way asks
- * each frame's personality routine (Itanium C++ ABI, level 1). Ours is called for the frame of the connect alone, so nothing is
- * registered anywhere, and a frame that is left in another way (longjmp, setcontext, a vfork child that is killed) leaves
+ * What a blocking dial has changed on its socket is put back also where the thread ends in the middle of it. glibc unwinds the
+ * stack of a thread that is cancelled, or that calls pthread_exit in a signal handler, as C++ does for an exception, and on its way
+ * asks each frame's personality routine (Itanium C++ ABI, level 1). Ours is called for the frame of the connect alone, so nothing
+ * is registered anywhere, and a frame that is left in another way (longjmp, setcontext, a vfork child that is killed) leaves
  * nothing behind that anybody would call; only the socket keeps what was changed, as under musl, which does not unwind.
  *
  * Async-signal-safe. What is kept is copied: of several threads, and of handlers that interrupt a dial, each has a place

@@ -16,13 +16,14 @@
 #include "shim/round.h"
 #include "table/atomics.h"
 
-#define STACK	      (128 << 10) /* of which a few pages are ever touched; thread-local storage of the program's libraries lies in it too */
+/* Of which a few pages are ever touched; thread-local storage of the program's libraries lies in it too. */
+#define STACK	      (128 << 10)
 #define IDLE_MS	      30000
 #define LAST_LOOK_MS  1000
 
 /*
- * The word of book_life. Both sides change it by compare-and-swap alone, so that of a mover that is about to end and a dial that has
- * just booked an entry, whichever comes second sees what the first one did: the dial finds MOVER_NONE and makes another, or the
+ * The word of book_life. Both sides change it by compare-and-swap alone, so that of a mover that is about to end and a dial that
+ * has just booked an entry, whichever comes second sees what the first one did: the dial finds MOVER_NONE and makes another, or the
  * mover's swap to it, which acquires what the dial's released, is followed by a look at the book that finds the entry.
  */
 enum life { MOVER_NONE, MOVER_STARTS, MOVER_RUNS, MOVER_CANNOT };
@@ -92,8 +93,8 @@ static void *run(void *arg)
 /* ---- making it ---- */
 
 /*
- * Weak, and bound when the program starts: a search for a name that nobody has would end a program of glibc before 2.34 that does not
- * load libdl (_dl_sym does not return then).
+ * Weak, and bound when the program starts: a search for a name that nobody has would end a program of glibc before 2.34 that does
+ * not load libdl (_dl_sym does not return then).
  */
 extern __typeof__(pthread_create) pthread_create __attribute__((weak));
 extern __typeof__(pthread_attr_init) pthread_attr_init __attribute__((weak));

@@ -17,8 +17,8 @@
 struct dial;
 
 /*
- * Whether this is a child of vfork(2), which has its parent's memory: it books nothing, and makes no thread there. Told by the list of
- * robust locks, which the kernel takes from any child (get_robust_list(2)), and glibc gives back to one of fork alone. musl has
+ * Whether this is a child of vfork(2), which has its parent's memory: it books nothing, and makes no thread there. Told by the list
+ * of robust locks, which the kernel takes from any child (get_robust_list(2)), and glibc gives back to one of fork alone. musl has
  * none in most programs: there it is never said.
  */
 bool mover_is_vfork_child(void);

@@ -430,8 +430,8 @@ static void give_back_rate(struct round *r)
 }
 
 /*
- * A place, and in a window a right, for what is about to leave. Before it is closed: a mend in between counts it once more than there
- * are, and the next one knows better; the other way round it would count one less than are alive. The row of an endpoint that
+ * A place, and in a window a right, for what is about to leave. Before it is closed: a mend in between counts it once more than
+ * there are, and the next one knows better; the other way round it would count one less than are alive. The row of an endpoint that
  * is gone may be another's already.
  */
 static bool take_right(struct round *r)

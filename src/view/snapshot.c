@@ -367,8 +367,8 @@ int snapshot_open_ledger(const char *dir, const struct trust *trust, enum ledger
 }
 
 /*
- * Mended in a copy of our own: the one of the programs is for those to mend who live in their network namespace, and whoever looks may
- * live in another, with other sockets. A keeper has done it already.
+ * Mended in a copy of our own: the one of the programs is for those to mend who live in their network namespace, and whoever looks
+ * may live in another, with other sockets. A keeper has done it already.
  */
 static void take_scores(const char *dir, const struct trust *trust, struct snapshot *snapshot)
 {

@@ -71,10 +71,10 @@ struct snapshot {
 };
 
 /*
- * Reads DIR/table and DIR/ledger (or FAIRDIAL_LEDGER), of whose counts of open connections a copy is mended by the sockets that can be
- * seen here: both files stay as they are. `trust`: whose table counts (cli_trust). `name`, which may be NULL, is NAME or NAME.NAMESPACE. 0, or a negative errno; -ESTALE
- * where no shim believes it, as it is of an earlier boot; -EBADMSG with a reason where a check of the whole table fails. The caller
- * frees the snapshot.
+ * Reads DIR/table and DIR/ledger (or FAIRDIAL_LEDGER), of whose counts of open connections a copy is mended by the sockets that can
+ * be seen here: both files stay as they are. `trust`: whose table counts (cli_trust). `name`, which may be NULL, is NAME or
+ * NAME.NAMESPACE. 0, or a negative errno; -ESTALE where no shim believes it, as it is of an earlier boot; -EBADMSG with a reason
+ * where a check of the whole table fails. The caller frees the snapshot.
  */
 int snapshot_take(const char *dir, const struct trust *trust, const char *name, struct snapshot *ret_snapshot,
 		  struct report *report);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * follow: what it costs the agent to follow an API server, printed as the other measurements are: its private memory, the time from an
- * event to the table, and its processor time. The server is the stand-in of the tests, so the time of an event counts from before
- * that has written it. Nothing here fails for being slow.
+ * follow: what it costs the agent to follow an API server, printed as the other measurements are: its private memory, the time from
+ * an event to the table, and its processor time. The server is the stand-in of the tests, so the time of an event counts from
+ * before that has written it. Nothing here fails for being slow.
  */
 #include "support/testing.h"
 

@@ -25,7 +25,10 @@ enum { WEB, TURNS, MOVED, NATIVE, ENDPOINTS = 5, ALL = NATIVE + ENDPOINTS, LIMIT
 /* Of Service `numbers`: its own address, one endpoint that always listens, and others. */
 enum { STEADY = 1, PLACES = 6, NUMBERS = 4 << 20 };
 enum { ASKERS = 3, WATCHERS = 4 };
-/* Room for all the tables and ledgers that so many processes may hold, whose files are gone: three and a half MiB, eight times each. */
+/*
+ * Room for all the tables and ledgers that so many processes may hold, whose files are gone: three and a half MiB, eight times
+ * each.
+ */
 enum { DISK_BYTES = 1 << 30 };
 
 /* What is done, drawn as a whole, so that no act draws more or less than another. */

@@ -87,7 +87,9 @@ static struct process *dial_within(const struct stage *stage, const struct want 
 			 backends_port(stage->b, WEB));
 }
 
-/* Little, and what the shim maps besides; or none, and no descriptor, from when it is loaded on, but for the program's own calls. */
+/*
+ * Little, and what the shim maps besides; or none, and no descriptor, from when it is loaded on, but for the program's own calls.
+ */
 static void choose_little_memory(const struct stage *stage, unsigned n, bool none, struct want *want)
 {
 	if (none) {
@@ -226,8 +228,8 @@ void assert_nothing_leaks(struct watcher *w)
 	while (!has_as_much(&now, w) && now_ms() < end)
 		poll(NULL, 0, 10);
 	kib = own_kib(w->p->pid);
-	printf("  %s that stayed, last answered by %s: %ld descriptors, %ld threads, %ld files mapped (%ld at first), %ld KiB (%ld)\n", w->name,
-	       dial_once(w), now.files, now.threads, now.maps, w->held.maps, kib, w->kib);
+	printf("  %s that stayed, last answered by %s: %ld descriptors, %ld threads, %ld files mapped (%ld at first), %ld KiB (%ld)\n",
+	       w->name, dial_once(w), now.files, now.threads, now.maps, w->held.maps, kib, w->kib);
 	if (now.files != w->held.files || now.threads != w->held.threads || now.maps > w->held.maps + MORE_MAPS ||
 	    kib > w->kib + NOTED_KIB + w->more_kib)
 		fail_msg("at its beginning %s had %ld descriptors, %ld threads, %ld files mapped, %ld KiB", w->name, w->held.files,

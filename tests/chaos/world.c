@@ -251,8 +251,8 @@ static uint64_t some_word(const struct ledger_head *head, uint64_t *random)
 }
 
 /*
- * Values that have another tag than their row are worth nothing. So half of what is written keeps the upper half of the word, and is
- * a value that is believed: any, a little more or less than it was, or one of another row.
+ * Values that have another tag than their row are worth nothing. So half of what is written keeps the upper half of the word, and
+ * is a value that is believed: any, a little more or less than it was, or one of another row.
  */
 static uint64_t some_value(int fd, const struct ledger_head *head, uint64_t was, uint64_t *random)
 {

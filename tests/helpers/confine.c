@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * confine container [NAME=VALUE...] PROGRAM [ARG...]: runs a program under a filter of system calls like that which container runtimes
- * install: what is not on their list is EPERM.
+ * confine container [NAME=VALUE...] PROGRAM [ARG...]: runs a program under a filter of system calls like that which container
+ * runtimes install: what is not on their list is EPERM.
  *
  * confine NUMBER,NUMBER... [NAME=VALUE...] PROGRAM [ARG...]: any other system call than these kills it.
  */

@@ -383,8 +383,8 @@ static void tell_events(struct play *p, const char *what, int events)
 }
 
 /*
- * Whether the question is on its way, or there, though the call that sent it told of no byte: one that was interrupted, or left. The
- * SYN counts as one byte that was acknowledged.
+ * Whether the question is on its way, or there, though the call that sent it told of no byte: one that was interrupted, or left.
+ * The SYN counts as one byte that was acknowledged.
  */
 static bool has_asked(int fd)
 {

@@ -155,8 +155,8 @@ static void moves_come_from_annotations_only_where_the_file_accepts_them(void **
 	assert_string_equal(policy_of(s, "web", "rebalance"), "off, annotation not accepted");
 	assert_string_equal(policy_of(s, "web", "max_age"), "off, annotation not accepted");
 	assert_string_equal(policy_of(s, "web", "quiet"), "3s, annotation");
-	assert_non_null(strstr(text_status(s), "  annotation fairdial.dev/drain is not accepted: it closes connections, which the services file "
-					       "has to allow by \"accept_moves\": true\n"));
+	assert_non_null(strstr(text_status(s), "  annotation fairdial.dev/drain is not accepted: it closes connections, which the "
+					       "services file has to allow by \"accept_moves\": true\n"));
 	write_text(s->file, format("{ \"accept_moves\": true, %s", file_of(2) + 1));
 	wait_for(a, 2);
 	assert_string_equal(policy_of(s, "web", "drain"), "deadline:30s, annotation");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random conversations between the agent and an API server that misbehaves: whatever was said, cut off, said twice or forgotten, the
- * table comes to be what a plain computation makes of the objects as they are at the end.
+ * Random conversations between the agent and an API server that misbehaves: whatever was said, cut off, said twice or forgotten,
+ * the table comes to be what a plain computation makes of the objects as they are at the end.
  *
  * SEED=… repeats a run, CONVERSATIONS=… makes it shorter or longer.
  */
@@ -71,7 +71,9 @@ static bool serves_while_it_terminates(const struct endpoint *e)
 	return e->serving != 0 && e->terminating == 1;
 }
 
-/* Of one address and port: the first one seen, unless a later one is not terminating. Slices are seen in the order of their names. */
+/*
+ * Of one address and port: the first one seen, unless a later one is not terminating. Slices are seen in the order of their names.
+ */
 static const struct endpoint *endpoint_of(const struct world *w, int service, int host, int port)
 {
 	const struct endpoint *found = NULL;
@@ -328,8 +330,8 @@ static void (*const happenings[])(struct world *) = {
 /* ---- an agent that listens ---- */
 
 /*
- * The last word of a conversation: a Service and a slice that say its number. What the table says of them tells that all before has been
- * heard, of both kinds.
+ * The last word of a conversation: a Service and a slice that say its number. What the table says of them tells that all before has
+ * been heard, of both kinds.
  */
 static void say_marker(struct world *w, unsigned number)
 {

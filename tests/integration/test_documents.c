@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Manual pages and README say what tool, shim and sources say: verbs, options, keys, variables, metrics, trace; and examples run. */
+/*
+ * Manual pages and README say what tool, shim and sources say: verbs, options, keys, variables, metrics, trace; and examples run.
+ */
 #include "support/testing.h"
 
 #include <ctype.h>

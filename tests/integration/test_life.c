@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How programs live: they close what they did not open, become daemons, start others, dial where a signal interrupts them. Each
- * runs natively, where the Service's address is that of a server, and under the shim, which spreads the same dials over others; what
- * it tells and how it ends is the same. Under glibc and under musl.
+ * runs natively, where the Service's address is that of a server, and under the shim, which spreads the same dials over others;
+ * what it tells and how it ends is the same. Under glibc and under musl.
  */
 #include "support/testing.h"
 

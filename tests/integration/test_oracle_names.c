@@ -487,7 +487,8 @@ static void valgrind_finds_nothing(void **state)
 	dns_start();
 	s = services_of_file();
 	put_pod_etc(own_hosts);
-	p = run_long(s->env, ARGV("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible",
+	p = run_long(s->env, ARGV("valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
+				  "--show-leak-kinds=definite,indirect,possible",
 				  built("helpers/lookups"), "--every", "31", OUR_NAMES));
 	assert_nothing_is_found(p);
 }

@@ -521,7 +521,8 @@ static void private_directory_of_run_that_became_a_link_is_not_written_to(void *
 
 	(void)state;
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	p = run_shell(env, "$RUN --services $FIFO -- true & P=$!; until D=$(ls -d $TMPDIR/fairdial-run-* 2>/dev/null); do sleep 0.02; done; "
+	p = run_shell(env, "$RUN --services $FIFO -- true & P=$!; "
+			   "until D=$(ls -d $TMPDIR/fairdial-run-* 2>/dev/null); do sleep 0.02; done; "
 			   "mv $D $TMPDIR/moved; ln -s $PRECIOUS $D; echo '{\"services\": [{\"name\": \"web\", \"ports\": "
 			   "[{\"port\": 80}], \"endpoints\": [\"10.0.0.1:80\"]}]}' >$FIFO; wait $P");
 	assert_int_equal(p->exit_status, 1);

@@ -45,9 +45,9 @@ struct agent_run *agent_start_as(const struct agent_setup *setup);
 void agent_end(struct agent_run *a, int signal);
 
 /*
- * What DIR/table says of "10.96.0.1:80" (TCP): "10.0.0.1:8080 10.0.0.2:8080!", with a '!' behind what may not be dialed; "mesh: ..." before
- * them where the Service stands down; "none" where there is no such address and port, "no table" where there is none. Valid
- * until the test ends.
+ * What DIR/table says of "10.96.0.1:80" (TCP): "10.0.0.1:8080 10.0.0.2:8080!", with a '!' behind what may not be dialed; "mesh:
+ * ..." before them where the Service stands down; "none" where there is no such address and port, "no table" where there is none.
+ * Valid until the test ends.
  */
 const char *table_says(const char *dir, const char *dest);
 

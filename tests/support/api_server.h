@@ -186,8 +186,8 @@ void api_cut(struct api_server *s, const char *path, enum api_cut how);
 void api_silence(struct api_server *s, const char *path); /* neither reads nor writes from now on; can be cut */
 
 /*
- * From now on an order that finds no watch is nothing. For a client that may hang up at any time: one that has read an error or nonsense
- * closes its watch some time after all was written.
+ * From now on an order that finds no watch is nothing. For a client that may hang up at any time: one that has read an error or
+ * nonsense closes its watch some time after all was written.
  */
 void api_allow_no_watch(struct api_server *s);
 

@@ -9,7 +9,8 @@
 #include "support/cleanup.h"
 #include "support/process.h"
 
-static const struct metric dials = { "test_dials_total", METRIC_COUNTER, NULL, "service", "Dials of \"it\", back\\slash\nand line" };
+static const struct metric dials = { "test_dials_total", METRIC_COUNTER, NULL, "service",
+				     "Dials of \"it\", back\\slash\nand line" };
 static const struct metric age = { "test_age_seconds", METRIC_GAUGE, "seconds", NULL, "Age" };
 static const struct metric build = { "test_build_info", METRIC_INFO, NULL, "version", "Build" };
 static const struct metric delay = { "test_delay_seconds", METRIC_HISTOGRAM, "seconds", NULL, "Delay" };

@@ -78,7 +78,8 @@ static void assert_refused(enum frames_kind kind, const char *bytes, int error)
 static void events_are_cut_apart_in_pieces_of_any_size(void **state)
 {
 	(void)state;
-	assert_events("{\"a\":1}{\"b\":[{},{\"c\":\"}{\"}]}\n\n {\"d\":\"\\\"\\\\\"}", "{\"a\":1}|{\"b\":[{},{\"c\":\"}{\"}]}|{\"d\":\"\\\"\\\\\"}|");
+	assert_events("{\"a\":1}{\"b\":[{},{\"c\":\"}{\"}]}\n\n {\"d\":\"\\\"\\\\\"}",
+		      "{\"a\":1}|{\"b\":[{},{\"c\":\"}{\"}]}|{\"d\":\"\\\"\\\\\"}|");
 	assert_events("", "");
 	assert_events(" \r\n\t", "");
 }

@@ -169,8 +169,8 @@ static void cursors_belong_to_their_tag(void **state)
 }
 
 /*
- * Workers that do nothing else may lose every try of a turn to each other (WORD_TRIES), the more so on many processors and emulated.
- * Such a turn is given up, which has to be rare, and never counted.
+ * Workers that do nothing else may lose every try of a turn to each other (WORD_TRIES), the more so on many processors and
+ * emulated. Such a turn is given up, which has to be rare, and never counted.
  */
 enum { WORKERS = 8, TURNS = 100000, RARE = WORKERS * TURNS / 1000 };
 

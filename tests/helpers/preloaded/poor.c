@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For programs that find neither memory nor descriptors when they are loaded: those that ask for more themselves, later, may have it. */
+/*
+ * For programs that find neither memory nor descriptors when they are loaded: those that ask for more themselves, later, may have
+ * it.
+ */
 #include <sys/resource.h>
 
 static void take_away(int resource)
