@@ -407,6 +407,7 @@ README = {
     'make bench BENCH=versus': ci('make bench BENCH=versus QUICK=1', 'all of it is for a quiet machine; there, what shows that it works'),
     'make bench-instructions': ci('make bench-instructions'),
     'make fuzz TIME=60': ci('fuzz TIME=4 SEED=1', 'takes minutes; there, for less long'),
+    'make coverage': ci('make coverage T=duration', 'takes twenty minutes; there, of one test'),
     'make check-model': ci('make check-model'),
     'make chaos TIME=120': ci('make test', 'takes minutes; there, tests/integration/test_chaos.c plays seeds again'),
     'make soak': ci('make soak TIME=10', 'takes ten minutes; there, a few seconds of it'),
