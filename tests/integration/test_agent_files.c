@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/agents.h"
@@ -584,17 +585,19 @@ static void agent_whose_lock_another_has_by_now_says_so_and_goes_on_when_it_ends
 	struct services *s = services_open();
 	const char *dir = scratch_dir();
 	struct agent_run *first, *second;
+	siginfo_t stopped;
 
 	(void)state;
 	write_text(s->file, file_of(1));
 	first = agent_start_alone(dir, ARGV("--services", s->file));
 	wait_for(first, 1);
-	assert_int_equal(kill(first->process->pid, SIGSTOP), 0);
+	process_signal(first->process, SIGSTOP);
+	assert_int_equal(waitid(P_PID, (id_t)first->process->pid, &stopped, WSTOPPED | WNOWAIT), 0);
 	assert_int_equal(unlink(format("%s/table", dir)), 0);
 	assert_int_equal(unlink(format("%s/lock", dir)), 0);
 	second = agent_start_alone(dir, ARGV("--services", s->file));
 	wait_for(second, 1);
-	assert_int_equal(kill(first->process->pid, SIGCONT), 0);
+	process_signal(first->process, SIGCONT);
 	agent_wait_log(first, format("the lock was removed: another fairdial publishes into %s", dir));
 	agent_end(second, SIGTERM);
 	agent_wait_log(first, format("%s/table was removed: it is made anew\n", dir));
