@@ -49,6 +49,7 @@ struct agent {
 	bool published, has_vouched;
 	size_t service_count; /* of the last whole publish */
 	bool told_whole;      /* the log has said what a whole table has */
+	bool told_removed;    /* likewise, that the table was removed, which is not made anew yet */
 	uint64_t used_ms; /* when somebody was last seen to use the table */
 	uint64_t begun_ms, tick_ms, mesh_ms, whole_ms; /* the last two: when the next one may be */
 	uint64_t vouched_ms;
@@ -258,7 +259,8 @@ static void publish(struct agent *a, uint64_t now_ms)
 	if (r < 0) {
 		snprintf(a->publish_trouble, sizeof(a->publish_trouble), "%s: the last table stays", why.text);
 		model_touch_all(a->model);
-		a->whole_ms = now_ms + EVERY_MS;
+		if (a->whole_ms < now_ms + EVERY_MS) /* one that takes long has a longer pause already */
+			a->whole_ms = now_ms + EVERY_MS;
 		a->publish_failures++;
 		return;
 	}
@@ -312,16 +314,23 @@ static void look_for_use(struct agent *a, uint64_t now_ms)
 /* Programs that start look for it by its name. Without its directory it goes on for those who have it mapped. */
 static void look_for_table(struct agent *a)
 {
+	struct report why;
+
 	a->directory_trouble[0] = '\0';
 	if (!shelf_has_directory(a->shelf)) {
 		snprintf(a->directory_trouble, sizeof(a->directory_trouble),
 			 "%.400s was removed, or has another directory in its place: programs that start now find no table of this "
 			 "agent: start it again",
 			 a->options.dir);
+	} else if (shelf_keep_lock(a->shelf, &why) < 0) {
+		snprintf(a->directory_trouble, sizeof(a->directory_trouble), "the lock was removed: %.512s", why.text);
 	} else if (a->published && shelf_was_removed(a->shelf)) {
-		if (!a->publish_trouble[0])
+		if (!a->publish_trouble[0] && !a->told_removed)
 			log_line("%s/table was removed: it is made anew", a->options.dir);
+		a->told_removed = true;
 		model_touch_all(a->model);
+	} else {
+		a->told_removed = false;
 	}
 }
 

@@ -82,6 +82,11 @@ bool shelf_has_directory(const struct shelf *s)
 	return !s->writer || writer_has_directory(s->writer);
 }
 
+int shelf_keep_lock(const struct shelf *s, struct report *why)
+{
+	return s->writer ? writer_keep_lock(s->writer, why) : 0;
+}
+
 bool shelf_was_removed(const struct shelf *s)
 {
 	return s->writer && writer_was_removed(s->writer);

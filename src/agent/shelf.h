@@ -41,6 +41,7 @@ bool shelf_is_due(const struct shelf *shelf, uint64_t now_ms);
  * none, and those who have it mapped go on. Many look after themselves.
  */
 bool shelf_has_directory(const struct shelf *shelf);
+int shelf_keep_lock(const struct shelf *shelf, struct report *report); /* as writer_keep_lock */
 bool shelf_was_removed(const struct shelf *shelf);
 
 void shelf_note(struct shelf *shelf, const char *text);

@@ -92,12 +92,15 @@ static bool decides(const struct model *model, const struct table_policy *policy
 	}
 }
 
-/* Who set it is to see why nothing moves. What the file says is no news to him. */
+/* Who set it is to see why nothing moves. What the file says is no news to him, nor one that moves nothing. */
 static bool is_refused(const struct model *model, const struct table_policy *annotations, const struct table_policy *policy,
 		       const struct policy_key *key)
 {
+	char asked[POLICY_TEXT], has[POLICY_TEXT];
+
 	return key->moves && !model->file.accept_moves && annotations &&
-	       policy_origin_of(annotations, key) == ORIGIN_ANNOTATION && policy_origin_of(policy, key) == ORIGIN_DEFAULT;
+	       policy_origin_of(annotations, key) == ORIGIN_ANNOTATION && policy_origin_of(policy, key) == ORIGIN_DEFAULT &&
+	       strcmp(policy_print(annotations, key, asked), policy_print(policy, key, has)) != 0;
 }
 
 struct table_policy resolve_policy(const struct model *model, const struct table_policy *annotations,

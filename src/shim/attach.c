@@ -19,6 +19,7 @@
 
 #define MAX_ATTACHMENTS 256
 #define MAX_MAPPED	(1ull << 30) /* addresses for all of them, bytes */
+#define ALWAYS		16	     /* so many whatever they take: the lists of a large cluster are a tenth of that each */
 #define KEPT		8	     /* the last ones, as they are */
 #define LOOK_EVERY_MS	1000
 #define FIRST_PAUSE_MS	1
@@ -194,7 +195,7 @@ static bool take_place(const struct search *search, uint64_t *ret_place)
 		add_relaxed(&attachments_used, (uint64_t)-1);
 		return false;
 	}
-	if (add_relaxed(&mapped_bytes, bytes) + bytes <= MAX_MAPPED)
+	if (add_relaxed(&mapped_bytes, bytes) + bytes <= MAX_MAPPED || *ret_place < ALWAYS)
 		return true;
 	add_relaxed(&mapped_bytes, -bytes);
 	return false;

@@ -486,13 +486,37 @@ bool writer_has_directory(const struct table_writer *w)
 	return fstat(w->dir_fd, &st) < 0 || file_is_current(w->dir, &(struct file_id){ st.st_dev, st.st_ino });
 }
 
-/* Then those alone see it who have it mapped. Without its directory they are all that there is, and it goes on for them. */
-bool writer_was_removed(const struct table_writer *w)
+static bool has_lock(const struct table_writer *w)
+{
+	struct stat held, named;
+
+	return fstat(w->lock_fd, &held) < 0 || (fstatat(w->dir_fd, WRITER_LOCK, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+						held.st_dev == named.st_dev && held.st_ino == named.st_ino);
+}
+
+int writer_keep_lock(struct table_writer *w, struct report *why)
+{
+	int fd = has_lock(w) ? w->lock_fd : writer_lock(w->dir_fd, w->dir, false, why);
+
+	if (fd < 0)
+		return fd;
+	if (fd != w->lock_fd)
+		close(w->lock_fd);
+	w->lock_fd = fd;
+	return 0;
+}
+
+/*
+ * Then those alone see it who have it mapped. Without its directory they are all that there is, and it goes on for them; so it does
+ * where the lock went with the table, and another writer has the directory by now: two would take the name from each other.
+ */
+bool writer_was_removed(struct table_writer *w)
 {
 	char path[PATH_MAX];
+	struct report why;
 
 	snprintf(path, sizeof(path), "%s/table", w->dir);
-	return !file_is_current(path, &w->id) && writer_has_directory(w);
+	return !file_is_current(path, &w->id) && writer_has_directory(w) && writer_keep_lock(w, &why) == 0;
 }
 
 /* Whether this writer would have made the file that is there, but for its size. */
@@ -637,12 +661,13 @@ const struct table *writer_table(const struct table_writer *w)
 	return w->table.base ? &w->table : NULL;
 }
 
-/* In this order: who is told finds no name. */
+/* In this order: who is told finds no name. Not another writer's. */
 void writer_retire(struct table_writer *w)
 {
 	if (!w->table.base)
 		return;
-	unlinkat(w->dir_fd, "table", 0);
+	if (has_lock(w))
+		unlinkat(w->dir_fd, "table", 0);
 	store_release(&head_of(w)->retired, 1);
 }
 

@@ -123,8 +123,14 @@ void writer_heartbeat(struct table_writer *writer);
 /* Whether the directory that it holds is still the one of that name. */
 bool writer_has_directory(const struct table_writer *writer);
 
-/* Whether what it published has lost its name, in that directory: the next writer_publish makes it anew. */
-bool writer_was_removed(const struct table_writer *writer);
+/*
+ * The lock of that directory, taken again where somebody has removed its file: 0. -EBUSY where another writer has it by then, and
+ * other errors of writer_lock: what is published from now on is for those who have the table mapped.
+ */
+int writer_keep_lock(struct table_writer *writer, struct report *report);
+
+/* Whether what it published has lost its name, in a directory that is still its own: the next writer_publish makes it anew. */
+bool writer_was_removed(struct table_writer *writer);
 
 /* The table as readers see it, mapped for as long as the writer is open; NULL before the first publish. */
 const struct table *writer_table(const struct table_writer *writer);

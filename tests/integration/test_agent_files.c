@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/agents.h"
@@ -578,11 +579,38 @@ static void directory_that_is_removed_under_the_agent_is_told(void **state)
 	agent_wait_log(a, "all is well again");
 }
 
+/* As where the directory is emptied, and that makes a shim start a second one: two would take the table's name from each other. */
+static void agent_whose_lock_another_has_by_now_says_so_and_goes_on_when_it_ends(void **state)
+{
+	struct services *s = services_open();
+	const char *dir = scratch_dir();
+	struct agent_run *first, *second;
+	siginfo_t stopped;
+
+	(void)state;
+	write_text(s->file, file_of(1));
+	first = agent_start_alone(dir, ARGV("--services", s->file));
+	wait_for(first, 1);
+	process_signal(first->process, SIGSTOP);
+	assert_int_equal(waitid(P_PID, (id_t)first->process->pid, &stopped, WSTOPPED | WNOWAIT), 0);
+	assert_int_equal(unlink(format("%s/table", dir)), 0);
+	assert_int_equal(unlink(format("%s/lock", dir)), 0);
+	second = agent_start_alone(dir, ARGV("--services", s->file));
+	wait_for(second, 1);
+	process_signal(first->process, SIGCONT);
+	agent_wait_log(first, format("the lock was removed: another fairdial publishes into %s", dir));
+	agent_end(second, SIGTERM);
+	agent_wait_log(first, format("%s/table was removed: it is made anew\n", dir));
+	agent_wait_log(first, "all is well again");
+	assert_int_equal(agent_logged(second, "made anew"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(table_that_is_removed_under_the_agent_is_made_anew),
 		TEST(directory_that_is_removed_under_the_agent_is_told),
+		TEST(agent_whose_lock_another_has_by_now_says_so_and_goes_on_when_it_ends),
 		TEST(choice_of_services_without_an_api_is_told_to_do_nothing),
 		TEST(service_of_the_file_wins_whole_over_that_of_the_api),
 		TEST(policy_is_of_the_file_then_annotations_then_its_defaults),

@@ -251,6 +251,23 @@ static void annotations_move_connections_only_where_the_file_accepts_it(void **s
 	model_free(model);
 }
 
+static void annotated_to_stay(struct kube_service *service)
+{
+	set_key(&service->annotations, "drain", "leave", ORIGIN_ANNOTATION);
+	set_key(&service->annotations, "rebalance", "0", ORIGIN_ANNOTATION);
+}
+
+static void annotations_that_move_nothing_are_not_refused(void **state)
+{
+	struct model *model = new_model();
+
+	(void)state;
+	put_service(model, "web", "10.96.0.1", "http:80", annotated_to_stay);
+	assert_policy(model, "drain", "leave", ORIGIN_DEFAULT);
+	assert_policy(model, "rebalance", "off", ORIGIN_DEFAULT);
+	model_free(model);
+}
+
 static void annotated_with_waits(struct kube_service *service)
 {
 	annotated(service);
@@ -335,6 +352,7 @@ int main(void)
 		cmocka_unit_test(the_mode_of_the_file_is_for_all),
 		cmocka_unit_test(annotations_go_before_defaults),
 		cmocka_unit_test(annotations_move_connections_only_where_the_file_accepts_it),
+		cmocka_unit_test(annotations_that_move_nothing_are_not_refused),
 		cmocka_unit_test(quiet_and_keepalive_come_from_annotations_whatever_the_file_accepts),
 		cmocka_unit_test(the_entry_of_the_file_goes_before_annotations),
 		cmocka_unit_test(an_annotation_that_makes_no_sense_gives_way_to_what_does),

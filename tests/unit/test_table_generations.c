@@ -87,6 +87,53 @@ static void a_table_that_somebody_removed_is_there_again(void **state)
 	assert_int_equal(table_head(old)->retired, 1);
 }
 
+/* As who empties the directory does. */
+static void remove_table_and_lock(const char *dir)
+{
+	assert_int_equal(unlink(format("%s/table", dir)), 0);
+	assert_int_equal(unlink(format("%s/" WRITER_LOCK, dir)), 0);
+}
+
+static void a_lock_that_was_removed_with_the_table_is_taken_again(void **state)
+{
+	const char *dir = scratch_dir();
+	struct table_writer *writer = open_writer(dir), *other;
+	struct report why;
+
+	(void)state;
+	publish(writer, builder_web("10.0.0.1:80"));
+	remove_table_and_lock(dir);
+	assert_true(writer_was_removed(writer));
+	publish(writer, builder_web("10.0.0.2:80"));
+	assert_web(map_table(dir), "10.0.0.2:80");
+	assert_int_equal(writer_open(dir, &(struct writer_options){ 0 }, &other, &why), -EBUSY);
+}
+
+static void a_table_of_another_writer_is_left_to_it_until_it_ends(void **state)
+{
+	const char *dir = scratch_dir();
+	struct table_writer *writer = open_writer(dir), *other;
+	struct table *old;
+	struct report why;
+
+	(void)state;
+	publish(writer, builder_web("10.0.0.1:80"));
+	old = map_table(dir);
+	remove_table_and_lock(dir);
+	other = open_writer(dir);
+	publish(other, builder_web("10.0.0.2:80"));
+	assert_int_equal(writer_keep_lock(writer, &why), -EBUSY);
+	assert_false(writer_was_removed(writer));
+	publish(writer, builder_web("10.0.0.3:80"));
+	writer_retire(writer);
+	assert_web(old, "10.0.0.3:80");
+	assert_web(map_table(dir), "10.0.0.2:80");
+	close_writer(other);
+	assert_true(writer_was_removed(writer));
+	publish(writer, builder_web("10.0.0.4:80"));
+	assert_web(map_table(dir), "10.0.0.4:80");
+}
+
 static void a_reading_across_two_generations_is_told(void **state)
 {
 	const char *dir = scratch_dir();
@@ -405,6 +452,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_next_generation_is_seen_through_the_old_mapping),
 		TEST(a_table_that_somebody_removed_is_there_again),
+		TEST(a_lock_that_was_removed_with_the_table_is_taken_again),
+		TEST(a_table_of_another_writer_is_left_to_it_until_it_ends),
 		TEST(a_reading_across_two_generations_is_told),
 		TEST(the_writer_shows_what_it_published),
 		TEST(a_new_writer_continues_the_file),
