@@ -160,6 +160,9 @@ N ?= *
 chosen = $(if $(T),$(filter $(T:%=test_%),$(1)),$(1))
 run_tests = sh tests/run.sh "$(OUT)/tests" "$(N)" $(call chosen,$(1))
 
+# Those that take minutes begin first, so that none of them is left alone at the end.
+SLOW := $(addprefix test_,oracle_connect moves chaos streams movers pools_runtimes pools conversations)
+
 .PHONY: test
 test: ## install what is missing, build, run all tests
 	$(Q)sh tests/deps.sh
@@ -177,7 +180,7 @@ next:
 
 .PHONY: run-tests
 run-tests: build-tests next
-	$(Q)$(call run_tests,$(UNIT) $(INTEGRATION))
+	$(Q)$(call run_tests,$(SLOW) $(filter-out $(SLOW),$(UNIT) $(INTEGRATION)))
 
 .PHONY: unit
 unit: $(patsubst %,$(OUT)/tests/%,$(call chosen,$(UNIT))) ## build and run the unit tests (SAN=address|thread)

@@ -116,6 +116,7 @@ static inline void *sys_mmap(size_t len, int prot, int flags, int fd)
 /*
  * Zeros in the place of a mapping, in one step for all threads that may be reading there (mmap(2), MAP_FIXED); it stays as it is
  * where that fails. Before Linux 6.12 one exception: a writable one, where overcommit is off and no memory is left, is gone then.
+ * Where all that comes is locked (mlockall(2), MCL_FUTURE) a writable one takes its memory at once.
  */
 static inline void sys_mmap_zeros(void *at, size_t len, int prot)
 {

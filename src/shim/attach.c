@@ -17,7 +17,7 @@
 #include "shim/pause.h"
 #include "table/atomics.h"
 
-#define MAX_ATTACHMENTS 256
+#define MAX_ATTACHMENTS 128
 #define MAX_MAPPED	(1ull << 30) /* addresses for all of them, bytes */
 #define ALWAYS		16	     /* so many whatever they take: the lists of a large cluster are a tenth of that each */
 #define KEPT		8	     /* the last ones, as they are */

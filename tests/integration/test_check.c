@@ -1043,7 +1043,7 @@ static void what_is_no_file_is_refused(void **state)
 	p = ask(NULL, format("/usr/bin/env %s", pipe));
 	assert_error(p, 1);
 	assert_error(ask(NULL, copy_of(dialer(), "plain", 0644)), 1);
-	assert_error(ask(NULL, "''"), 1);
+	assert_error(ask(NULL, "''"), 2);
 	assert_error(ask(NULL, format("%s/pipe/x", dir)), 1);
 }
 
