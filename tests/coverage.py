@@ -7,7 +7,7 @@ SUMMARY and LINES are gcovr's --json-summary and --json. UNREACHED names what is
 
 Named are functions, so that an edit above them changes nothing. 1 where a folder is below its bound; where an entry names no
 function of its file; or where more lines are neither reached nor named than UNNAMED_MOST: a few may be, as which rare race is met
-differs from run to run.
+differs from run to run. By SUMMARY alone, of some tests, nothing fails.
 """
 
 import collections
@@ -35,12 +35,13 @@ def sum_folders(files):
     return sums
 
 
-def show_folders(sums):
+def show_folders(sums, bounded):
+    """Whether one is below its bound; some tests alone have none to reach."""
     low = False
     print('  {:<14} {:>7} {:>8} {:>9}'.format('FOLDER', 'LINES', '', 'BRANCHES'))
     for name in sorted(sums):
         lines, of, branches, of_branches = sums[name]
-        bound = BOUNDS.get(name, ALL if name == 'src' else 0)
+        bound = BOUNDS.get(name, ALL if name == 'src' else 0) if bounded else 0
         is_low = share(lines, of) < bound
         low |= is_low
         print('  {:<14} {:>6.1f}% {:>8} {:>8.1f}%{}'.format(name, share(lines, of), '{}/{}'.format(lines, of), share(branches, of_branches),
@@ -180,7 +181,7 @@ def show_unreached(lines_path, named_path):
 
 def main(summary, *more):
     with open(summary) as file:
-        fails = show_folders(sum_folders(json.load(file)['files']))
+        fails = show_folders(sum_folders(json.load(file)['files']), bool(more))
     if more:
         fails |= show_unreached(*more)
     return int(fails)
