@@ -583,11 +583,14 @@ static void wait_for_threads(void)
 
 static void open_without_memory(void)
 {
-	int opened;
+	int opened = 0;
 
 	allow_memory(false);
-	opened = open_connections();
-	wait_for_threads();
+	for (int n = number(1, 1); n; n--) { /* the stack of one that has ended is the next one's */
+		words[1] = "1";
+		opened += open_connections();
+		wait_for_threads();
+	}
 	allow_memory(true);
 	say("tight", opened);
 }
