@@ -45,7 +45,25 @@ static size_t inject(const struct documents *documents, bool remove)
 	return said;
 }
 
-static void read_again(const char *text)
+/* "-0.0" is -0 to encoding/json, as kubectl prints it, and a -0 that is read is the integer 0: of these the sign is left out. */
+static void drop_signs_of_zero(char *text)
+{
+	bool in_string = false;
+	char *to = text;
+
+	for (const char *from = text; *from; from++) {
+		if (*from == '\\') /* of a string; what follows is in it too */
+			*to++ = *from++;
+		else if (*from == '"')
+			in_string = !in_string;
+		else if (!in_string && from[0] == '-' && from[1] == '0' && !strchr("0123456789.eE", from[2]))
+			continue;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
+static void read_again(char *text)
 {
 	struct documents documents;
 	struct report why;
@@ -55,6 +73,8 @@ static void read_again(const char *text)
 		return;
 	FUZZ_HOLDS(documents_read(text, strlen(text), &documents, &why) == 0);
 	again = print(&documents);
+	drop_signs_of_zero(text);
+	drop_signs_of_zero(again);
 	FUZZ_HOLDS(strcmp(text, again) == 0);
 	free(again);
 	documents_done(&documents);
