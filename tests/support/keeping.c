@@ -301,7 +301,10 @@ static bool all_count(struct services *s, const struct backends *b, size_t first
 	return true;
 }
 
-/* In the ledger itself: the claim of who was killed, which `status` takes out of its copy, still weighs on the next choice. */
+/*
+ * In the ledger itself: the claim of who was killed, which `status` takes out of its copy, still weighs on the next choice. Where no
+ * agent keeps it, the next dial mends before it chooses, and the claim of the last one stays until then.
+ */
 static bool none_is_claimed(struct services *s, const struct table *table, const struct backends *b, size_t first)
 {
 	const char *service = place_of(backends_address(b, 0), backends_port(b, 0));
@@ -309,7 +312,7 @@ static bool none_is_claimed(struct services *s, const struct table *table, const
 	uint32_t claimed = 0;
 
 	assert_int_equal(open_ledger(s->ledger, 1, LEDGER_EXISTING, &ledger), 0);
-	for (size_t i = first; i < backends_count(b); i++) {
+	for (size_t i = first; i < backends_count(b) && ledger_is_kept(&ledger, clock_boot_ms()); i++) {
 		struct table_endpoint row = endpoint_at(table, service, place_of(backends_address(b, i), backends_port(b, i)));
 
 		claimed += ledger_score(&ledger, (struct ledger_key){ row.slot, row.tag }, clock_boot_ms()).active;
