@@ -202,25 +202,21 @@ static void print_port(const struct snapshot_port *p, bool observed)
 	print_moves(&p->moves);
 }
 
-/* The agent's log, or `publish`, has told those too that are of no key at all. */
-static void print_misread(const struct table_policy *policy)
+/*
+ * The agent's log, or `publish`, has told those too that are of no key at all. And who may write the Service may not have the
+ * connections of others closed: the owner of the agent's file says so, or not.
+ */
+static void print_annotation(const struct table_policy *policy, const struct policy_key *key)
 {
-	for (size_t i = 0; i < policy_key_count; i++)
-		if (policy_origin_of(policy, &policy_keys[i]) == ORIGIN_MISREAD)
-			printf("  %sannotation fairdial.dev/%s is not understood%s: expected %s%s\n", paint(PAINT_LEAVE),
-			       policy_keys[i].name,
-			       policy_keys[i].form == FORM_MODE ? ", so the Service is off" : ", and passed over",
-			       policy_keys[i].expects, paint_off());
-}
+	enum policy_origin origin = policy_origin_of(policy, key);
 
-/* Who may write the Service may not have the connections of others closed: the owner of the agent's file says so, or not. */
-static void print_refused(const struct table_policy *policy)
-{
-	for (size_t i = 0; i < policy_key_count; i++)
-		if (policy_origin_of(policy, &policy_keys[i]) == ORIGIN_UNACCEPTED)
-			printf("  %sannotation fairdial.dev/%s is not accepted%s: it closes connections, which the services file has to "
-			       "allow by \"accept_moves\": true\n",
-			       paint(PAINT_LEAVE), policy_keys[i].name, paint_off());
+	if (origin == ORIGIN_MISREAD)
+		printf("  %sannotation fairdial.dev/%s is not understood%s: expected %s%s\n", paint(PAINT_LEAVE), key->name,
+		       key->form == FORM_MODE ? ", so the Service is off" : ", and passed over", key->expects, paint_off());
+	if (origin == ORIGIN_UNACCEPTED)
+		printf("  %sannotation fairdial.dev/%s is not accepted%s: it closes connections, which the services file has to "
+		       "allow by \"accept_moves\": true\n",
+		       paint(PAINT_LEAVE), key->name, paint_off());
 }
 
 /* Whatever is not the usual shows. */
@@ -249,8 +245,8 @@ static void print_service(const struct snapshot_service *s)
 		printf(" headless");
 	print_mode(s);
 	putchar('\n');
-	print_misread(&s->policy);
-	print_refused(&s->policy);
+	for (size_t i = 0; i < policy_key_count; i++)
+		print_annotation(&s->policy, &policy_keys[i]);
 	for (size_t i = 0; i < s->port_count; i++)
 		print_port(&s->ports[i], s->observed);
 }

@@ -19,13 +19,15 @@ def row(what, before, ours, behind):
 		"itself": figures.interval(figures.ratios(behind, before))}
 
 
-def measure(setup, made, sizes, tell, missing):
-	"""Rows for the loads that are possible here; of the others `missing` has heard before, of their own part."""
+def measure(setup, made, parts, sizes, tell, missing):
+	"""Rows for the loads that are among `parts`; why others are not, `missing` has heard before."""
 	again = copy.copy(made[report.BASE])
 	again.name = "again"
 	ways = {of.name: of for of in (made[report.BASE], made["fairdial"], again)}
 	rows = []
 	for part, number, what in ROWS:
+		if part not in parts:
+			continue
 		try:
 			values = loads.measure(setup, ways, part, sizes["pairs"], sizes, tell)[number]
 		except (OSError, processes.Trouble) as trouble:

@@ -7,6 +7,7 @@ import pairs
 import plots
 import report
 import spread
+import variants
 
 
 def result():
@@ -40,6 +41,10 @@ class Report(unittest.TestCase):
 		self.assertEqual((found["fairdial"]["median"], found["itself"]["median"], found["rounds"]), (0.99, 1.0, 3))
 		self.assertEqual((found["itself"]["low"], found["itself"]["high"]), (0.98, 1.02))
 
+	def test_a_load_that_could_not_be_measured_has_no_pair(self):
+		ways = {"direct": variants.Variant("direct", "", None, {}), "fairdial": variants.Variant("fairdial", "", None, {})}
+		self.assertEqual(pairs.measure(None, ways, {}, {}, self.fail, self.fail), [])
+
 	def test_goals_are_met_or_missed_by_their_numbers(self):
 		found = {of["what"]: of for of in result()["goals"]}
 		self.assertTrue(found["HTTP over long-lived connections, ratio to direct"]["met"])
@@ -54,7 +59,8 @@ class Report(unittest.TestCase):
 
 	def test_the_table_tells_all_of_it(self):
 		text = report.text(result())
-		for part in ("fairdial / HAProxy", "2.000", "nft", "not measured: no nft", "nginx: is not here", "missed", "direct / direct 1.000 (0.980 to 1.020)",
+		for part in ("fairdial / HAProxy", "2.000", "nft", "not measured: no nft", "nginx: is not here", "missed",
+			     "direct / direct 1.000 (0.980 to 1.020)",
 			     "median   2, most   2 of  3"):
 			self.assertIn(part, text)
 		self.assertLessEqual(max(map(len, text.splitlines())), 132)

@@ -112,7 +112,7 @@ def measure_all(setup, made, nodes, sizes, result, missing):
 	try:
 		measure_loads(setup, loaded, sizes, result, missing)
 		if "fairdial" in made and "direct" in made:
-			result["pairs"] = pairs.measure(setup, made, sizes, tell, missing)
+			result["pairs"] = pairs.measure(setup, made, result["parts"], sizes, tell, missing)
 	finally:
 		if getattr(setup, "database", None):
 			processes.stop(setup.database)
@@ -152,7 +152,8 @@ QUICK = {"quick": True, "rounds": 1, "seconds": 1, "services": 50, "dials": 50, 
 	 "herds": ((2, 5, 2), (50, 7, 1)), "pods": 10,
 	 "pairs": 1, "list_trials": 1, "herd": 24, "changes": 10, "without": ("iptables-many", "fairdial-many")}
 FULL = {"quick": False, "rounds": 13, "seconds": 1, "services": 5000, "dials": 200, "starts": 40, "clients": 100,
-	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 2)), "pods": 50, "pairs": 50, "list_trials": 1, "herd": 60, "changes": 200,
+	"queries": 0, "herds": ((2, 5, 15), (50, 7, 5), (1000, 20, 2)), "pods": 50, "pairs": 50, "list_trials": 1, "herd": 60,
+	"changes": 200,
 	"without": ()}
 
 
